@@ -11,6 +11,7 @@
  */
 import { entriesOfModule, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
 import { moduleNames, type Manifest, type ModuleName } from "../runtime/contract/manifest.ts";
+import { MEMORY_LIMIT } from "../runtime/contract/memory-import.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Model } from "../runtime/contract/model.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
@@ -33,7 +34,7 @@ import { splitFewRows } from "./5-fuse/split.ts";
 import { dropUnread } from "./5-fuse/unread.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
 import { printArena } from "./7-place/arena.ts";
-import { MEMORY_LIMIT, placeModule, type Placement } from "./7-place/place.ts";
+import { placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";

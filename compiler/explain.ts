@@ -40,7 +40,8 @@ function summary(plan: PartitionPlan): string {
     });
     return `  ${p.graph.entry.padEnd(10)} ${sections.join(", ")}`;
   });
-  const title = `module ${plan.name}: ${plan.placement.bytes} bytes of memory`;
+  const { base, worker } = plan.placement;
+  const title = `module ${plan.name}: ${base} bytes of memory, and ${worker.bytes} for each worker`;
   return linesOf([title, ...rows, "entries", ...entries]);
 }
 

@@ -6,7 +6,7 @@ import { kernelSpec, type KernelSpec } from "../../compiler/6-tile/kernel-spec.t
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import type { TensorSlot } from "../../compiler/ops/kit/signature.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS, controlWord } from "../../runtime/contract/control.ts";
+import { control, CONTROL_BYTES, controlWord } from "../../runtime/contract/control.ts";
 import { withSharedMemory, PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import {
@@ -15,7 +15,7 @@ import {
   numbersOf,
   readDense,
   rowsOf,
-  scratchBytesFor,
+  workerBytesFor,
   wordRange,
   wordsOf,
   writeDense,
@@ -29,14 +29,16 @@ const BAND_BYTES = 256;
 const BAND_WORDS = BAND_BYTES / 4;
 /** The word there, and in outputs before the run: as an f32 it is no number. */
 export const CANARY = 0x7fa5a5a5 | 0;
+/** So many workers have room in a bench's memory. */
+const MOST_WORKERS = 8;
 
 export interface Bench {
   readonly spec: KernelSpec;
   readonly source: string;
   readonly wasmBytes: number;
   /**
-   * Feeds dense tensors (padding is added), runs the kernel once as `workers` workers, one after the other,
-   * and returns dense outputs.
+   * Feeds dense tensors (padding is added), runs the kernel once as `workers` workers (up to 8), one after
+   * the other, and returns dense outputs.
    */
   run(
     inputs: Record<string, Float64Array>,
@@ -60,15 +62,15 @@ export async function kernelBenches(
   const layouts = cases.map((c) =>
     layOut(kernelSpec(opName, op, c.d, c.attrs ?? {}, c.with ?? [], target), CONTROL_BYTES, BAND_BYTES),
   );
-  const scratchBytes = scratchBytesFor(layouts.map(({ spec }) => spec));
+  const workerBytes = workerBytesFor(layouts.map(({ spec }) => spec));
   const end = Math.max(...layouts.map((layout) => layout.end));
-  const pages = Math.ceil((end + scratchBytes * MAX_WORKERS) / PAGE_BYTES);
+  const pages = Math.ceil((end + workerBytes * MOST_WORKERS) / PAGE_BYTES);
   const again = "for (let i = 0; i < times; i++)";
   const source = kernelsSource({
     layouts,
     target,
-    scratchBytes,
-    scratches: (layout) => layout.end,
+    workerBytes,
+    pieces: (layout) => layout.end,
     nameOf: (i) => `${opName}_${i}`,
     entries: (i, call) =>
       [

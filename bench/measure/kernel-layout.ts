@@ -5,12 +5,11 @@
 import { scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
 import { prelude, taskCounter } from "../../compiler/8-emit/prelude.ts";
+import { workerPiece } from "../../compiler/7-place/worker-memory.ts";
 import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { elements } from "./kernel-numbers.ts";
-
-const CACHE_LINE = 64;
 
 export interface KernelLayout {
   readonly spec: KernelSpec;
@@ -34,9 +33,9 @@ export function layOut(spec: KernelSpec, from: number, band = 0): KernelLayout {
   return { spec, slots, at, end };
 }
 
-/** Bytes of scratch that one worker needs for any of these kernels. */
-export const scratchBytesFor = (specs: readonly KernelSpec[]): number =>
-  Math.ceil(Math.max(...specs.map(scratchOf)) / CACHE_LINE) * CACHE_LINE;
+/** Bytes that one worker has to itself for any of these kernels. */
+export const workerBytesFor = (specs: readonly KernelSpec[]): number =>
+  workerPiece(Math.max(...specs.map(scratchOf))).bytes;
 
 /** Outputs that have memory of their own. */
 export const isFreshOutput = ({ spec }: KernelLayout, slot: TensorSlot): boolean =>
@@ -98,10 +97,10 @@ export type KernelCall = (accumulate: string, worker: string) => string;
 export interface KernelsPlan {
   readonly layouts: readonly KernelLayout[];
   readonly target: Target;
-  /** Size of one worker's scratch. */
-  readonly scratchBytes: number;
-  /** Byte address of the first worker's scratch. */
-  scratches(layout: KernelLayout): number;
+  /** Size of one worker's own piece of memory (compiler/7-place/worker-memory.ts). */
+  readonly workerBytes: number;
+  /** Byte address of the first worker's piece. */
+  pieces(layout: KernelLayout): number;
   nameOf(index: number): string;
   /** The exported functions that call the kernel. */
   entries(index: number, call: KernelCall): string;
@@ -115,16 +114,16 @@ export function kernelsSource(plan: KernelsPlan): string {
     const text = emitKernel(plan.nameOf(i), spec, helpers);
     const where = {
       tensors: slots.map((slot) => `${at[slot.name]}`),
-      scratches: `${plan.scratches(layout)}`,
       counter: taskCounter(0),
     };
+    const ownOf = (worker: string): string => `${plan.pieces(layout)} + <usize>${worker} * WORKER_BYTES`;
     const call: KernelCall = (accumulate, worker) =>
-      `${plan.nameOf(i)}(${kernelArguments(spec, { ...where, accumulate, worker })})`;
+      `${plan.nameOf(i)}(${kernelArguments(spec, { ...where, accumulate, spill: ownOf(worker), worker })})`;
     return `${text}${plan.entries(i, call)}`;
   });
   return [
     prelude(plan.target),
-    `const SCRATCH_BYTES: usize = ${plan.scratchBytes};\n`,
+    `const WORKER_BYTES: usize = ${plan.workerBytes};\n`,
     ...helpers.values(),
     ...kernels,
   ].join("\n");

@@ -3,7 +3,7 @@
  * pool of workers and the module's barriers. For measuring; only one kernel's tensors are in memory at a
  * time.
  *
- *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch of each worker
+ *   memory: control block | how often to repeat | tensors of the kernel at hand | each worker's own
  */
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
@@ -18,7 +18,7 @@ import {
   kernelsSource,
   layOut,
   readDense,
-  scratchBytesFor,
+  workerBytesFor,
   wordRange,
   wordsOf,
   writeDense,
@@ -55,13 +55,13 @@ export async function kernelModule(
   mostWorkers: number,
 ): Promise<KernelModule> {
   const layouts = specs.map((spec) => layOut(spec, TENSORS));
-  const scratches = Math.max(...layouts.map((layout) => layout.end));
-  const scratchBytes = scratchBytesFor(specs);
+  const pieces = Math.max(...layouts.map((layout) => layout.end));
+  const workerBytes = workerBytesFor(specs);
   const source = kernelsSource({
     layouts,
     target,
-    scratchBytes,
-    scratches: () => scratches,
+    workerBytes,
+    pieces: () => pieces,
     nameOf: (i) => `kernel${i}`,
     entries(i, call) {
       const once = `${call("false", "worker")}; barrier();`;
@@ -76,7 +76,7 @@ export async function kernelModule(
     {
       source,
       target,
-      bytes: scratches + scratchBytes * mostWorkers,
+      bytes: pieces + workerBytes * mostWorkers,
       mostWorkers,
       entries: layouts.flatMap((_, i) => [`run${i}`, `repeat${i}`]),
     },
@@ -165,7 +165,8 @@ export async function measuredModule<T>(
     if (workers > 1 && pool?.workers !== workers) {
       await pool?.close();
       Atomics.store(i32, controlWord(control.abort), 0);
-      pool = await nodeHost.startPool({ partitions: [{ module, memory, manifest }], control, workers });
+      const partitions = [{ module, memory, manifest }];
+      pool = await nodeHost.startPool({ partitions, control, workers, cores: nodeHost.cores });
     }
     i32[controlWord(control.workers)] = workers;
     return workers > 1 ? pool! : alone;

@@ -9,13 +9,15 @@
  *
  * An op says by which two it is replaced, and where that is worth it: `split`, ops/kit/replacements.ts.
  */
-import { MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { opOf, type OpName } from "../ops/index.ts";
 import { unify } from "../ops/kit/signature.ts";
 
-/** As many parts as there can be workers: each reads one piece of memory. */
-const PARTS = MAX_WORKERS;
+/**
+ * Always so many parts, however many workers there are: their results are then summed in one order. With more
+ * workers than parts, some have nothing to do meanwhile.
+ */
+const PARTS = 8;
 /** Below this a second barrier costs more than short pieces do. */
 const LEAST_BYTES = 256 * 1024;
 

@@ -2,12 +2,11 @@
  * Gives everything a byte address before anything runs. A module's memory, from bottom to top:
  *
  *   control block | inputs, outputs | parameters (matrices, vectors, those that are not trained) |
- *   gradients | moments | caches | scratch per worker | arena
+ *   gradients | moments | caches | arena | each worker's own: worker-memory.ts
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */
-import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -16,9 +15,13 @@ import { isTrained, type Graph, type Value } from "../3-graph/ir.ts";
 import type { Storage } from "../../runtime/contract/storage.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
+import { workerPiece, type WorkerPiece } from "./worker-memory.ts";
 
-/** wasm32 ends at 4 GiB; a mebibyte less, because the address behind the last tensor must not become 0. */
-export const MEMORY_LIMIT = 2 ** 32 - 2 ** 20;
+/**
+ * The number of workers that memories are planned for: whether a module fits into one, and how it is cut. How
+ * many there are is chosen when the module is loaded.
+ */
+export const PLANNED_WORKERS = 8;
 
 export interface Place {
   readonly value: Value;
@@ -40,20 +43,24 @@ export interface Placement {
   /** Per entry: address of each activation. */
   readonly activations: ReadonlyMap<string, ReadonlyMap<string, number>>;
   readonly arenas: ReadonlyMap<string, Arena>;
-  readonly scratch: { readonly offset: number; readonly bytesPerWorker: number };
-  readonly profile?: ProfilePlace;
+  /** What lies below the workers' own pieces; the last region is those of the planned workers. */
   readonly regions: readonly Region[];
+  readonly base: number;
+  /** What each worker has behind that. */
+  readonly worker: WorkerPiece;
+  readonly profile?: ProfilePlace;
+  /** Of the planned workers. */
   readonly bytes: number;
-  readonly pages: number;
 }
 
-/**
- * Where a profiled module keeps its times: per worker, per site (= call in an entry's text),
- * PROFILE_SITE_BYTES.
- */
+/** Bytes of memory with so many workers. */
+export const bytesFor = ({ base, worker }: Pick<Placement, "base" | "worker">, workers: number): number =>
+  base + workers * worker.bytes;
+
+/** What a profiled module times: PROFILE_SITE_BYTES for each site, which is a call in an entry's text. */
 export interface ProfilePlace {
+  /** The first worker's times. */
   readonly offset: number;
-  readonly bytesPerWorker: number;
   /** The number of each entry's first site. */
   readonly firstSites: readonly number[];
 }
@@ -80,26 +87,28 @@ export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, p
     one.map((p) => p.graph),
     memory,
   );
-  const bytesPerWorker = alignUp(Math.max(0, ...all.map(programScratch)));
-  const scratch = { offset: memory.takePerWorker("scratch", bytesPerWorker), bytesPerWorker };
   const arenas = new Map(one.map((p) => [p.graph.entry, arenaOf(p)] as const));
   const arenaStart = memory.take(
     "activations",
-    Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed))),
+    alignUp(Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed)))),
   );
   const activations = new Map(
     [...arenas].map(([entry, arena]) => [entry, addressesIn(arena, arenaStart)] as const),
   );
-  const times = profile ? placeProfile(one, memory) : undefined;
+  const base = memory.top;
+  const sites = profile ? callCounts(one) : [];
+  const times = PROFILE_SITE_BYTES * sum(sites);
+  const worker = workerPiece(Math.max(0, ...all.map(programScratch)), times);
+  memory.take(`${PLANNED_WORKERS} workers`, PLANNED_WORKERS * worker.bytes);
   return {
     persistent,
     activations,
     arenas,
-    scratch,
-    ...(times && { profile: times }),
     regions: memory.regions,
+    base,
+    worker,
+    ...(profile && { profile: { offset: base + worker.times, firstSites: partialSums(sites) } }),
     bytes: memory.top,
-    pages: Math.ceil(memory.top / PAGE_BYTES),
   };
 }
 
@@ -115,12 +124,6 @@ class Memory {
     this.top += bytes;
     this.regions.push({ name, bytes });
     return offset;
-  }
-
-  /** Takes so many bytes for each worker; nothing is listed where they need none. */
-  takePerWorker(name: string, bytesPerWorker: number): number {
-    if (bytesPerWorker === 0) return this.top;
-    return this.take(`${name} (${MAX_WORKERS} workers)`, bytesPerWorker * MAX_WORKERS);
   }
 }
 
@@ -157,13 +160,14 @@ function addressesIn({ placed, lifetimes: { bufferOf } }: Arena, start: number):
   return new Map([...bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!]));
 }
 
-function placeProfile(programs: readonly Program[], memory: Memory): ProfilePlace {
-  const calls = programs.map((p) => p.sections.reduce((n, s) => n + s.calls.length, 0));
-  const firstSites = calls.map((_, i) => calls.slice(0, i).reduce((a, b) => a + b, 0));
-  const sites = calls.reduce((a, b) => a + b, 0);
-  const bytesPerWorker = alignUp(sites * PROFILE_SITE_BYTES);
-  return { offset: memory.takePerWorker("profile", bytesPerWorker), bytesPerWorker, firstSites };
-}
+/** How many calls each entry's text has. */
+const callCounts = (programs: readonly Program[]): number[] =>
+  programs.map((p) => sum(p.sections.map((s) => s.calls.length)));
+
+const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+
+/** The sum of what comes before each. */
+const partialSums = (counts: readonly number[]): number[] => counts.map((_, i) => sum(counts.slice(0, i)));
 
 /**
  * The bytes that every plan of this entry needs at least: weights, gradients and moments without padding, and

@@ -4,7 +4,7 @@
  *
  *   /** rmsnorm  x[8,64] w[64] -> out[8,64]
  *    *  out = x · w / √(mean_c x² + ε) ∗/
- *   function rmsnorm_R8_C64(x: usize, w: usize, out: usize, worker: i32): void { … }
+ *   function rmsnorm_R8_C64(x: usize, w: usize, out: usize, spill: usize, worker: i32): void { … }
  */
 import {
   kernelContext,
@@ -18,21 +18,24 @@ import { shapeOf } from "../ops/kit/signature.ts";
 import { Writer } from "../ops/kit/writer.ts";
 import { loadControl } from "./prelude.ts";
 
-/** What a kernel is called with, in this order. `counter`: address of its counter of dynamic tasks. */
+/**
+ * What a kernel is called with, in this order. `counter`: address of its counter of dynamic tasks; `spill`:
+ * that of the worker's own piece of memory, in which scratch follows (7-place/worker-memory.ts).
+ */
 interface Argument {
   readonly tensors: readonly string[];
-  readonly scratches: string;
   readonly accumulate: string;
   readonly counter: string;
+  readonly spill: string;
   readonly worker: string;
 }
 
 export const kernelArguments = (spec: KernelSpec, a: Argument): string =>
   [
     ...a.tensors,
-    ...(needsScratch(spec) ? [a.scratches] : []),
     ...(needsAccumulate(spec) ? [a.accumulate] : []),
     ...(dynamicTasksOf(spec) ? [a.counter] : []),
+    a.spill,
     a.worker,
   ].join(", ");
 
@@ -52,14 +55,13 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
   w.line(` *  ${spec.op.doc} */`);
   const parameters = kernelArguments(spec, {
     tensors: slots.map((t) => `${t.name}: usize`),
-    scratches: "scratches: usize",
     accumulate: "accumulate: bool",
     counter: "counter: usize",
+    spill: "spill: usize",
     worker: "worker: i32",
   });
   w.block(`function ${name}(${parameters}): void`, () => {
-    if (needsScratch(spec)) w.line(`const scratch = scratches + <usize>worker * SCRATCH_BYTES;`);
-    w.line(`const spill = spillOf(worker);`);
+    if (needsScratch(spec)) w.line("const scratch = spill + SPILL_BYTES;");
     overTasks(w, spec, () => spec.op.emit(w, at, spec.d, kernelContext(spec)));
   });
   return String(w);

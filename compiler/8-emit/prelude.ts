@@ -4,7 +4,8 @@
  * adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../../runtime/contract/targets.ts";
-import { control, MAX_TASK_COUNTERS, SPILL_BYTES } from "../../runtime/contract/control.ts";
+import { control, MAX_TASK_COUNTERS } from "../../runtime/contract/control.ts";
+import { SPILL_BYTES } from "../7-place/worker-memory.ts";
 import { hyperOffsets } from "../ops/kit/hyper.ts";
 import { vectorMath } from "./vector-math.ts";
 
@@ -20,13 +21,13 @@ const controlFields = {
   CONTROL_ARRIVED: ["arrived", "workers that have arrived at the barrier (i32)"],
   CONTROL_ROUND: ["round", "number of the barrier; sleepers wait on it (i32)"],
   CONTROL_ABORT: ["abort", "not zero: leave the entry at the next barrier (i32)"],
+  CONTROL_CROWDED: ["crowded", "not zero: more workers than cores, who waits sleeps at once (i32)"],
   CONTROL_ACCUMULATE: ["accumulate", "gradients of this micro-batch are added to those that are there (i32)"],
   CONTROL_UPDATE: ["update", "an update follows this micro-batch (i32)"],
   TASK_COUNTERS: [
     "turns",
     "how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)",
   ],
-  SPILLS: ["spill", "where horizontal sums end, one piece per worker"],
 } as const satisfies Readonly<Record<string, readonly [keyof typeof control, string]>>;
 
 /** Name of a field's address in generated code. */
@@ -46,6 +47,7 @@ export function prelude(target: Target): string {
   const nmadd = fma ? "f32x4.relaxed_nmadd(a, b, c)" : "f32x4.sub(c, f32x4.mul(a, b))";
   return `// The control block, by which the host and the kernels talk: byte addresses.
 ${controlAddresses}
+// A worker's own piece of memory begins with the spill, where horizontal sums end; scratch lies behind it.
 const SPILL_BYTES: usize = ${SPILL_BYTES};
 const TASK_COUNTER_BYTES: usize = ${MAX_TASK_COUNTERS * 4};
 // Where the optimizer's numbers stand in the tensor hyper: bytes.
@@ -88,14 +90,11 @@ const horizontal = `/** Sum of the 8 lanes of a pair. */
   return max(max(max(load<f32>(spill), load<f32>(spill, 16)), max(load<f32>(spill, 4), load<f32>(spill, 20))),
     max(max(load<f32>(spill, 8), load<f32>(spill, 24)), max(load<f32>(spill, 12), load<f32>(spill, 28))));
 }
-/** Worker w's corner for horizontal sums. */
-// @ts-ignore: decorator
-@inline function spillOf(w: i32): usize { return SPILLS + <usize>w * SPILL_BYTES; }
 `;
 
 const barrier = `/**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the
- * host has raised CONTROL_ABORT.
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps; where there are more of them
+ * than cores, it sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
  */
 function barrier(): void {
   const workers = load<i32>(CONTROL_WORKERS);
@@ -107,7 +106,8 @@ function barrier(): void {
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {
-    for (let spin = 0; spin < ${SPINS}; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    const spins = load<i32>(CONTROL_CROWDED) == 0 ? ${SPINS} : 0;
+    for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
     while (atomic.load<i32>(CONTROL_ROUND) == round) {
       if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
       atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second

@@ -4,7 +4,7 @@
  * nobody waits.
  */
 import { profileFields, PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
-import type { ProfilePlace } from "../7-place/place.ts";
+import type { Placement } from "../7-place/place.ts";
 import type { Writer } from "../ops/kit/writer.ts";
 
 /** Counts the calls of one entry's text; writes nothing when the module is not profiled. */
@@ -31,16 +31,15 @@ export class Stopwatch {
   }
 }
 
-export function profileFunctions(place: ProfilePlace | undefined): string[] {
-  if (!place) return [];
-  const site = "PROFILE + <usize>worker * PROFILE_BYTES + <usize>site * PROFILE_SITE_BYTES";
+export function profileFunctions({ profile }: Placement): string[] {
+  if (!profile) return [];
+  const site = "PROFILE + <usize>worker * WORKER_BYTES + <usize>site * PROFILE_SITE_BYTES";
   const add = (field: keyof typeof profileFields, amount: string): string => {
     const at = 8 * profileFields[field];
     return `store<f64>(at, load<f64>(at, ${at}) + ${amount}, ${at});`;
   };
   return [
-    `const PROFILE: usize = ${place.offset}; // one piece per worker, in it one per site
-const PROFILE_BYTES: usize = ${place.bytesPerWorker};
+    `const PROFILE: usize = ${profile.offset}; // the first worker's times, a piece for each site
 const PROFILE_SITE_BYTES: usize = ${PROFILE_SITE_BYTES};
 // @ts-ignore: decorator
 @external("env", "now") declare function now(): f64;

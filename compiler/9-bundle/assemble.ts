@@ -1,10 +1,13 @@
 /**
- * Compiles AssemblyScript text to wasm bytes, in this process. The memory is imported. A byte of the import
- * says whether it is shared; the byte's offset is returned, since the loader changes it: one binary thus
- * serves a single worker, which needs no SharedArrayBuffer, as well as several.
+ * Compiles AssemblyScript text to wasm bytes, in this process. The memory is imported, and may have any size
+ * from `pages` on. A byte of the import says whether it is shared; the byte's offset is returned, since the
+ * loader changes it: one binary thus serves a single worker, which needs no SharedArrayBuffer, as well as
+ * several.
  */
-import { control } from "../../runtime/contract/control.ts";
+import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
+import { MOST_PAGES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import { memoryFlagOffset, staticData } from "./wasm-sections.ts";
 
 export interface Assembled {
   readonly wasm: Uint8Array<ArrayBuffer>;
@@ -54,6 +57,7 @@ export async function assemble(
     module.runPasses(PASSES);
     if (!module.validate()) throw new Error("the optimised module does not validate");
     const wasm = new Uint8Array(module.emitBinary());
+    checkStaticData(wasm);
     return { wasm, memoryFlagOffset: memoryFlagOffset(wasm), ...(withText && { wat: module.emitText() }) };
   } finally {
     module.dispose();
@@ -77,7 +81,7 @@ async function translate(source: string, target: Target, pages: number): Promise
     "--initialMemory",
     `${pages}`,
     "--maximumMemory",
-    `${pages}`,
+    `${MOST_PAGES}`,
     "--memoryBase",
     `${control.constants}`,
     "-o",
@@ -93,40 +97,11 @@ async function translate(source: string, target: Target, pages: number): Promise
   return binary;
 }
 
-/**
- * Finds the limits flags of the first imported memory (WebAssembly core specification, section 5.5.5: import
- * section, id 2).
- */
-export function memoryFlagOffset(wasm: Uint8Array): number {
-  let at = 8; // past magic and version
-  const leb = (): number => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = wasm[at++]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
-    }
-  };
-  const skipName = (): void => {
-    const length = leb(); // first: it moves `at` itself
-    at += length;
-  };
-  while (at < wasm.length) {
-    const id = wasm[at++]!;
-    const size = leb();
-    const end = at + size;
-    if (id === 2) {
-      for (let left = leb(); left > 0; left--) {
-        skipName(); // module
-        skipName(); // field
-        const kind = wasm[at++]!;
-        if (kind === 2) return at;
-        if (kind === 0) leb(); // function: type index
-        else if (kind === 3) at += 2; // global: type, mutability
-        else throw new Error(`unexpected import kind ${kind}`);
-      }
-    }
-    at = end;
-  }
-  throw new Error("the module imports no memory");
+/** Throws where constants would overlap what lies before or behind them. */
+function checkStaticData(wasm: Uint8Array): void {
+  for (const { from, to } of staticData(wasm))
+    if (from < control.constants || to > CONTROL_BYTES)
+      throw new Error(
+        `constants take the bytes ${from} to ${to}, and have ${control.constants} to ${CONTROL_BYTES}`,
+      );
 }

@@ -10,7 +10,8 @@
  */
 import type { Model } from "../../runtime/contract/model.ts";
 import { segmentEntry } from "../../runtime/contract/entries.ts";
-import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { control, hyper } from "../../runtime/contract/control.ts";
+import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -19,7 +20,7 @@ import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
-import { cacheBytes, type Place, type Placement } from "../7-place/place.ts";
+import { cacheBytes, bytesFor, PLANNED_WORKERS, type Place, type Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
@@ -37,6 +38,8 @@ import {
 import { report } from "./report-text.ts";
 import { COMPILER_VERSION } from "./version.ts";
 
+const pagesFor = (placement: Placement, workers: number): number =>
+  Math.ceil(bytesFor(placement, workers) / PAGE_BYTES);
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
 export async function bundleFiles(
@@ -50,17 +53,16 @@ export async function bundleFiles(
   const build = async (module: BuiltModule, stem: string): Promise<Partial<Record<Target, WasmFile>>> => {
     const wasm: Partial<Record<Target, WasmFile>> = {};
     for (const [target, source] of module.sources)
-      wasm[target] =
-        made.get(target + source) ?? (await assembled(target, source, module.placement.pages, stem));
+      wasm[target] = made.get(target + source) ?? (await assembled(target, source, module.placement, stem));
     return wasm;
   };
   const assembled = async (
     target: Target,
     source: string,
-    pages: number,
+    placement: Placement,
     stem: string,
   ): Promise<WasmFile> => {
-    const built = await assemble(source, target, pages);
+    const built = await assemble(source, target, pagesFor(placement, 1));
     const file = `${stem}.${target}.wasm`;
     files.set(file, built.wasm);
     files.set(`${stem}.${target}.kernels.ts`, encode(source));
@@ -121,10 +123,11 @@ function moduleManifest(
   );
   return {
     memoryBytes: placement.bytes,
-    memoryPages: placement.pages,
+    memoryPages: pagesFor(placement, PLANNED_WORKERS),
     cache: { format: quantised ? "q8_0" : "f32", bytes: cacheBytes(placement), bands: cacheBands(model) },
     lanes: module.lanes,
-    maxWorkers: MAX_WORKERS,
+    maxWorkers: PLANNED_WORKERS,
+    workerBytes: placement.worker.bytes,
     tensors: [...placement.persistent.values()]
       .filter((p) => !p.value.members && p.value.storage !== "cache")
       .map((place) => tensorPlace(place, module.partition[0]!.from)),
@@ -148,7 +151,7 @@ function moduleManifest(
     ...(placement.profile && {
       profile: {
         offset: placement.profile.offset,
-        bytesPerWorker: placement.profile.bytesPerWorker,
+        bytesPerWorker: placement.worker.bytes,
         sites: profileSites(programs),
       },
     }),
@@ -191,6 +194,7 @@ function withPartitions(
     ...whole,
     memoryBytes: sum((p) => p.memoryBytes),
     memoryPages: sum((p) => p.memoryPages),
+    workerBytes: sum((p) => p.workerBytes!),
     tensors: tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
     entries: entries.map((e) => ({
       ...e,

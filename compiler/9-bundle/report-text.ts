@@ -2,6 +2,7 @@
 import type { BuiltModule } from "./built-module.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Manifest, ModuleManifest } from "../../runtime/contract/manifest.ts";
+import { PLANNED_WORKERS } from "../7-place/place.ts";
 import { arenaBytes, lowerBound, arenaLines } from "../7-place/arena.ts";
 
 export function report(manifest: Manifest, modules: readonly BuiltModule[]): string {
@@ -36,7 +37,8 @@ function moduleReport(name: string, built: ModuleManifest, module: BuiltModule):
     (r) => `  ${r.name.padEnd(22)} ${String(r.bytes).padStart(14)}  ${sizeText(r.bytes).padStart(14)}`,
   );
   return [
-    `module ${name}: ${placement.pages} pages, ${sizeText(placement.bytes)}`,
+    `module ${name}: ${sizeText(placement.base)} and ${sizeText(placement.worker.bytes)} for each worker; ` +
+      `${sizeText(placement.bytes)} with ${PLANNED_WORKERS}`,
     ...rows,
     ...Object.entries(built.wasm).map(
       ([target, w]) => `  ${target.padEnd(22)} ${String(w.bytes).padStart(14)}  bytes of wasm`,

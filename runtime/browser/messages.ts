@@ -16,7 +16,10 @@ export interface OpenOptions {
    * holds, else the folder tokenizer/ beside the bundle's, as in a run.
    */
   readonly tokenizer?: string | undefined;
-  /** Threads. Default: one for a small model or where the page is not isolated, else one for each core. */
+  /**
+   * Threads, 1 to 64. Default: one for a small model or where the page is not isolated, else one for each
+   * core.
+   */
   readonly workers?: number | undefined;
   readonly target?: Target | undefined;
 }

@@ -178,7 +178,7 @@ class ModelService {
 }
 
 function factsOf(
-  { manifest, module, target, workers, notes }: RunningModel,
+  { manifest, target, workers, memoryBytes, notes }: RunningModel,
   options: OpenOptions,
 ): ModelFacts {
   const { name, sizes } = manifest.model;
@@ -194,7 +194,7 @@ function factsOf(
       ...notes,
       ...(isAlone ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`] : []),
     ],
-    memoryBytes: module.memoryBytes,
+    memoryBytes,
   };
 }
 

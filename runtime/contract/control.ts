@@ -14,6 +14,11 @@ export const control = {
   /** Not zero: workers leave the entry at the next barrier, because one died or the host gave up (i32). */
   abort: 192,
   /**
+   * Not zero: there are more workers than cores, and whoever waits sleeps at once, since spinning would take
+   * the core from those that work (i32). It is set once, before the first entry.
+   */
+  crowded: 196,
+  /**
    * The number of the job, which the host raises to start an entry and on which workers wait; and which entry
    * it is, by its index in the manifest (i32).
    */
@@ -39,13 +44,8 @@ export const control = {
   turns: 512,
   /** The optimizer's numbers for this step, an f32 each: `hyper` says which. */
   hyper: 384,
-  /**
-   * SPILL_BYTES for each worker, where the last step of a sum over a vector's lanes takes place: V8 joins
-   * stores of neighbours, and could not join what works on single lanes.
-   */
-  spill: 1024,
-  /** Up to 1024 bytes of static data: the constants of compiler/8-emit/vector-math.ts. */
-  constants: 3072,
+  /** From here to the block's end: the constants of compiler/8-emit/vector-math.ts. */
+  constants: 1024,
 } as const;
 
 /**
@@ -53,10 +53,10 @@ export const control = {
  */
 export const controlWord = (field: number): number => field / 4;
 
-export const SPILL_BYTES = 256;
 /** How many kernels between two barriers may have dynamic tasks. */
 export const MAX_TASK_COUNTERS = 16;
-export const MAX_WORKERS = 8;
+/** The most workers that a module can be loaded with. What they need of memory: worker-memory.ts. */
+export const MAX_WORKERS = 64;
 export const CONTROL_BYTES = 4096;
 
 /** What each element of the tensor `hyper` [16] is. */

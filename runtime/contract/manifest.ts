@@ -122,6 +122,7 @@ export interface ProfileSite {
 
 /** Where a module that times itself keeps its times; what each site keeps is in profile-site.ts. */
 export interface ProfileManifest {
+  /** The byte address of the first worker's times, and the bytes from one worker's to the next one's. */
   readonly offset: number;
   readonly bytesPerWorker: number;
   readonly sites: readonly ProfileSite[];
@@ -140,13 +141,17 @@ export interface CacheManifest {
 }
 
 export interface ModuleManifest {
+  /** What the memory has for `maxWorkers` workers. For other numbers of them: worker-memory.ts. */
   readonly memoryBytes: number;
   readonly memoryPages: number;
   /** Absent in bundles of earlier releases: keys and values are f32, and every position is kept. */
   readonly cache?: CacheManifest;
   /** How many texts' keys and values there is room for. Absent in bundles of earlier releases: 1. */
   readonly lanes?: number;
+  /** How many workers `memoryBytes` are for. In bundles of earlier releases, the most that there can be. */
   readonly maxWorkers: number;
+  /** What each worker has of the memory, at its end. Absent in bundles of earlier releases. */
+  readonly workerBytes?: number;
   readonly tensors: readonly TensorPlace[];
   readonly entries: readonly EntryPlace[];
   readonly wasm: Partial<Record<Target, WasmFile>>;

@@ -27,6 +27,8 @@ export interface PoolPlan {
   readonly partitions: readonly LoadedPartition[];
   readonly control: Manifest["control"];
   readonly workers: number;
+  /** How many of them can run at the same time. */
+  readonly cores: number;
 }
 
 export interface Host {

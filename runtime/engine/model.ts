@@ -11,8 +11,10 @@
 import type { EntryName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, ModuleName } from "../contract/manifest.ts";
 import type { Target } from "../contract/targets.ts";
+import { memoryBytesFor } from "../contract/worker-memory.ts";
 import { moduleOf, type Bundle } from "./bundle.ts";
 import { CallQueue } from "./call-queue.ts";
+import { workersFor } from "./choose-workers.ts";
 import { loadCode } from "./code.ts";
 import { Entries } from "./entries.ts";
 import { SinterError } from "../base/errors.ts";
@@ -20,7 +22,6 @@ import { callingThread, type Host, type LoadedPartition, type Pool } from "./hos
 import { initParameters } from "./init.ts";
 import { feedByPosition, laneOf, type Lane } from "./lane.ts";
 import { allocatePartitions, tensorsOf } from "./partitions.ts";
-import { threadsSupported } from "./probe.ts";
 import { profileOf, type SiteTimes } from "./profile.ts";
 import type { Tensor } from "./tensors.ts";
 import {
@@ -40,6 +41,8 @@ export interface RunningModel {
   readonly module: ModuleManifest;
   readonly target: Target;
   readonly workers: number;
+  /** Bytes of all its memories, with these workers. */
+  readonly memoryBytes: number;
   readonly notes: readonly string[];
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** In the manifest's order. Gradients and moments: of the parameters that are trained. */
@@ -94,7 +97,10 @@ export interface RunningModel {
 
 export interface ModelOptions {
   readonly host: Host;
-  /** Default: all cores, up to the number that the module was compiled for. */
+  /**
+   * 1 to 64; they change nothing in what is computed. Default: one for each core, as far as the memory has
+   * room.
+   */
   readonly workers?: number | undefined;
   readonly target?: Target | undefined;
   /**
@@ -115,10 +121,10 @@ export async function createModel(
   const { manifest } = bundle;
   const { host, seed } = options;
   const module = moduleOf(bundle, name);
-  const workers = workersFor(module, options);
+  const workers = workersFor(module, host, options.workers);
   const shared = workers > 1;
 
-  const partitions = allocatePartitions(module, shared);
+  const partitions = allocatePartitions(module, workers);
   const tensors = tensorsOf(module, partitions);
   if (seed !== undefined) initParameters(withStorage(tensors, "parameter"), seed);
 
@@ -134,6 +140,7 @@ export async function createModel(
     module,
     target: code.target,
     workers,
+    memoryBytes: partitions.reduce((sum, p) => sum + memoryBytesFor(p.manifest, workers), 0),
     notes: code.notes,
     tensors,
     of: (storage) => withStorage(tensors, storage),
@@ -154,7 +161,9 @@ const startWorkers = async (
   workers: number,
   host: Host,
 ): Promise<Pool> =>
-  workers > 1 ? host.startPool({ partitions, control, workers }) : callingThread(partitions);
+  workers > 1
+    ? host.startPool({ partitions, control, workers, cores: host.cores })
+    : callingThread(partitions);
 
 type ModelCalls = Pick<
   RunningModel,
@@ -202,23 +211,3 @@ const WORTH_SHARING = 2e7;
 /** Whether a model makes text on one worker as fast as on several. */
 export const isSmall = ({ modules: { infer, train } }: Manifest): boolean =>
   ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
-
-function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {
-  if (workers !== undefined && workers > module.maxWorkers)
-    throw new SinterError(
-      "input",
-      `${workers} workers, but this module was compiled for at most ${module.maxWorkers}`,
-    );
-  const wanted = workers ?? Math.min(host.cores, module.maxWorkers);
-  if (wanted > 1 && !threadsSupported()) {
-    if (workers !== undefined)
-      throw new SinterError(
-        "input",
-        "this host has no shared memory, so there can be one worker only",
-        "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and " +
-          "Cross-Origin-Embedder-Policy: require-corp.",
-      );
-    return 1;
-  }
-  return wanted;
-}

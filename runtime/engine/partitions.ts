@@ -8,6 +8,8 @@
  */
 import type { ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { sizeText } from "../contract/amounts.ts";
+import { PAGE_BYTES } from "../contract/memory-import.ts";
+import { memoryBytesFor } from "../contract/worker-memory.ts";
 import { SinterError } from "../base/errors.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 
@@ -21,21 +23,23 @@ export interface Partition {
 export const partitionManifests = (module: ModuleManifest): readonly ModuleManifest[] =>
   module.parts ?? [module];
 
-/** Gives every partition of a module its memory. Throws `memory` when the engine has too little. */
-export const allocatePartitions = (module: ModuleManifest, shared: boolean): readonly Partition[] =>
-  partitionManifests(module).map((manifest) => ({ manifest, memory: createMemory(manifest, shared) }));
+/**
+ * Gives every partition of a module its memory, for so many workers. Throws `memory` when the engine has too
+ * little.
+ */
+export const allocatePartitions = (module: ModuleManifest, workers: number): readonly Partition[] =>
+  partitionManifests(module).map((manifest) => ({ manifest, memory: createMemory(manifest, workers) }));
 
-export function createMemory(manifest: ModuleManifest, shared: boolean): WebAssembly.Memory {
+/** One worker needs no memory that is shared. */
+export function createMemory(manifest: ModuleManifest, workers: number): WebAssembly.Memory {
+  const bytes = memoryBytesFor(manifest, workers);
+  const pages = Math.ceil(bytes / PAGE_BYTES);
   try {
-    return new WebAssembly.Memory({
-      initial: manifest.memoryPages,
-      maximum: manifest.memoryPages,
-      shared,
-    });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: workers > 1 });
   } catch (cause) {
     throw new SinterError(
       "memory",
-      `cannot get ${sizeText(manifest.memoryBytes)} in one piece: ${(cause as Error).message}`,
+      `cannot get ${sizeText(bytes)} in one piece: ${(cause as Error).message}`,
       "Use a smaller batch, context or model: sinter check SPEC prints what each needs.",
     );
   }

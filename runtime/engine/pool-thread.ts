@@ -27,13 +27,13 @@ export function serve(plan: WorkerPlan, report: (message: WorkerReport) => void)
 }
 
 function serveJobs(
-  { partitions, control, entries, worker, workers, callerWorks, job: before }: WorkerPlan,
+  { partitions, control, entries, worker, workers, crowded, callerWorks, job: before }: WorkerPlan,
   instances: readonly Instance[],
   report: (message: WorkerReport) => void,
 ): void {
   const at = jobWords(partitions[0]!.memory, control);
   for (let seen = before; ; seen++) {
-    waitForJob(at, seen);
+    waitForJob(at, seen, crowded ? 0 : SPINS);
     const entry = entries[Atomics.load(at.words, at.entry)];
     if (entry === undefined) return;
     instances[entry.partition]![entry.name]!(worker);
@@ -47,9 +47,9 @@ function serveJobs(
   }
 }
 
-/** Returns when the number of the job is no longer `seen`. */
-function waitForJob({ words, job }: JobWords, seen: number): void {
-  for (let spin = 0; spin < SPINS && Atomics.load(words, job) === seen; spin++);
+/** Spins so often, then sleeps, until the number of the job is no longer `seen`. */
+function waitForJob({ words, job }: JobWords, seen: number, spins: number): void {
+  for (let spin = 0; spin < spins && Atomics.load(words, job) === seen; spin++);
   // The number is looked at again after every waking. The caller may be held up between raising it and waking
   // us, for so long that the entry has been run by then and this thread sleeps again: to run it a second time
   // would be an update too many.

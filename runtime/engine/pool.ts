@@ -29,6 +29,8 @@ export interface WorkerPlan {
   readonly entries: readonly (NumberedEntry | undefined)[];
   readonly worker: number;
   readonly workers: number;
+  /** There are more workers than cores: who waits sleeps at once. */
+  readonly crowded: boolean;
   /**
    * The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message.
    */
@@ -98,6 +100,7 @@ interface Round {
 class ThreadPool implements Pool {
   readonly workers: number;
   readonly #plan: PoolPlan;
+  readonly #crowded: boolean;
   readonly #at: JobWords;
   readonly #entries: EntryNumbers;
   /** The instances of the calling thread, if it is worker 0. */
@@ -109,14 +112,20 @@ class ThreadPool implements Pool {
   #closing = false;
 
   constructor(plan: PoolPlan, callerWorks: boolean) {
-    const { partitions, control, workers } = plan;
+    const { partitions, control, workers, cores } = plan;
     this.workers = workers;
     this.#plan = plan;
+    this.#crowded = workers > cores;
     this.#at = jobWords(partitions[0]!.memory, control);
     this.#entries = numberEntries(partitions);
     if (callerWorks) this.#ownInstances = partitions.map(({ module, memory }) => instantiate(module, memory));
-    for (const { memory } of partitions)
-      Atomics.store(new Int32Array(memory.buffer), controlWord(control.workers), workers);
+    for (const { memory } of partitions) {
+      const words = new Int32Array(memory.buffer);
+      Atomics.store(words, controlWord(control.workers), workers);
+      // bundles of earlier releases have no such field
+      if (control.crowded !== undefined)
+        Atomics.store(words, controlWord(control.crowded), Number(this.#crowded));
+    }
   }
 
   async start(startThread: StartThread): Promise<void> {
@@ -154,6 +163,7 @@ class ThreadPool implements Pool {
       entries: this.#entries.list,
       worker,
       workers,
+      crowded: this.#crowded,
       callerWorks: this.#ownInstances !== undefined,
       job: Atomics.load(this.#at.words, this.#at.job),
     };
@@ -211,7 +221,7 @@ class ThreadPool implements Pool {
   async #workAlong(instance: Instance, entry: string): Promise<void> {
     try {
       instance[entry]!(0);
-      waitForOthers(this.#at, this.workers - 1);
+      waitForOthers(this.#at, this.workers - 1, this.#crowded ? 0 : SPINS);
       this.#round = undefined;
     } catch (cause) {
       // whoever trapped first says why, and `#fail` hears it
@@ -222,9 +232,9 @@ class ThreadPool implements Pool {
   }
 }
 
-/** Sleeps until so many workers have finished. Throws when one has given up. */
-function waitForOthers({ words, done, abort }: JobWords, others: number): void {
-  for (let spin = 0; spin < SPINS && Atomics.load(words, done) < others; spin++);
+/** Spins so often, then sleeps, until so many workers have finished. Throws when one has given up. */
+function waitForOthers({ words, done, abort }: JobWords, others: number, spins: number): void {
+  for (let spin = 0; spin < spins && Atomics.load(words, done) < others; spin++);
   for (let seen = Atomics.load(words, done); seen < others; seen = Atomics.load(words, done)) {
     if (Atomics.load(words, abort) !== 0) throw new Error("another worker gave up");
     Atomics.wait(words, done, seen, LOOK_MS);

@@ -68,6 +68,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     module,
     target: "simd",
     workers: 1,
+    memoryBytes: bytes,
     notes: [],
     tensors,
     of,

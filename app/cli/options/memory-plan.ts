@@ -8,25 +8,37 @@ import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
 import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
-import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
+import {
+  bytesFor,
+  cacheBytes,
+  leastBytes,
+  PLANNED_WORKERS,
+  type Placement,
+} from "../../../compiler/7-place/place.ts";
+import { MEMORY_LIMIT } from "../../../runtime/contract/memory-import.ts";
+import { defaultWorkers } from "../../../runtime/contract/worker-memory.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 
 /** A module fits in one memory, or cut into several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
 
-/** "6,415,310,848 bytes in 2 parts (3.05 GiB: embedding, layers 0…22, output; …)" */
-export function bytesText(model: Model, { placement, over }: ModulePlan): string {
+/**
+ * "6,415,310,848 bytes in 2 parts (3.05 GiB: embedding, layers 0…22, output; …)", with so many workers. What
+ * does not fit is told as it was planned.
+ */
+export function bytesText(model: Model, plan: ModulePlan, workers = PLANNED_WORKERS): string {
+  const { placement, over } = plan;
   const plain = (bytes: number): string => `${thousands(bytes)} bytes`;
-  if (!over) return `${plain(placement.bytes)} (${sizeText(placement.bytes)})`;
+  const bytes = memoryBytes(plan, workers);
+  if (!over) return `${plain(bytes)} (${sizeText(bytes)})`;
   if (!over.partitions)
     return (
       `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of ` +
       `one memory${uncut(over.tooLarge)})`
     );
   return (
-    `${plain(memoryBytes({ placement, over }))} in ${over.partitions.length} parts ` +
-    `(${partsText(model, over.partitions)})`
+    `${plain(bytes)} in ${over.partitions.length} parts ` + `(${partsText(model, over.partitions, workers)})`
   );
 }
 
@@ -40,7 +52,7 @@ const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
  * "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size
  * together.
  */
-function partsText(model: Model, parts: readonly PartitionPlan[]): string {
+function partsText(model: Model, parts: readonly PartitionPlan[], workers: number): string {
   const groups: PartitionPlan[][] = [];
   for (const part of parts) {
     const last = groups.at(-1);
@@ -49,21 +61,40 @@ function partsText(model: Model, parts: readonly PartitionPlan[]): string {
       last.push(part);
     else groups.push([part]);
   }
-  return groups.map((group) => groupText(model, group)).join("; ");
+  return groups.map((group) => groupText(model, group, workers)).join("; ");
 }
 
 /** Neighbours of equal size: "2 × 2.77 GiB for layers 4…9". */
-function groupText(model: Model, group: readonly PartitionPlan[]): string {
+function groupText(model: Model, group: readonly PartitionPlan[], workers: number): string {
   const [{ partition, placement }] = group as [PartitionPlan];
-  const size = sizeText(placement.bytes);
+  const size = sizeText(bytesFor(placement, workers));
   if (group.length === 1) return `${size} for ${partitionText(model, partition)}`;
   const { to } = group.at(-1)!.partition[0]!;
   return `${group.length} × ${size} for ${partitionText(model, [{ ...partition[0]!, to }])}`;
 }
 
+/** A module's memories: its partitions', or the one that it has. */
+const placements = ({ placement, over }: ModulePlan): readonly Placement[] =>
+  over?.partitions?.map((part) => part.placement) ?? [placement];
+
 /** Bytes of all memories of a module together. */
-const memoryBytes = ({ placement, over }: Pick<ModulePlan, "placement" | "over">): number =>
-  over?.partitions?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
+const memoryBytes = (plan: ModulePlan, workers: number): number =>
+  placements(plan).reduce((sum, placement) => sum + bytesFor(placement, workers), 0);
+
+/** Bytes that one worker more takes, in all memories of a module together. */
+const workerBytes = (plan: ModulePlan): number =>
+  placements(plan).reduce((sum, { worker }) => sum + worker.bytes, 0);
+
+/** How many workers a module has on a machine of so many cores, where nothing else is said. */
+const workersOn = (plan: ModulePlan, cores: number): number =>
+  defaultWorkers(
+    placements(plan).map(({ bytes, worker }) => ({
+      memoryBytes: bytes,
+      maxWorkers: PLANNED_WORKERS,
+      workerBytes: worker.bytes,
+    })),
+    cores,
+  );
 
 const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : sizeText(limit));
 
@@ -118,19 +149,29 @@ export function planAll(
   });
 }
 
-/** "memory: train 43,646,976 bytes (41.6 MiB), infer …", and what of it is needed for what. */
-export function memoryLine(model: Model, options: CompileOptions = {}): string {
+/**
+ * "memory: train 43,646,976 bytes (41.6 MiB), infer …" on a machine of so many cores, what of it is the
+ * workers', and what it is needed for.
+ */
+export function memoryLine(model: Model, options: CompileOptions, cores: number): string {
   const plans = moduleNames.map((name) => planModule(model, name, options));
-  const train = plans[0]!.placement;
-  const least = leastBytes(train, "train");
-  const modules = plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`);
+  const [train, infer] = plans as [ModulePlan, ModulePlan];
+  const least = leastBytes(train.placement, "train");
+  const planned = memoryBytes(train, workersOn(train, cores));
+  const modules = plans.map((plan) => `${plan.name} ${bytesText(model, plan, workersOn(plan, cores))}`);
+  const pieces = plans.filter(fits).map((plan) => workersText(plan, workersOn(plan, cores)));
   return [
     `  memory: ${modules.join(", ")}`,
-    ...cacheLine(model, cacheBytes(plans[1]!.placement), options),
+    ...(pieces.length > 0 ? [`  base + workers × bytes of each: ${pieces.join(", ")}`] : []),
+    ...cacheLine(model, cacheBytes(infer.placement), options),
     `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed ` +
-      `activations; planned ${percent(train.bytes / least - 1, 1)} more`,
+      `activations; planned ${percent(planned / least - 1, 1)} more`,
   ].join("\n");
 }
+
+/** "train 43,384,832 + 2 × 131,072": what does not depend on the workers, and what each of them takes. */
+const workersText = (plan: ModulePlan, workers: number): string =>
+  `${plan.name} ${thousands(memoryBytes(plan, 0))} + ${workers} × ${thousands(workerBytes(plan))}`;
 
 /** "of infer, keys and values of 1,024 positions: 8 lanes × 75,497,472 = 603,979,776 bytes (576 MiB)". */
 function cacheLine(model: Model, bytes: number, { cache: format, lanes = 1 }: CompileOptions): string[] {
@@ -141,8 +182,21 @@ function cacheLine(model: Model, bytes: number, { cache: format, lanes = 1 }: Co
   return [`  of infer, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
 }
 
-/** Bytes of each module, in all its memories, for `check --json`. */
-export const planBytes = (model: Model, options: CompileOptions = {}): Record<ModuleName, number> =>
-  Object.fromEntries(
-    moduleNames.map((name) => [name, memoryBytes(planModule(model, name, options))]),
-  ) as Record<ModuleName, number>;
+/**
+ * Each module's memory, for `check --json`: bytes in all its memories, with as many workers as a machine of
+ * so many cores has where nothing else is said; the number of those workers; what each of them takes of it.
+ */
+export function plannedMemory(
+  model: Model,
+  options: CompileOptions,
+  cores: number,
+): Record<"memory" | "workers" | "workerMemory", Record<ModuleName, number>> {
+  const plans = moduleNames.map((name) => planModule(model, name, options));
+  const each = (of: (plan: ModulePlan) => number): Record<ModuleName, number> =>
+    Object.fromEntries(plans.map((plan) => [plan.name, of(plan)])) as Record<ModuleName, number>;
+  return {
+    memory: each((plan) => memoryBytes(plan, workersOn(plan, cores))),
+    workers: each((plan) => workersOn(plan, cores)),
+    workerMemory: each(workerBytes),
+  };
+}

@@ -1,6 +1,6 @@
 /** Options that several verbs share: workers, target, memory, and the settings of the sampler. */
-import { MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
-import { PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
+import { PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
+import { MEMORY_LIMIT, PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { laneRange } from "../../../runtime/contract/limits.ts";
@@ -28,7 +28,7 @@ export const memoryOptions = {
   memoryLimit: read(
     text(
       "<bytes>",
-      "most that one memory may have, as 1_000_000 or 512MiB; " +
+      `most that one memory may have with ${PLANNED_WORKERS} workers, as 1_000_000 or 512MiB; ` +
         "a model that needs more is cut into parts (default: 4 GiB)",
     ),
     bytesOf,

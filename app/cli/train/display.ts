@@ -44,7 +44,7 @@ export class Display {
     from: number | undefined,
   ): void {
     const { settings: s } = record;
-    const { target, workers, module } = model;
+    const { target, workers, memoryBytes } = model;
     this.#steps = s.steps;
     this.#step = from ?? 0;
     const facts = {
@@ -69,7 +69,7 @@ export class Display {
     this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
     const cut = (train.documents?.cut ?? 0) + (heldOut.documents?.cut ?? 0);
     if (cut > 0) this.#line(cutLine(cut, s.context));
-    const place = `target ${target}, ${counted(workers, "worker")}, ${sizeText(module.memoryBytes)}`;
+    const place = `target ${target}, ${counted(workers, "worker")}, ${sizeText(memoryBytes)}`;
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 

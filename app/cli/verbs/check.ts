@@ -5,13 +5,14 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
 import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
 import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { cacheOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
-import { memoryLine, planBytes } from "../options/memory-plan.ts";
+import { memoryLine, plannedMemory } from "../options/memory-plan.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
@@ -90,7 +91,7 @@ export function modelTable(
     "",
     ...lines,
     ...expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${foundText(e)}`),
-    memoryLine(model, options),
+    memoryLine(model, options, nodeHost.cores),
     "",
   ].join("\n");
 }
@@ -140,7 +141,7 @@ function jsonReport(
         activeParameters: activeParameters(model),
         parts,
         expects,
-        memory: planBytes(model, limit),
+        ...plannedMemory(model, limit, nodeHost.cores),
       };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),

@@ -3,11 +3,18 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { compileModel, planModule } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
-import { moduleNames, type Manifest, type ModuleName } from "../../../runtime/contract/manifest.ts";
-import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
+import {
+  moduleNames,
+  type Manifest,
+  type ModuleManifest,
+  type ModuleName,
+} from "../../../runtime/contract/manifest.ts";
+import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
+import { defaultWorkers, memoryBytesFor } from "../../../runtime/contract/worker-memory.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 import { bytesText, fits, planAll, refuseTooLarge } from "../options/memory-plan.ts";
 import { flag, named, optionalText, read, text, withDefault } from "../options/option.ts";
@@ -98,17 +105,20 @@ function summary(
   { model, parameters, modules }: Manifest,
   dumped: number,
 ): string {
-  const memories = Object.entries(modules).flatMap(([name, module]) =>
-    (module.parts ?? [module]).map((m, i) => [module.parts ? `${name} ${i}` : name, m] as const),
-  );
-  const rows = memories.flatMap(([name, { wasm, memoryBytes }]) =>
-    Object.entries(wasm).map(([target, { bytes }]) =>
-      [
-        `  ${name.padEnd(6)} ${target.padEnd(8)}`,
-        `${thousands(bytes).padStart(9)} bytes of wasm   ${sizeText(memoryBytes)} of memory`,
-      ].join(" "),
-    ),
-  );
+  const rows = Object.entries(modules).flatMap(([name, module]) => {
+    const memories: readonly ModuleManifest[] = module.parts ?? [module];
+    const workers = defaultWorkers(memories, nodeHost.cores);
+    return memories.flatMap((memory, i) => {
+      const title = module.parts ? `${name} ${i}` : name;
+      const size = `${sizeText(memoryBytesFor(memory, workers))} of memory, ${counted(workers, "worker")}`;
+      return Object.entries(memory.wasm).map(([target, { bytes }]) =>
+        [
+          `  ${title.padEnd(6)} ${target.padEnd(8)}`,
+          `${thousands(bytes).padStart(9)} bytes of wasm   ${size}`,
+        ].join(" "),
+      );
+    });
+  });
   const seconds = (ms / 1000).toFixed(2);
   const lines = [
     `${model.name}: ${thousands(parameters)} parameters, compiled in ${seconds} s`,

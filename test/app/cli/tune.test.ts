@@ -20,7 +20,9 @@ import { inputsFor, noise } from "../../../bench/measure/kernel-numbers.ts";
 import { thisMachine } from "../../../app/cli/options/tune-file.ts";
 import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../../compiler/ops/kit/signature.ts";
+import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
+import { memoryBytesFor } from "../../../runtime/contract/worker-memory.ts";
 import { ops, type OpName } from "../../../compiler/ops/index.ts";
 import { inside as runInside } from "../../support/inside.ts";
 
@@ -237,24 +239,20 @@ describe("sinter tune, and what the other verbs make of its file", () => {
     ).toContain("MR 3, NR 8, KC 16, PB 2, RB 2");
   });
   test("check counts the bytes that compile then takes", async () => {
-    const { memory } = (
-      JSON.parse((await run("check", "small.sinter", "--json", "--no-tune")).out) as {
-        models: { memory: { infer: number } }[];
-      }
-    ).models[0]!;
+    const checked = async (...options: readonly string[]) =>
+      (
+        JSON.parse((await run("check", "small.sinter", "--json", ...options)).out) as {
+          models: Record<"memory" | "workers", { infer: number }>[];
+        }
+      ).models[0]!;
+    const { memory } = await checked("--no-tune");
     writeFile({ choices: [choice(), choice({ tiles: { MR: 4, NR: 16, KC: 16, PB: 6, RB: 4 } })] });
     await compile("wider");
-    const tuned = (
-      JSON.parse((await run("check", "small.sinter", "--json")).out) as {
-        models: { memory: { infer: number } }[];
-      }
-    ).models[0]!.memory;
-    const { modules } = JSON.parse(readFileSync(join(folder, "wider", "manifest.json"), "utf8")) as {
-      modules: { infer: { memoryBytes: number } };
-    };
+    const tuned = await checked();
+    const { modules } = JSON.parse(readFileSync(join(folder, "wider", "manifest.json"), "utf8")) as Manifest;
     // check plans for all targets, the largest counts
-    expect(tuned.infer).toBeGreaterThanOrEqual(modules.infer.memoryBytes);
-    expect(tuned.infer).toBeGreaterThanOrEqual(memory.infer);
+    expect(tuned.memory.infer).toBeGreaterThanOrEqual(memoryBytesFor(modules.infer!, tuned.workers.infer));
+    expect(tuned.memory.infer).toBeGreaterThanOrEqual(memory.infer);
     writeFile({});
   });
   test("of another machine: left out with a note, unless it is asked for", async () => {

@@ -161,7 +161,7 @@ describe("a module in parts", () => {
   it("passes the self-check, part by part, without drawn parameters, and padding stays zero", async () => {
     const { parts } = cut.manifest.modules.infer!;
     for (const part of parts!) {
-      const memory = createMemory(part, false);
+      const memory = createMemory(part, 1);
       const module = new WebAssembly.Module(await wasmBytes(cut, part.wasm.wide!, false));
       fillParameters({ manifest: part, memory });
       expect(selfCheck(cut.manifest, { manifest: part, memory }, module, module)).toBeUndefined();

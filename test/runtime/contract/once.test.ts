@@ -31,7 +31,7 @@ const facts: readonly (readonly [fact: string, written: RegExp, home: string])[]
   ["schedules", /"cosine", "linear", "constant", "wsd"\]/, "model.ts"],
   ["activations", /\["relu", "relu2",/, "model.ts"],
   ["how a memory is shared", /unshared: 1|shared \? 3 : 1\b/, "memory-import.ts"],
-  ["how many workers there may be", /MAX_WORKERS = \d|"workers", 1, 8\b/, "control.ts"],
+  ["how many workers there may be", /MAX_WORKERS = \d|"workers", 1, 64\b/, "control.ts"],
   ["an index in the control block", /(?:control\.\w+|field) \/ 4\b/, "control.ts"],
   ["the sampler's defaults", /temperature: 0\.8/, "defaults.ts"],
   ["most of a beta", /0\.999999\b/, "limits.ts"],

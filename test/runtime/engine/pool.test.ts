@@ -87,7 +87,10 @@ beforeAll(async () => {
 async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   return {
-    pool: await startPool({ partitions: [{ module: shared, memory, manifest }], control, workers }, own),
+    pool: await startPool(
+      { partitions: [{ module: shared, memory, manifest }], control, workers, cores: 2 },
+      own,
+    ),
     i32: new Int32Array(memory.buffer),
   };
 }
@@ -173,9 +176,9 @@ describe("a pool", () => {
     });
 
   it("does not start when the module cannot be instantiated", async () => {
-    const memory = new WebAssembly.Memory({ initial: 2, maximum: 3, shared: true });
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     await expect(
-      startPool({ partitions: [{ module: shared, memory, manifest }], control, workers: 2 }),
+      startPool({ partitions: [{ module: alone, memory, manifest }], control, workers: 2, cores: 2 }),
     ).rejects.toThrow(/worker \d stopped in "start"/);
   });
 });
