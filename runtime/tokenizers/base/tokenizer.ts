@@ -90,19 +90,6 @@ export const nothingSpecial = {
 /** What stands between the documents of many text files, and GPT-2's name for that token. */
 export const END_OF_TEXT = "<|endoftext|>";
 
-/**
- * The properties of bytes or characters with one more token, which begins and ends every document. This is
- * for models that are trained on documents.
- */
-export const endsAt = (id: number) =>
-  ({
-    special: new Map([[END_OF_TEXT, id]]),
-    beginOfText: id,
-    endOfText: id,
-    stops: new Set([id]),
-    addsSpace: false,
-  }) as const;
-
 export interface DecodeOptions {
   /** With false, special tokens are left out. */
   readonly special?: boolean;

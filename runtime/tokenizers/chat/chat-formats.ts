@@ -9,11 +9,21 @@
  *            OpenAI's chat markup, as Qwen has it
  *   llama2   <s>[INST] <<SYS>>⏎system⏎<</SYS>>⏎⏎question [/INST] answer </s> …
  *            llama, llama/generation.py
+ *   turns, alpaca, none     see turn-formats.ts
  */
 import { SinterError } from "../../base/errors.ts";
 import { guarded } from "../base/added-tokens.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
-import type { Tokenizer } from "../base/tokenizer.ts";
+import type { chatFormatWords } from "../../contract/model.ts";
+import { END_OF_TEXT, type Tokenizer } from "../base/tokenizer.ts";
+import {
+  alpacaPieces,
+  barePieces,
+  turnPieces,
+  turnTemplates,
+  type Piece,
+  type Pieces,
+} from "./turn-formats.ts";
 
 interface BuiltInFormat {
   readonly doc: string;
@@ -31,7 +41,28 @@ interface BuiltInFormat {
   render(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): string;
   /** Texts that end an answer where no token does. */
   readonly stops: readonly string[];
+  /** An answer ends with the token that ends texts, not with a mark. */
+  readonly endsText?: true;
 }
+
+/** A format that is told in pieces. The token that ends a text stands in the text by its name. */
+const inPieces = (pieces: Pieces): Pick<BuiltInFormat, "encode" | "render"> => ({
+  encode(tokenizer, messages, reply) {
+    const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true });
+    const { beginOfText: begin } = tokenizer;
+    return begin === undefined ? ids : [begin, ...ids];
+  },
+  render(tokenizer, messages, reply) {
+    const endName = nameOf(tokenizer, tokenizer.endOfText);
+    const written = (piece: Piece): string =>
+      piece.kind === "end" ? endName : piece.kind === "mark" ? piece.text : plainText(tokenizer, piece.text);
+    return pieces(messages, reply).map(written).join("");
+  },
+});
+
+/** The name of a special token; "" where there is none. */
+const nameOf = ({ special }: Tokenizer, id: number | undefined): string =>
+  [...special].find(([, other]) => other === id)?.[0] ?? "";
 
 /** The table of chat formats. */
 export const chatFormats = {
@@ -91,11 +122,38 @@ export const chatFormats = {
       return messages.map(turnOf).join("") + (reply ? "<|im_start|>assistant\n" : "");
     },
   },
+  turns: {
+    doc: "turns",
+    marks: ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
+    needsTokens: true,
+    stops: [],
+    template: turnTemplates.turns,
+    ...inPieces(turnPieces),
+  },
+  alpaca: {
+    doc: "Alpaca",
+    marks: [],
+    needsTokens: false,
+    stops: [],
+    endsText: true,
+    template: turnTemplates.alpaca,
+    ...inPieces(alpacaPieces),
+  },
+  none: {
+    doc: "no format",
+    marks: [],
+    needsTokens: false,
+    stops: [],
+    endsText: true,
+    template: turnTemplates.none,
+    ...inPieces(barePieces),
+  },
   llama2: {
     doc: "Llama 2",
     marks: ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"],
     needsTokens: false,
     stops: [],
+    endsText: true,
     template:
       "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + " +
       "'\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns " +
@@ -115,16 +173,17 @@ export const chatFormats = {
       ]);
     },
     render(tokenizer, messages, reply) {
-      const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
-      const [begin = "", end = ""] = [tokenizer.beginOfText, tokenizer.endOfText].map((id) =>
-        names.get(id ?? -1),
-      );
+      const begin = nameOf(tokenizer, tokenizer.beginOfText);
+      const end = nameOf(tokenizer, tokenizer.endOfText);
       return llama2(tokenizer, messages, reply)
         .map(({ text, ends }) => begin + text + (ends ? end : ""))
         .join("");
     },
   },
-} as const satisfies Record<string, BuiltInFormat>;
+} as const satisfies Readonly<Record<BuiltInName, BuiltInFormat>>;
+
+/** `auto` is a choice among these, `plain` is no format of special tokens (chat.ts). */
+type BuiltInName = Exclude<(typeof chatFormatWords)[number], "auto" | "plain">;
 
 export type ChatFormatName = keyof typeof chatFormats;
 export const chatFormatNames = Object.keys(chatFormats) as readonly ChatFormatName[];
@@ -180,7 +239,17 @@ const guardedMarks = (text: string, { special }: Tokenizer): string =>
 
 /** Whether all marks are special tokens of the vocabulary. */
 const hasTokens = (tokenizer: Tokenizer, { marks }: BuiltInFormat): boolean =>
-  marks.every((mark) => tokenizer.special.has(mark));
+  marks.length > 0 && marks.every((mark) => tokenizer.special.has(mark));
+
+/**
+ * The special tokens that a vocabulary lacks for answers in this format to be learnt: its marks, and a token
+ * that ends an answer. Marks that are plain text would be cut by the tokenizer in its own way.
+ */
+export function lackingTokens(tokenizer: Tokenizer, name: ChatFormatName): readonly string[] {
+  const { marks, endsText }: BuiltInFormat = chatFormats[name];
+  const needed = name === "llama2" ? [] : marks.filter((mark) => !tokenizer.special.has(mark));
+  return endsText && tokenizer.endOfText === undefined ? [...needed, END_OF_TEXT] : needed;
+}
 
 /** The format whose marks are special tokens of the vocabulary; undefined where there is none. */
 export const formatByMarks = (tokenizer: Tokenizer): ChatFormatName | undefined =>

@@ -59,12 +59,20 @@ export function behindAnswer(
   if (!text.startsWith(prompt.text)) return undefined;
   const rest = text.slice(prompt.text.length);
   const answer = plainText(tokenizer, content);
-  // white space before it belongs to the answer, if the model has drawn any
-  const at = answer === "" ? 0 : rest.length - rest.trimStart().length;
-  if (!rest.startsWith(answer, at)) return undefined;
+  const at = answerAt(rest, answer);
+  if (at === undefined) return undefined;
   const { count, left } = withinSaid(tokenizer, drawn, said);
   const behind = encodeBehind(tokenizer, plainText(tokenizer, left) + rest.slice(at + answer.length));
   return behind && [...prompt.ids, ...drawn.slice(0, count), ...behind];
+}
+
+/**
+ * Where an answer begins in the text behind its prompt; undefined where it does not stand there. White space
+ * before it belongs to the answer, if the model has drawn any.
+ */
+export function answerAt(rest: string, answer: string): number | undefined {
+  const blank = answer === "" ? 0 : rest.length - rest.trimStart().length;
+  return [0, blank].find((at) => rest.startsWith(answer, at));
 }
 
 /**
@@ -96,7 +104,7 @@ const SPACE = 0x20;
  * The ids of a text that a program wrote, to be appended to others; undefined where the tokenizer would write
  * a space before it that is not there.
  */
-function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | undefined {
+export function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | undefined {
   const ids = tokenizer.encode(text, { special: true });
   if (!tokenizer.addsSpace) return ids;
   const special = new Set(tokenizer.special.values());
@@ -121,12 +129,16 @@ function withoutAddedSpace(
   const plain = new TextEncoder().encode(head);
   const isSpace = (id: number | undefined): boolean =>
     id !== undefined && equal(tokenizer.bytes(id), Uint8Array.of(SPACE));
-  const [space] = tokenizer.encode("\n"); // the added space by itself
+  const line = tokenizer.encode("\n");
+  const [space] = line; // the added space by itself
+  const behindLine = tokenizer.encode(`\n${head}`);
   const candidates: readonly (readonly number[])[] = [
     ids,
     ...(isSpace(ids[0]) ? [ids.slice(1)] : []),
     ...(head.startsWith(" ") ? [tokenizer.encode(head.slice(1))] : []),
     ...(isSpace(space) ? [[space!]] : []),
+    // behind a line break, which no token of a word has in it
+    ...(line.every((id, i) => behindLine[i] === id) ? [behindLine.slice(line.length)] : []),
   ];
   return candidates.find((some) => equal(concat(some.map(tokenizer.bytes)), plain));
 }

@@ -1,18 +1,12 @@
 /**
  * A tokenizer with one token per Unicode character (code point) of the training text, in the order of code
  * points: nanoGPT's tokenizer for Shakespeare. The run stores the vocabulary as a JSON array of strings in
- * characters.json. For models that are trained on documents, the last entry is <|endoftext|>, which begins
- * and ends each document.
+ * characters.json. Special tokens are the last entries: <|endoftext|>, which begins and ends each document of
+ * models that are trained on documents, and the marks of a chat format.
  */
 import { SinterError } from "../../base/errors.ts";
-import {
-  bytesFrom,
-  characterByCharacter,
-  END_OF_TEXT,
-  endsAt,
-  nothingSpecial,
-  type Tokenizer,
-} from "../base/tokenizer.ts";
+import { isSpecialName, specialsBehind } from "../base/plain-specials.ts";
+import { bytesFrom, characterByCharacter, type Tokenizer } from "../base/tokenizer.ts";
 
 export const CHARACTERS_FILE = "characters.json";
 
@@ -27,11 +21,10 @@ export function charactersOf(text: string): string[] {
   return [...seen].sort((a, b) => a - b).map((code) => String.fromCodePoint(code));
 }
 
-/** The last of `characters` may be END_OF_TEXT. */
+/** The last of `characters` may be the names of special tokens. */
 export function characterTokenizer(characters: readonly string[]): Tokenizer {
-  const ends = characters.at(-1) === END_OF_TEXT;
-  const last = characters.length - 1;
-  const own = ends ? characters.slice(0, last) : characters;
+  const special = characters.filter(isSpecialName);
+  const own = characters.slice(0, characters.length - special.length);
   const ids = new Map(own.map((character, id) => [character.codePointAt(0)!, id]));
   const encoder = new TextEncoder();
   const table = characters.map((character) => encoder.encode(character));
@@ -49,10 +42,9 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
   return {
     name: "characters",
     size: characters.length,
-    encode,
     encodeInParts: characterByCharacter(encode),
     bytes: bytesFrom(table),
-    ...(ends ? endsAt(last) : nothingSpecial),
+    ...specialsBehind(special, own.length, encode),
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };
 }
@@ -62,7 +54,7 @@ export function parseCharacters(text: string, from: string): readonly string[] {
     new SinterError(
       "corrupt",
       `${from}: ${why}`,
-      "It is a JSON array of different single characters, as training writes it.",
+      "It is a JSON array of different single characters, and special tokens behind them.",
     );
   let value: unknown;
   try {
@@ -71,10 +63,13 @@ export function parseCharacters(text: string, from: string): readonly string[] {
     throw bad((cause as Error).message);
   }
   if (!Array.isArray(value) || value.length === 0) throw bad("not a list of characters");
-  const isEnd = (c: unknown, i: number): boolean => c === END_OF_TEXT && i > 0 && i === value.length - 1;
+  const first = value.findIndex((c) => typeof c === "string" && isSpecialName(c));
+  const isSpecial = (c: string, i: number): boolean => first > 0 && i >= first && isSpecialName(c);
   for (const [i, c] of value.entries())
-    if (typeof c !== "string" || ([...c].length !== 1 && !isEnd(c, i)))
+    if (typeof c !== "string" || ([...c].length !== 1 && !isSpecial(c, i)))
       throw bad(`entry ${i} is not one character`);
+  if (first > 0 && value.slice(first).some((c) => !isSpecialName(c as string)))
+    throw bad("a character stands behind special tokens");
   if (new Set(value).size !== value.length) throw bad("a character stands there twice");
   return value as string[];
 }

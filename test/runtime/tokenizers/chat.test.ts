@@ -191,9 +191,11 @@ describe("ChatML", () => {
   });
 
   it("--chat-format takes the names of the table", async () => {
-    expect(await run("chat", "nowhere", "--chat-format", "alpaca")).toMatchObject({
+    expect(await run("chat", "nowhere", "--chat-format", "vicuna")).toMatchObject({
       code: 2,
-      err: expect.stringContaining("takes llama3, chatml, llama2, plain, not `alpaca`") as unknown,
+      err: expect.stringContaining(
+        "takes llama3, chatml, turns, alpaca, none, llama2, plain, not `vicuna`",
+      ) as unknown,
     });
   });
 });
