@@ -9,6 +9,7 @@ export { SinterError, exitCodes } from "./base/errors.ts";
 export { randomStream, type Random } from "./base/random.ts";
 export type { Host, Pool } from "./engine/host.ts";
 export type { Lane } from "./engine/lane.ts";
+export { NoLaneError, type Lanes, type LaneTokens } from "./engine/lanes.ts";
 export {
   createModel,
   type Batch,
@@ -17,7 +18,7 @@ export {
   type StepOptions,
 } from "./engine/model.ts";
 export { decodeRate, generate, type GenerateOptions, type Generated } from "./sample/generate.ts";
-export { createSession, type Fed, type Session, type SessionCalls } from "./sample/session.ts";
+export { createSession, openSession, type Fed, type Session, type SessionCalls } from "./sample/session.ts";
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./train/evaluate.ts";

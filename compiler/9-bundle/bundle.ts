@@ -16,16 +16,20 @@ import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
+import { sliceBytes } from "../3-graph/ir.ts";
 import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
 import { cacheBytes, bytesFor, PLANNED_WORKERS, type Place, type Placement } from "../7-place/place.ts";
+import { cachePieces } from "../ops/attention/kit/cache-layout.ts";
+import { PANEL } from "../ops/kit/panels.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
 import {
   MANIFEST_VERSION,
+  type CachePlace,
   type EntryPlace,
   type Manifest,
   type MixturePlace,
@@ -124,7 +128,12 @@ function moduleManifest(
   return {
     memoryBytes: placement.bytes,
     memoryPages: pagesFor(placement, PLANNED_WORKERS),
-    cache: { format: quantised ? "q8_0" : "f32", bytes: cacheBytes(placement), bands: cacheBands(model) },
+    cache: {
+      format: quantised ? "q8_0" : "f32",
+      bytes: cacheBytes(placement),
+      bands: cacheBands(model),
+      ...(module.lanes > 1 && { places: cachePlaces(placement) }),
+    },
     lanes: module.lanes,
     maxWorkers: PLANNED_WORKERS,
     workerBytes: placement.worker.bytes,
@@ -156,6 +165,23 @@ function moduleManifest(
       },
     }),
   };
+}
+
+/** Where the lanes of each layer's keys and values are. */
+const cachePlaces = ({ persistent }: Placement): CachePlace[] =>
+  [...persistent.values()].filter(({ value }) => value.storage === "cache").flatMap(placesOf);
+
+function placesOf({ value, offset: first }: Place): CachePlace[] {
+  const shapes = value.sliceShapes ?? [value.shape];
+  const bytes = sliceBytes(value);
+  let offset = first;
+  return Array.from({ length: value.slices }, (_, slice): CachePlace => {
+    const n = slice % shapes.length;
+    const lane = cachePieces(shapes[n]!, value.dtype === "i32" ? "q8_0" : "f32");
+    const place = { offset, ...lane, panelPositions: PANEL };
+    offset += bytes[n]!;
+    return place;
+  });
 }
 
 /** The mixtures of experts whose load is an output of the entry. */

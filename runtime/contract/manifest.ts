@@ -17,6 +17,13 @@ export const MANIFEST_VERSION = 1;
 export const moduleNames = ["train", "infer"] as const;
 export type ModuleName = (typeof moduleNames)[number];
 
+/**
+ * consistent: what a token gives (its keys, values and logits) has the same bits however its text came: in
+ * which chunks, beside which other texts, in which lane. float: it may differ by roundings.
+ */
+export const numericModes = ["consistent", "float"] as const;
+export type Numerics = (typeof numericModes)[number];
+
 /** A tensor that outlives the run of an entry, and where it lies. */
 export interface TensorPlace {
   /**
@@ -138,6 +145,21 @@ export interface CacheManifest {
    * sees the last `window` positions, its own included.
    */
   readonly bands: readonly { readonly window: number; readonly rows: number }[];
+  /** In a module of several lanes, or a partition of it: where they are. */
+  readonly places?: readonly CachePlace[];
+}
+
+/**
+ * Where the lanes of one layer's keys, or of its values, are: from `offset` on, one behind the other. A lane
+ * is so many equal pieces, each with all of its positions in panels.
+ */
+export interface CachePlace {
+  readonly offset: number;
+  readonly pieces: number;
+  readonly pieceBytes: number;
+  readonly panelBytes: number;
+  /** The positions that a panel holds. */
+  readonly panelPositions: number;
 }
 
 export interface ModuleManifest {
@@ -148,6 +170,8 @@ export interface ModuleManifest {
   readonly cache?: CacheManifest;
   /** How many texts' keys and values there is room for. Absent in bundles of earlier releases: 1. */
   readonly lanes?: number;
+  /** Absent in bundles of earlier releases: float. */
+  readonly numerics?: Numerics;
   /** How many workers `memoryBytes` are for. In bundles of earlier releases, the most that there can be. */
   readonly maxWorkers: number;
   /** What each worker has of the memory, at its end. Absent in bundles of earlier releases. */

@@ -20,9 +20,11 @@ import { Entries } from "./entries.ts";
 import { SinterError } from "../base/errors.ts";
 import { callingThread, type Host, type LoadedPartition, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
-import { feedByPosition, laneOf, type Lane } from "./lane.ts";
+import { laneCopier } from "./copy-lane.ts";
+import { feedByPosition, lanesOf, type Lanes } from "./lanes.ts";
 import { allocatePartitions, tensorsOf } from "./partitions.ts";
 import { profileOf, type SiteTimes } from "./profile.ts";
+import { Reservations, type OpenLane } from "./reservations.ts";
 import type { Tensor } from "./tensors.ts";
 import {
   evaluate,
@@ -77,10 +79,17 @@ export interface RunningModel {
   feed(tokens: readonly number[], start: number, signal?: AbortSignal): Promise<Float32Array>;
   /**
    * Runs work of several calls, which has the model to itself from its first call to its last. The work uses
-   * the lane that it is given: if it waited for another call of the model, it would wait for ever. Rejects
+   * the lanes that it is given: if it waited for another call of the model, it would wait for ever. Rejects
    * with the signal's reason when the signal comes before the work begins.
    */
-  inTurn<T>(work: (lane: Lane) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  inTurn<T>(work: (lanes: Lanes) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /**
+   * Gives a lane to an owner, for whom alone it is until `closeLane`. Where others own all lanes, waits in
+   * the order of the calls until one is given back, or rejects with a `NoLaneError`, as `full` says (default:
+   * wait).
+   */
+  openLane(owner: object, options?: OpenLane): Promise<void>;
+  closeLane(owner: object): void;
   /**
    * Must be called by whoever has written into parameters, since what is in the cache was made by the old
    * ones. `trainStep` and loaders of weights do so themselves.
@@ -145,7 +154,7 @@ export async function createModel(
     tensors,
     of: (storage) => withStorage(tensors, storage),
     entry: (entry) => entries.get(entry),
-    ...callsOf(entries, pool, host),
+    ...callsOf(entries, laneCopier(partitions), pool, host),
     profile: (clear) => profileOf(partitions, workers, clear !== undefined),
   };
 }
@@ -167,17 +176,32 @@ const startWorkers = async (
 
 type ModelCalls = Pick<
   RunningModel,
-  "trainStep" | "evaluate" | "tokenLosses" | "logprobs" | "feed" | "inTurn" | "weightsChanged" | "close"
+  | "trainStep"
+  | "evaluate"
+  | "tokenLosses"
+  | "logprobs"
+  | "feed"
+  | "inTurn"
+  | "openLane"
+  | "closeLane"
+  | "weightsChanged"
+  | "close"
 >;
 
 /** What a running model does, each call in its turn. */
-function callsOf(entries: Entries, pool: Pool, host: Host): ModelCalls {
+function callsOf(
+  entries: Entries,
+  copyLane: ReturnType<typeof laneCopier>,
+  pool: Pool,
+  host: Host,
+): ModelCalls {
   const queue = new CallQueue();
-  const lane = laneOf(entries, host.breathe);
+  const lanes = lanesOf(entries, copyLane, host.breathe);
+  const reservations = new Reservations(lanes, queue);
   const { model } = entries.manifest;
   // one for all calls: a new one each time costs page faults for hundreds of KiB
-  const logits = new Float32Array(lane.classes);
-  const weightsChanged = (): void => void (lane.holder = undefined);
+  const logits = new Float32Array(lanes.classes);
+  const weightsChanged = (): void => lanes.loseAll();
   return {
     trainStep: (micro, options) =>
       queue.run(() => {
@@ -189,14 +213,18 @@ function callsOf(entries: Entries, pool: Pool, host: Host): ModelCalls {
     logprobs: () => rowLogprobs(entries),
     feed: (tokens, start, signal) =>
       queue.run(async () => {
-        await feedByPosition(lane, tokens, start);
-        lane.readLogits(logits);
+        await feedByPosition(lanes, tokens, start);
+        lanes.readLogits(logits);
         return logits;
       }, signal),
-    inTurn: (work, signal) => queue.run(() => work(lane), signal),
+    inTurn: (work, signal) => queue.run(() => work(lanes), signal),
+    openLane: (owner, options) => reservations.open(owner, options),
+    closeLane: (owner) => reservations.close(owner),
     weightsChanged,
     close() {
-      queue.close(closedWhileCalled(model.name));
+      const error = closedWhileCalled(model.name);
+      queue.close(error);
+      reservations.refuse(error);
       return pool.close();
     },
   };

@@ -6,7 +6,7 @@
 import { SinterError } from "../base/errors.ts";
 import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
 import type { TokenLogprob } from "./logprobs.ts";
-import type { Lane } from "../engine/lane.ts";
+import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
@@ -62,7 +62,7 @@ export async function generate(
     );
   const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
   const text = new Continuation(tokenizer, prompt, o, onText);
-  const write = (lane: Lane): Promise<Generated> => writeText(session.within(lane), session, text, o);
+  const write = (lanes: Lanes): Promise<Generated> => writeText(session.within(lanes), session, text, o);
   return (await unlessAborted(model.inTurn(write, o.signal), o.signal)) ?? nothing(prompt, o);
 }
 

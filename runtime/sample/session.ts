@@ -1,11 +1,14 @@
 /**
  * A session: one text after another on a model, where a new text costs only what it does not have in common
- * with the last one. Keys and values are in the model's cache (engine/lane.ts), which others use too. A
- * session that has lost the cache to others brings its tokens back as they came (past.ts).
+ * with the last one. Its keys and values are in one of the model's lanes (engine/lanes.ts). A session of
+ * `createSession` shares the lanes with others, and brings its tokens back when it has lost its own; one of
+ * `openSession` has a lane for itself until it is closed.
  */
-import type { Lane } from "../engine/lane.ts";
+import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
-import { Past } from "./past.ts";
+import type { OpenLane } from "../engine/reservations.ts";
+import { ChunkedPast } from "./chunked-past.ts";
+import { SharedPast, type Past } from "./past.ts";
 
 export interface Fed {
   /** Logits [classes] after the tokens: the session's own array, which its next call overwrites. */
@@ -24,15 +27,16 @@ export interface SessionCalls {
 
 /**
  * A text on a model, which may be continued and changed. Each call waits until the model is free, and rejects
- * with the signal's reason when the signal comes while it waits, or between two chunks.
+ * with the signal's reason when the signal comes while it waits, or between two chunks. Where others have
+ * opened all lanes for themselves, it rejects with a `NoLaneError`.
  */
 export interface Session {
   readonly model: RunningModel;
   /** The tokens that the session has run: the next one comes after them. */
   readonly cached: readonly number[];
   /**
-   * Makes `tokens` the text; only those run that it does not have in common with the last text. Throws
-   * `input` when they do not fit into the context.
+   * Makes `tokens` the text; only those run that it does not have in common with the last text, or that no
+   * other text in the cache begins with. Throws `input` when they do not fit into the context.
    */
   feed(tokens: readonly number[], signal?: AbortSignal): Promise<Fed>;
   /**
@@ -43,31 +47,44 @@ export interface Session {
   /** Begins anew: nothing of the last text is used again. */
   forget(): void;
   /** The same calls, within a turn of the model that the caller has. */
-  within(lane: Lane): SessionCalls;
+  within(lanes: Lanes): SessionCalls;
+  /** Gives the session's lane back. It may go on; then it gets a lane again as a session that shares them. */
+  close(): void;
 }
 
 export function createSession(model: RunningModel): Session {
-  const past = new Past(model);
+  return sessionOf(model, pastOf(model));
+}
+
+/**
+ * A session that has a lane for itself. Where others have opened all of them, waits until one is closed, or
+ * rejects with a `NoLaneError`, as `full` says (default: wait).
+ */
+export async function openSession(model: RunningModel, options?: OpenLane): Promise<Session> {
+  const past = pastOf(model);
+  await model.openLane(past, options);
+  return sessionOf(model, past);
+}
+
+const pastOf = ({ module }: RunningModel): Past =>
+  module.numerics === "consistent" ? new SharedPast() : new ChunkedPast();
+
+function sessionOf(model: RunningModel, past: Past): Session {
   let logits: Float32Array | undefined;
-  const read = (lane: Lane): Float32Array => {
+  const read = (lanes: Lanes): Float32Array => {
     // one for all calls: a new one each time costs page faults
-    logits ??= new Float32Array(lane.classes);
-    lane.readLogits(logits);
+    logits ??= new Float32Array(lanes.classes);
+    lanes.readLogits(logits);
     return logits;
   };
-  const within = (lane: Lane): SessionCalls => ({
+  const within = (lanes: Lanes): SessionCalls => ({
     async feed(tokens, signal) {
-      const common = past.common(tokens);
-      const reused = past.holds(lane) ? common : 0;
-      past.goBack(common);
-      if (!past.holds(lane)) await past.bringBack(lane, signal);
-      await past.extend(lane, tokens, signal);
-      return { logits: read(lane), reused };
+      const reused = await past.feed(lanes, tokens, signal);
+      return { logits: read(lanes), reused };
     },
     async next(token, signal) {
-      if (!past.holds(lane)) await past.bringBack(lane, signal);
-      await past.push(lane, token);
-      return read(lane);
+      await past.push(lanes, token, signal);
+      return read(lanes);
     },
   });
   return {
@@ -75,9 +92,10 @@ export function createSession(model: RunningModel): Session {
     get cached() {
       return past.tokens;
     },
-    feed: (tokens, signal) => model.inTurn((lane) => within(lane).feed(tokens, signal), signal),
-    next: (token, signal) => model.inTurn((lane) => within(lane).next(token, signal), signal),
-    forget: () => past.goBack(0),
+    feed: (tokens, signal) => model.inTurn((lanes) => within(lanes).feed(tokens, signal), signal),
+    next: (token, signal) => model.inTurn((lanes) => within(lanes).next(token, signal), signal),
+    forget: () => past.forget(),
     within,
+    close: () => model.closeLane(past),
   };
 }

@@ -8,7 +8,8 @@ import type { Model, TrainSettings } from "../../runtime/contract/model.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { initParameters } from "../../runtime/engine/init.ts";
-import { createLane, feedByPosition } from "../../runtime/engine/lane.ts";
+import { feedByPosition, Lanes } from "../../runtime/engine/lanes.ts";
+import { Reservations } from "../../runtime/engine/reservations.ts";
 import type { Batch, RunningModel } from "../../runtime/engine/model.ts";
 import { tensorIn, type Tensor } from "../../runtime/engine/tensors.ts";
 import { CallQueue } from "../../runtime/engine/call-queue.ts";
@@ -39,7 +40,9 @@ const sizes = { vocab: 16, context: 8, width: 6, layers: 3, heads: 1, kvHeads: 1
 export interface FakeOptions {
   readonly nanAt?: number;
   /** Called with the tokens that really run. */
-  readonly onRun?: (start: number, tokens: readonly number[]) => void;
+  readonly onRun?: (start: number, tokens: readonly number[], lane: number) => void;
+  /** Default: 1. With several, the model's numerics are consistent. */
+  readonly lanes?: number;
 }
 
 /**
@@ -57,12 +60,14 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     memoryBytes: bytes,
     memoryPages: 1,
     maxWorkers: 8,
+    ...((options.lanes ?? 1) > 1 && { numerics: "consistent" as const }),
     tensors: places,
     entries,
     wasm: {},
   };
-  const lane = fakeLane(options);
+  const lanes = fakeLanes(options);
   const queue = new CallQueue();
+  const reservations = new Reservations(lanes, queue);
   return {
     manifest: { ...manifest, modules: { train: module } },
     module,
@@ -90,13 +95,15 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     logprobs: () => new Float32Array(16),
     feed: (tokens, start, signal) =>
       queue.run(async () => {
-        await feedByPosition(lane, tokens, start);
+        await feedByPosition(lanes, tokens, start);
         const logits = new Float32Array(sizes.vocab);
-        lane.readLogits(logits);
+        lanes.readLogits(logits);
         return logits;
       }, signal),
-    inTurn: (work, signal) => queue.run(() => work(lane), signal),
-    weightsChanged: () => void (lane.holder = undefined),
+    inTurn: (work, signal) => queue.run(() => work(lanes), signal),
+    openLane: (owner, o) => reservations.open(owner, o),
+    closeLane: (owner) => reservations.close(owner),
+    weightsChanged: () => lanes.loseAll(),
     profile: () => undefined,
     close: async () => queue.close(new SinterError("input", "fake was closed before this call had ended")),
   };
@@ -158,20 +165,24 @@ function fakeTensors(): { readonly places: readonly TensorPlace[]; readonly byte
   return { places: [...parameters, ...others], bytes };
 }
 
-/** A lane whose logits say that the token after n is n + 1. */
-function fakeLane({ onRun }: FakeOptions): ReturnType<typeof createLane> {
-  let last = 0;
-  return createLane({
+/** Lanes whose logits say that the token after n is n + 1. */
+function fakeLanes({ onRun, lanes: count = 1 }: FakeOptions): Lanes {
+  let last: number[] = [];
+  return new Lanes({
+    count,
     chunk: sizes.context,
     sizes,
+    rings: [],
+    consistent: count > 1,
     classes: sizes.vocab,
     breathe: async () => {},
-    async run(ids, start) {
-      onRun?.(start, [...ids]);
-      last = ids.at(-1)!;
+    async run(spans) {
+      for (const { start, tokens, lane } of spans) onRun?.(start, [...tokens], lane);
+      last = spans.map(({ tokens }) => tokens.at(-1)!);
     },
-    logits: () =>
-      Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last + 1) % sizes.vocab ? 9 : 0)),
+    logits: (span) =>
+      Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last[span]! + 1) % sizes.vocab ? 9 : 0)),
+    copy: () => {},
   });
 }
 

@@ -51,6 +51,20 @@ export function cacheShapes(
 }
 
 /**
+ * How a lane of a cache of this shape lies in memory: equal pieces, each with all positions in panels. For
+ * those who copy a text from lane to lane (runtime/contract/manifest.ts).
+ */
+export function cachePieces(
+  [, first, second, ...rest]: readonly number[],
+  format: CacheFormat,
+): { readonly pieces: number; readonly pieceBytes: number; readonly panelBytes: number } {
+  const [pieces, panels] = format === "f32" ? [1, first!] : [first!, second!];
+  const ofPanel = format === "f32" ? [second!, ...rest] : rest;
+  const panelBytes = 4 * ofPanel.reduce((a, b) => a * b, 1);
+  return { pieces, pieceBytes: panels * panelBytes, panelBytes };
+}
+
+/**
  * Rows that a window of so many positions needs while `chunk` new ones arrive at once: those that the first
  * new one sees, and all new ones.
  */

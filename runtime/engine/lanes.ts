@@ -1,0 +1,243 @@
+/**
+ * All lanes of a module: who gets which, and the way to add tokens to several of them at once. Everything
+ * here is for someone who has the model to themselves (RunningModel.inTurn).
+ *
+ * A text goes on in its own lane. A text that has none gets one that is free, else the one that was used
+ * least recently; whoever loses a lane so brings its tokens back later (sample/past.ts). A lane that has an
+ * owner is never taken from it.
+ */
+import { SinterError } from "../base/errors.ts";
+import type { Entries } from "./entries.ts";
+import { Lane, type Ring } from "./lane.ts";
+import { writeRun, type Span } from "./run-inputs.ts";
+
+/** Tokens at consecutive positions `start` … of a lane, whose earlier positions are there. */
+export interface LaneTokens {
+  readonly lane: Lane;
+  readonly start: number;
+  readonly tokens: readonly number[];
+}
+
+/** What lanes are made of: the way to run tokens, and to read what they give. */
+export interface LanesSource {
+  /** How many lanes there are. */
+  readonly count: number;
+  /** Most tokens of one run. */
+  readonly chunk: number;
+  readonly sizes: { readonly context: number; readonly vocab: number };
+  readonly rings: readonly Ring[];
+  /** What a token gives depends on its text alone, not on the runs by which it came (manifest.ts). */
+  readonly consistent: boolean;
+  run(spans: readonly Span[]): Promise<void>;
+  readonly classes: number;
+  /** After the last token of a span of the last run. Padded: the first `classes` are the logits. */
+  logits(span: number): Float32Array;
+  /** Copies a lane as far as so many positions were written. Absent: there is no way. */
+  readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
+  /** Lets timers and signals in. */
+  breathe(): Promise<void>;
+}
+
+/** The lanes of a module: one row is a run of `decode`, several are one of `prefill`. */
+export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: () => Promise<void>): Lanes {
+  const { module, manifest } = entries;
+  const { sizes } = manifest.model;
+  const place = entries.findTensor("logits")?.place;
+  return new Lanes({
+    count: module.lanes ?? 1,
+    chunk: entries.find("prefill")?.context ?? 1,
+    sizes,
+    rings: module.cache?.bands ?? [],
+    consistent: module.numerics === "consistent",
+    classes: place?.shape.at(-1) ?? sizes.vocab,
+    run(spans) {
+      const rows = writeRun(entries, spans);
+      return entries.run(entries.get(rows === 1 ? "decode" : "prefill"), rows);
+    },
+    logits: (span) => (entries.tensor("logits").padded() as Float32Array).subarray(span * place!.rowFloats),
+    copy,
+    breathe,
+  });
+}
+
+/** No lane is free, and the caller did not want to wait for one. */
+export class NoLaneError extends SinterError {
+  constructor(count: number) {
+    super(
+      "memory",
+      `all ${count} lanes of the model are taken`,
+      "Close a session, wait for one that closes, or compile the model for more texts: --lanes.",
+    );
+    this.name = "NoLaneError";
+  }
+}
+
+/** Running fewer tokens than this costs no more than a copy does. */
+const WORTH_COPYING = 16;
+/** Milliseconds between two looks at timers and signals, where runs follow each other. */
+const LISTEN_MS = 8;
+
+export class Lanes {
+  readonly all: readonly Lane[];
+  /** Most tokens that one `run` takes, of all lanes together. */
+  readonly chunk: number;
+  /** Columns of the logits: one for each id, unless the model tells fewer classes apart. */
+  readonly classes: number;
+  /** The positions that a lane has. */
+  readonly context: number;
+  readonly rings: readonly Ring[];
+  /**
+   * Whether a token's logits depend on its text alone. Then what one text has in the cache is of use to
+   * another one that begins alike.
+   */
+  readonly consistent: boolean;
+  readonly #source: LanesSource;
+  #uses = 0;
+  #listened = performance.now();
+
+  constructor(source: LanesSource) {
+    const { count, chunk, classes, sizes, rings, consistent } = source;
+    this.#source = source;
+    this.chunk = chunk;
+    this.classes = classes;
+    this.context = sizes.context;
+    this.rings = rings;
+    this.consistent = consistent;
+    this.all = Array.from({ length: count }, (_, number) => new Lane(number, rings));
+  }
+
+  /**
+   * Runs 1 … `chunk` tokens: stretches of different lanes, each with all of its earlier positions in the
+   * cache. Their logits stay until the next run.
+   */
+  async run(spans: readonly LaneTokens[]): Promise<void> {
+    this.#check(spans);
+    try {
+      await this.#source.run(spans.map(({ lane, start, tokens }) => ({ lane: lane.number, start, tokens })));
+    } catch (cause) {
+      for (const { lane } of spans) lane.lose();
+      throw cause;
+    }
+    for (const { lane, start, tokens } of spans) {
+      lane.ran(start, tokens);
+      lane.used = ++this.#uses;
+    }
+    if (performance.now() - this.#listened < LISTEN_MS) return;
+    await this.#source.breathe();
+    this.#listened = performance.now();
+  }
+
+  /** Logits [classes] after the last token of a span of the last run. */
+  readLogits(into: Float32Array, span = 0): void {
+    into.set(this.#source.logits(span).subarray(0, this.classes));
+  }
+
+  /** The lane that has this holder's text. */
+  of(holder: object): Lane | undefined {
+    return this.all.find((lane) => lane.holder === holder);
+  }
+
+  /**
+   * A lane for this holder to run tokens in: its own, else one that it may have. Throws `NoLaneError` where
+   * others own all of them. It becomes the holder's only when it says so (`Lane.holder`). Of free lanes, one
+   * is taken that has the beginning of `text`.
+   */
+  take(holder: object, text: readonly number[] = []): Lane {
+    const owned = this.all.find((lane) => lane.owner === holder);
+    const lane = owned ?? this.of(holder) ?? this.#leastUsed(text);
+    if (!lane) throw new NoLaneError(this.all.length);
+    return lane;
+  }
+
+  /** Gives a lane to an owner, who has it until `release`. Undefined: all lanes have owners. */
+  reserve(owner: object, text: readonly number[] = []): Lane | undefined {
+    const lane = this.all.find((l) => l.owner === owner) ?? this.#leastUsed(text);
+    if (!lane) return undefined;
+    lane.owner = owner;
+    if (lane.holder !== owner) lane.holder = undefined;
+    return lane;
+  }
+
+  /** Gives up the lane of an owner or holder. What is in it stays there, for texts that begin alike. */
+  release(user: object): void {
+    for (const lane of this.all) {
+      if (lane.owner === user) lane.owner = undefined;
+      if (lane.holder === user) lane.holder = undefined;
+    }
+  }
+
+  /**
+   * Brings as much of the text's beginning into the lane as some lane has, by a copy within the memory, and
+   * returns how many tokens that is.
+   */
+  takeOver(lane: Lane, text: readonly number[]): number {
+    const own = lane.common(text);
+    const { copy } = this.#source;
+    if (!this.consistent || !copy) return own;
+    const others = this.all.filter((l) => l !== lane).map((from) => ({ from, count: from.common(text) }));
+    const best = others.reduce((a, b) => (b.count > a.count ? b : a), { from: lane, count: own });
+    if (best.count < own + WORTH_COPYING) return own;
+    lane.lose();
+    copy(best.from.number, lane.number, best.from.written);
+    lane.become(best.from, best.count);
+    return best.count;
+  }
+
+  /** The weights have changed: what is in the lanes was made by the old ones. */
+  loseAll(): void {
+    for (const lane of this.all) lane.lose();
+  }
+
+  /** Free ones first, whose texts nobody brings back; of these, the one that has most of the new text. */
+  #leastUsed(text: readonly number[]): Lane | undefined {
+    const rank = (lane: Lane): number => (lane.holder === undefined || lane.isFresh ? 0 : 1);
+    const has = (lane: Lane): number => (rank(lane) === 0 && this.consistent ? lane.common(text) : 0);
+    return this.all
+      .filter((lane) => lane.owner === undefined)
+      .toSorted((a, b) => rank(a) - rank(b) || has(b) - has(a) || a.used - b.used)[0];
+  }
+
+  #check(spans: readonly LaneTokens[]): void {
+    const { context, vocab } = this.#source.sizes;
+    const rows = spans.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    if (rows > this.chunk) throw new SinterError("bug", `${rows} tokens in a run of ${this.chunk} at most`);
+    if (spans.length === 0 || new Set(spans.map(({ lane }) => lane)).size < spans.length)
+      throw new SinterError("bug", "a run has one stretch of tokens for each of its lanes");
+    for (const { start, tokens } of spans) {
+      if (tokens.length === 0 || start < 0 || start + tokens.length > context)
+        throw new SinterError(
+          "bug",
+          `${tokens.length} tokens at position ${start} of a context of ${context}`,
+        );
+      for (const token of tokens)
+        if (!(Number.isInteger(token) && token >= 0 && token < vocab))
+          throw new SinterError(
+            "input",
+            `token ${token} is outside of the model's vocabulary of ${vocab}`,
+            "Ids are whole numbers from 0 on.",
+          );
+    }
+  }
+}
+
+/** The holder when tokens are run by position, without a session. */
+const BY_POSITION = {};
+
+/**
+ * Runs tokens by position, for callers who keep account of what is in the cache themselves. Throws where they
+ * would go on from what a session has left there, or from what older weights have made. The logits are those
+ * of the last run's first span.
+ */
+export async function feedByPosition(lanes: Lanes, tokens: readonly number[], start: number): Promise<void> {
+  const lane = lanes.take(BY_POSITION);
+  if (start > 0 && lane.holder !== BY_POSITION && !lane.isFresh)
+    throw new SinterError(
+      "bug",
+      `the cache does not hold what was fed by position before position ${start}: a session has used ` +
+        "it, or the weights have changed",
+      "Feed from position 0, or use a session (createSession): it brings its tokens back.",
+    );
+  lane.holder = BY_POSITION;
+  for (let at = 0; at < tokens.length; at += lanes.chunk)
+    await lanes.run([{ lane, start: start + at, tokens: tokens.slice(at, at + lanes.chunk) }]);
+}

@@ -1,0 +1,63 @@
+/** Lanes that somebody has for themselves, and who waits for one: in the order of the calls. */
+import { CallQueue } from "./call-queue.ts";
+import { NoLaneError, type Lanes } from "./lanes.ts";
+
+export interface OpenLane {
+  /** What happens when others own all lanes. Default: wait. */
+  readonly full?: "wait" | "refuse" | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Reservations {
+  readonly #lanes: Lanes;
+  /** The model's calls: a lane is given between two of them, since a session may just be using it. */
+  readonly #calls: CallQueue;
+  /** Those who wait for a lane: only the first of them looks for one. */
+  readonly #waiting = new CallQueue();
+  #waiters = 0;
+  #released: (() => void) | undefined;
+
+  constructor(lanes: Lanes, calls: CallQueue) {
+    this.#lanes = lanes;
+    this.#calls = calls;
+  }
+
+  async open(owner: object, { full = "wait", signal }: OpenLane = {}): Promise<void> {
+    if (full === "wait") {
+      this.#waiters++;
+      return this.#waiting.run(() => this.#reserve(owner, signal), signal).finally(() => this.#waiters--);
+    }
+    if (this.#waiters > 0 || !(await this.#tryReserve(owner, signal)))
+      throw new NoLaneError(this.#lanes.all.length);
+  }
+
+  close(owner: object): void {
+    this.#lanes.release(owner);
+    this.#released?.();
+  }
+
+  /** Nobody gets a lane any more. */
+  refuse(error: Error): void {
+    this.#waiting.close(error);
+  }
+
+  async #reserve(owner: object, signal: AbortSignal | undefined): Promise<void> {
+    while (!(await this.#tryReserve(owner, signal))) await this.#release(signal);
+  }
+
+  #tryReserve(owner: object, signal: AbortSignal | undefined): Promise<boolean> {
+    return this.#calls.run(async () => this.#lanes.reserve(owner) !== undefined, signal);
+  }
+
+  /** Resolves when a lane is given back; rejects with the signal's reason. */
+  #release(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const giveUp = (): void => reject(signal!.reason as Error);
+      this.#released = () => {
+        signal?.removeEventListener("abort", giveUp);
+        resolve();
+      };
+      signal?.addEventListener("abort", giveUp, { once: true });
+    });
+  }
+}
