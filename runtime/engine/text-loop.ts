@@ -1,0 +1,155 @@
+/**
+ * Texts to which a module adds tokens by itself: it runs their last tokens, draws one after each, runs these,
+ * and so on, without leaving WebAssembly (the entry `generate`, contract/entries.ts). What is drawn is what
+ * the sampler of sample/ draws, bit for bit. Between two calls texts may come and go, and other entries may
+ * run: a text's state stays in its lane's rows of the entry's tensors.
+ */
+import {
+  loopField,
+  progressField,
+  SPAN_FIELDS,
+  textEnds,
+  type InputName,
+  type TextEnd,
+} from "../contract/entries.ts";
+import { RANDOM_WORDS, samplerWords, type SamplerNumbers } from "../contract/sampler-words.ts";
+import { rowFloats } from "../contract/tensor-layout.ts";
+import { SinterError } from "../base/errors.ts";
+import type { RandomState } from "../base/random.ts";
+import type { Entries } from "./entries.ts";
+import { writeSpan } from "./run-inputs.ts";
+
+/** A text as it is given to the module. */
+export interface LoopText {
+  /** The number of its lane. */
+  readonly lane: number;
+  /** All of its tokens, at most as many as the context has. The last one has not been run, the others have. */
+  readonly tokens: readonly number[];
+  /** Most tokens to add. */
+  readonly most: number;
+  readonly draw: SamplerNumbers;
+  /** Ids that are never drawn, and ids after which the text ends. */
+  readonly absent: Iterable<number>;
+  readonly ends: Iterable<number>;
+  readonly random: RandomState;
+}
+
+/** What a module has added to a text. */
+export interface LoopTokens {
+  /** With the end, where one of the text's ends was drawn. */
+  readonly tokens: readonly number[];
+  /** For each token ln p by the logits as they are (0 unless asked for), and by what could be drawn. */
+  readonly logprobs: Float32Array;
+  readonly choiceLogprobs: Float32Array;
+  readonly end: TextEnd;
+}
+
+export class TextLoop {
+  /** Most texts of one call. */
+  readonly most: number;
+  readonly #entries: Entries;
+  readonly #rows: (name: InputName, lane: number) => Int32Array;
+  readonly #logprobs: { readonly token: Float32Array; readonly choice: Float32Array };
+  readonly #context: number;
+  /** How many tokens of each lane's text the caller knows. */
+  readonly #known = new Map<number, number>();
+
+  private constructor(entries: Entries) {
+    this.#entries = entries;
+    const { context } = entries.manifest.model.sizes;
+    this.#context = context;
+    const spans = entries.words("spans")[0]!.length / rowFloats(SPAN_FIELDS);
+    this.most = Math.min(spans, entries.get("generate").context);
+    this.#rows = (name, lane) => {
+      const { place, columns } = entries.tensor(name);
+      return entries.words(name)[0]!.subarray(lane * place.rowFloats, lane * place.rowFloats + columns);
+    };
+    const floats = (name: InputName): Float32Array => entries.tensor(name).padded() as Float32Array;
+    this.#logprobs = { token: floats("token_logprobs"), choice: floats("choice_logprobs") };
+  }
+
+  /** Undefined: the module has no such entry, as those of earlier releases and those in several memories. */
+  static of(entries: Entries): TextLoop | undefined {
+    return entries.find("generate") && new TextLoop(entries);
+  }
+
+  /** Takes a text up, in the place of its lane's last one. */
+  begin({ lane, tokens, most, draw, absent, ends, random }: LoopText): void {
+    if (tokens.length === 0 || tokens.length > this.#context || most < 1)
+      throw new SinterError(
+        "bug",
+        `${tokens.length} tokens and ${most} more in a context of ${this.#context}`,
+      );
+    this.#rows("texts", lane).set(tokens);
+    this.#rows("samplers", lane).set(samplerWords(draw));
+    setBits(this.#rows("absent", lane), absent);
+    setBits(this.#rows("ends", lane), ends);
+    this.#rows("random", lane).set(random.map((word) => word | 0));
+    const progress = this.#rows("progress", lane);
+    progress[progressField.left] = most;
+    progress[progressField.end] = textEnds.indexOf("none");
+    progress[progressField.length] = tokens.length;
+    this.#known.set(lane, tokens.length);
+  }
+
+  /**
+   * Adds up to `steps` tokens to each of these lanes' texts. Ends earlier when all texts have ended, when
+   * `stop` was called, or at once when no token could be drawn for one of them.
+   */
+  run(lanes: readonly number[], steps: number): Promise<void> {
+    const entries = this.#entries;
+    const [tokens, positions, spans] = (["tokens", "positions", "spans"] as const).map(
+      (name) => entries.words(name)[0]!,
+    ) as [Int32Array, Int32Array, Int32Array];
+    for (const [row, lane] of lanes.entries()) {
+      const start = this.#rows("progress", lane)[progressField.length]! - 1;
+      tokens[row] = this.#rows("texts", lane)[start]!;
+      positions[row] = start;
+      writeSpan(spans, row, { lane, start, first: row, rows: 1 });
+    }
+    const { control } = entries.manifest;
+    entries.setControl(control.rows, lanes.length);
+    entries.setControl(control.spanCount, lanes.length);
+    entries.setControl(control.loop + 4 * loopField.steps, steps);
+    entries.setControl(control.loop + 4 * loopField.stop, 0);
+    return entries.run(entries.get("generate"));
+  }
+
+  /** Ends the call that runs after the step that it is at. */
+  stop(): void {
+    this.#entries.setControl(this.#entries.manifest.control.loop + 4 * loopField.stop, 1);
+  }
+
+  /** What was added to a lane's text since it was taken up, or since the last time. */
+  added(lane: number): LoopTokens {
+    const known = this.#known.get(lane)!;
+    const progress = this.#rows("progress", lane);
+    const length = progress[progressField.length]!;
+    this.#known.set(lane, length);
+    const row = lane * rowFloats(this.#context + 1);
+    const part = (floats: Float32Array): Float32Array => floats.slice(row + known, row + length);
+    return {
+      tokens: Array.from(this.#rows("texts", lane).subarray(known, length)),
+      logprobs: part(this.#logprobs.token),
+      choiceLogprobs: part(this.#logprobs.choice),
+      end: textEnds[progress[progressField.end]!]!,
+    };
+  }
+
+  /** The state of a lane's random stream, after the tokens that were added. */
+  random(lane: number): RandomState {
+    const [a, b, c, d] = this.#rows("random", lane).subarray(0, RANDOM_WORDS);
+    return [a! >>> 0, b! >>> 0, c! >>> 0, d! >>> 0];
+  }
+
+  /** Which row of the logits was the last one of a lane's text. */
+  logitsRow(lane: number): number {
+    return this.#rows("progress", lane)[progressField.row]!;
+  }
+}
+
+/** A bit for each id; ids that there is no bit for are left out. */
+function setBits(words: Int32Array, ids: Iterable<number>): void {
+  words.fill(0);
+  for (const id of ids) if (id >> 5 < words.length) words[id >> 5]! |= 1 << (id & 31);
+}
