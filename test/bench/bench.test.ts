@@ -68,7 +68,7 @@ describe("names", () => {
     ["--filter", "matmull", "did you mean matmul?"],
     ["--peers", "torhc", "peers: PyTorch, plain"],
     ["--target", "fast", "use simd, relaxed, wide"],
-    ["--workers", "9", "from 1 to 8"],
+    ["--workers", "65", "from 1 to 64"],
     ["--seconds", "0", "above 0"],
   ])("%s %s is a mistake in the command", async (option, value, said) => {
     const { code, err } = await run("bench", option, value);

@@ -246,7 +246,7 @@ describe("what is wrong is said in one message", () => {
       "too many workers",
       ["train", "tiny.sinter", "--workers", "99"],
       2,
-      /--workers takes a whole number from 1 to 8/,
+      /--workers takes a whole number from 1 to 64/,
     ],
     ["a run that is none", ["eval", "."], 1, /holds no run/],
     ["a folder that is none", ["sample", "nowhere"], 1, /there is no folder/],
