@@ -15,6 +15,7 @@ import { matmul_nt } from "./matmul/matmul_nt.ts";
 import { matmul_integer, matmul_quantised } from "./matmul/matmul_quantised.ts";
 import { matmul_split, matmul_sum } from "./matmul/matmul_split.ts";
 import { matmul_tn } from "./matmul/matmul_tn.ts";
+import { row_dot, row_dot_dw, row_dot_dx } from "./matmul/row_dot.ts";
 import { quantise_rows } from "./matmul/quantise_rows.ts";
 import { attention } from "./attention/attention.ts";
 import { attention_backward } from "./attention/attention_backward.ts";
@@ -34,6 +35,7 @@ import { embed_quantised } from "./embedding/embed_quantised.ts";
 import { take_row } from "./embedding/take_row.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./loss/cross_entropy.ts";
 import { default_weight } from "./loss/default_weight.ts";
+import { entropy, entropy_backward } from "./loss/entropy.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { objective } from "./objective/objective.ts";
 import { adamw } from "./optimizer/adamw.ts";
@@ -76,6 +78,9 @@ const table = {
   matmul_sum, // their sum, with what is fused into a product
   matmul_quantised, // a·bᵀ with b in q8_0, q4_0 or bf16
   matmul_integer, // the same for a few rows that are integers too
+  row_dot, // one number per row: a scalar head
+  row_dot_dx, // its cotangent of x
+  row_dot_dw, // gradients of its weights and its bias
   quantise_rows, // rows of a as integers and scales
 
   // Attention
@@ -115,6 +120,8 @@ const table = {
   cross_entropy, // −ln softmax(logits)[target] of each row
   cross_entropy_backward, // its cotangent of the logits
   cross_entropy_grad, // both at once: they share the softmax
+  entropy, // −Σ p ln p of each row's prediction
+  entropy_backward, // its cotangent of the logits
   loss_sum, // the sum of the counted losses, and their number
   loss_sum_backward, // the same cotangent for all of them
   objective, // an objective's equation, and its slopes
