@@ -1,5 +1,6 @@
 /** How a model is compiled: what callers may choose, with its defaults. */
 import type { ModuleName } from "../runtime/contract/manifest.ts";
+import type { Objective } from "../runtime/contract/objective.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Target } from "../runtime/contract/targets.ts";
 import type { PerRow } from "./3-graph/builder.ts";
@@ -48,6 +49,11 @@ export interface CompileOptions {
    * give each row's log-probability. Default: neither.
    */
   readonly perRow?: PerRow;
+  /**
+   * What the module `train` makes smaller, and what its `evaluate` says: an equation, from `objectiveOf` or a
+   * spec. Default: the next token's cross-entropy.
+   */
+  readonly objective?: Objective | undefined;
   /**
    * Which parameters the module `train` trains, by name without the layer's number
    * ("layers.attention.qkv.weight"). Default: all.

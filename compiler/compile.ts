@@ -14,12 +14,16 @@ import { moduleNames, type Manifest, type ModuleName } from "../runtime/contract
 import { MEMORY_LIMIT } from "../runtime/contract/memory-import.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Model } from "../runtime/contract/model.ts";
+import type { Objective } from "../runtime/contract/objective.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
+import { nameIn } from "../runtime/contract/parameter-names.ts";
+import { outermost, partTensors } from "./2-check/parameters.ts";
 import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import type { Partition } from "./3-graph/partition.ts";
+import { readsLogits } from "./3-graph/objective.ts";
 import { printGraph } from "./3-graph/print.ts";
 import { verifyGraph } from "./3-graph/verify.ts";
 import { differentiate } from "./4-grad/differentiate.ts";
@@ -48,6 +52,7 @@ interface EntryContext {
   readonly weights: Weights;
   readonly cache: CacheFormat;
   readonly options: CompileOptions;
+  readonly trains: CompileOptions["trains"];
   /** What was fused, for `explain` and the report. */
   record(event: FusionEvent): void;
 }
@@ -56,9 +61,9 @@ interface EntryContext {
 const graphPasses: readonly Pass<Graph, EntryContext>[] = [
   {
     name: "freeze",
-    when: ({ options }) => options.trains !== undefined,
+    when: ({ trains }) => trains !== undefined,
     why: "first: no gradient of it is ever asked for",
-    run: (graph, { options }) => freeze(graph, options.trains!),
+    run: (graph, { trains }) => freeze(graph, trains!),
   },
   {
     name: "differentiate",
@@ -145,7 +150,8 @@ const emit: Stage<PartitionPlan, Sources, CompileOptions> = {
 /** The entries of a module, and how much each takes at once. */
 function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: CompileOptions): EntrySpec[] {
   const { batch, context } = model.train;
-  const rows = { batch, context, ...perRow };
+  const objective = objectiveIn(module, options);
+  const rows = { batch, context, ...perRow, ...(objective && { objective }) };
   const most = prefillRows(model);
   const lanes = lanesOf(module, options);
   const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {
@@ -161,6 +167,21 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
 /** A training module makes one text at a time. */
 const lanesOf = (module: ModuleName, { lanes = 1 }: CompileOptions): number =>
   module === "infer" ? lanes : 1;
+
+/** What is evaluated elsewhere are the next token's cross-entropies. */
+const objectiveIn = (module: ModuleName, { objective }: CompileOptions): Objective | undefined =>
+  module === "train" ? objective : undefined;
+
+/** What is trained: what was asked for, without the vocabulary's map where no objective reads its logits. */
+function trainsOf(model: Model, module: ModuleName, options: CompileOptions): CompileOptions["trains"] {
+  const objective = objectiveIn(module, options);
+  const { batch, context } = model.train;
+  if (!objective || readsLogits({ entry: "train", batch, context, ...options.perRow, objective }))
+    return options.trains;
+  const { part } = outermost(model.output);
+  const unread = partTensors(part, nameIn("output", part.name)).map((t) => t.name);
+  return (name) => !unread.includes(name) && (options.trains?.(name) ?? true);
+}
 
 /** Training needs f32; what is sampled in between is computed with the same. */
 const formatsOf = (
@@ -187,6 +208,7 @@ function planPartition(
   folder: string | undefined,
 ): PartitionPlan {
   const dump = dumpIn(options, folder);
+  const trains = trainsOf(model, name, options);
   const fusions = new Map<string, FusionEvent[]>();
   const graphOf = (spec: EntrySpec, segment: Partition[number], i: number): Graph => {
     const entry = segmentEntry(spec.entry, i);
@@ -196,6 +218,7 @@ function planPartition(
       isTrain: spec.entry === "train",
       ...formatsOf(name, options),
       options,
+      trains,
       record: (event) => events.push(event),
     };
     return runPasses(buildGraph(model, spec, segment, entry), graphPasses, context, printGraph, {
@@ -208,7 +231,9 @@ function planPartition(
   const graphs = partition.flatMap((segment, i) => specs.map((spec) => graphOf(spec, segment, i)));
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);
-  return { name, partition, lanes: lanesOf(name, options), programs, placement, fusions };
+  const objective = objectiveIn(name, options);
+  const lanes = lanesOf(name, options);
+  return { name, partition, lanes, programs, placement, fusions, ...(objective && { objective }) };
 }
 
 /** The caller's dump, into a folder. */

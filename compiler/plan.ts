@@ -4,6 +4,7 @@
  */
 import type { ModuleName } from "../runtime/contract/manifest.ts";
 import type { Model } from "../runtime/contract/model.ts";
+import type { Objective } from "../runtime/contract/objective.ts";
 import type { Target } from "../runtime/contract/targets.ts";
 import { partitionModel, type Cut, type Partition } from "./3-graph/partition.ts";
 import { partitionText } from "./3-graph/print.ts";
@@ -21,6 +22,7 @@ export interface PartitionPlan {
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
+  readonly objective?: Objective;
 }
 
 /** A module as one memory of any size would hold it. */

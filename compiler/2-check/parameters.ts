@@ -8,7 +8,7 @@ import {
   TOKEN_TABLE,
   type ParameterSection,
 } from "../../runtime/contract/parameter-names.ts";
-import type { Expression, Model, Part } from "../../runtime/contract/model.ts";
+import type { Expression, Head, Model, Part } from "../../runtime/contract/model.ts";
 
 export interface ParameterTensor {
   /** As in checkpoints, without the layer's number: "layers.attention.qkv.weight". */
@@ -104,6 +104,19 @@ function tensorsOf(part: Part): ParameterTensor[] {
   }
 }
 
+/** A scalar head's tensors; it reads what the output's linear map reads. */
+export function headTensors({ name, bias }: Head, output: Expression): ParameterTensor[] {
+  const stem = nameIn("head", name);
+  const width = outermost(output).part.width;
+  return [tensor(`${stem}.weight`, width), ...when(bias, tensor(`${stem}.bias`, 1))];
+}
+
+/** The linear map that ends the output. */
+export function outermost(output: Expression): Extract<Expression, { kind: "apply" }> {
+  if (output.kind !== "apply") throw new Error("an output ends in a linear map: the checker refuses others");
+  return output;
+}
+
 /** Parts in the order in which they are computed. */
 export function partsOf(expression: Expression): Part[] {
   switch (expression.kind) {
@@ -119,9 +132,9 @@ export function partsOf(expression: Expression): Part[] {
 export const layerParts = (model: Pick<Model, "layer">): Part[] =>
   model.layer.flatMap((a) => partsOf(a.value));
 
-type Counted = Pick<Model, "sizes" | "embed" | "layer" | "output">;
+type Counted = Pick<Model, "sizes" | "embed" | "layer" | "output" | "head">;
 
-export function parameterRows({ sizes, embed, layer, output }: Counted): PartCount[] {
+export function parameterRows({ sizes, embed, layer, output, head }: Counted): PartCount[] {
   const row = (
     section: PartCount["section"],
     name: string,
@@ -145,6 +158,7 @@ export function parameterRows({ sizes, embed, layer, output }: Counted): PartCou
     ...partsOf(output).map((part) =>
       row("output", part.name, partTensors(part, nameIn("output", part.name)), 1),
     ),
+    ...(head ? [row("head", head.name, headTensors(head, output), 1)] : []),
   ];
 }
 

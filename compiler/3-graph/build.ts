@@ -17,6 +17,7 @@
 import { loopField } from "../../runtime/contract/entries.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
+import { outermost } from "../2-check/parameters.ts";
 import { layerTables } from "./build-attention.ts";
 import {
   activation,
@@ -25,7 +26,6 @@ import {
   initialStd,
   input,
   isIncremental,
-  isTraining,
   layersOf,
   parameter,
   liveRows,
@@ -37,6 +37,7 @@ import {
 } from "./builder.ts";
 import { whole, type Graph, type Ref, type Section } from "./ir.ts";
 import { tokenTable } from "./linear.ts";
+import { losses, readsLogits } from "./objective.ts";
 import { normOf, part } from "./parts.ts";
 import { samplingSection } from "./sampling.ts";
 import { wholeModel, type Segment } from "./segment.ts";
@@ -140,24 +141,18 @@ function outputSections(b: Builder): readonly Section[] {
     emit(b, "take_row", { x, spans }, { out: last });
     x = last;
   }
-  const logits = expression(b, b.model.output, new Map([["x", x]]), "logits");
+  const { part: map, input: inner } = outermost(b.model.output);
+  const hidden = expression(b, inner, new Map([["x", x]]));
   if (!("batch" in b.job)) {
+    const logits = part(b, map, hidden, "logits");
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
     const output = section(b, "head", "output");
     return b.job.entry === "generate" ? [output, samplingSection(b, logits)] : [output];
   }
+  const logits = readsLogits(b.job) ? part(b, map, hidden, "logits") : undefined;
   const output = section(b, "head", "output");
-  const targets = input(b, "targets", [b.rows]);
-  const losses = entryOutput(b, "token_losses", [b.rows]);
-  const logprobs = b.job.logprobs ? entryOutput(b, "logprobs", [b.rows]) : undefined;
-  emit(b, "cross_entropy", { logits, targets }, { losses, logprobs });
-  if (isTraining(b))
-    b.objective.push({
-      value: losses,
-      ...(b.job.weights && { weights: input(b, "weights", [b.rows]) }),
-    });
-  emit(b, "loss_sum", { losses, targets }, { loss: entryOutput(b, "loss", [2]) });
-  return [output, section(b, "loss", "loss")];
+  losses(b, b.job, hidden, logits);
+  return [output, section(b, "loss", "loss")].filter((s) => s.nodes.length > 0);
 }
 
 /** `outName` is the name of the result, where a norm or a linear map makes it. */

@@ -5,6 +5,7 @@
 import { nameIn } from "../../runtime/contract/parameter-names.ts";
 import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Model } from "../../runtime/contract/model.ts";
+import type { Objective } from "../../runtime/contract/objective.ts";
 import { opOf, type AttrsOf, type InsOf, type OpName, type OutsOf } from "../ops/index.ts";
 import { nodeOf } from "./node.ts";
 import {
@@ -35,11 +36,19 @@ export interface PerRow {
   readonly weights?: boolean;
   /** The log-probability of each row's target is an output. */
   readonly logprobs?: boolean;
+  /** The entropy of each row's prediction is an output. */
+  readonly entropies?: boolean;
+}
+
+/** What the entries over whole sequences compute of the losses. */
+interface Losses extends PerRow {
+  /** Absent: the next token's cross-entropy. */
+  readonly objective?: Objective;
 }
 
 /** What a graph is built for: an entry of the module, and the sizes of one call. */
 export type EntrySpec =
-  | ({ readonly entry: BatchEntry; readonly batch: number; readonly context: number } & PerRow)
+  | ({ readonly entry: BatchEntry; readonly batch: number; readonly context: number } & Losses)
   | ({ readonly entry: IncrementalEntry } & RunSizes);
 
 /** Sizes of a run (runtime/contract/entries.ts). */

@@ -6,6 +6,11 @@
  *
  * Rows of a block are a multiple of 16, so that per-row vectors (targets, losses) stay contiguous over the
  * blocks.
+ *
+ * Where a row's cotangent is made of this row's loss, its equation is computed block by block as well. Where it
+ * is made of several rows' losses, the logits are computed a second time:
+ *
+ *   output: …   head × 4: logits; logprobs[i]   objective: d_logprobs   head_again × 4: logits; d_h[i] = …; dW += …
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { ops, type OpName } from "../ops/index.ts";
@@ -32,10 +37,12 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   return parts ? inBlocks(graph, section, parts, rows, blockRows) : graph;
 }
 
-/** The head's section in three parts. Its values: `wide` of one block, `sliced` one slice per block. */
+/** The head's section in parts. Its values: `wide` of one block, `sliced` one slice per block. */
 interface Parts {
   readonly before: readonly Node[];
   readonly head: readonly Node[];
+  /** What needs all rows of the head, and the head once more with what needs that. */
+  readonly second?: { readonly between: readonly Node[]; readonly head: readonly Node[] };
   readonly after: readonly Node[];
   readonly wide: ReadonlySet<string>;
   readonly sliced: ReadonlySet<string>;
@@ -44,16 +51,18 @@ interface Parts {
 /** Undefined where blocks cannot be computed one after the other. */
 function divide(graph: Graph, section: Section, logits: Value): Parts | undefined {
   const wide = likeLogits(graph, section, logits);
-  const inHead = (n: Node): boolean => valuesOfNode(n).some((v) => wide.has(v));
-  const from = section.nodes.findIndex(inHead);
-  const to = section.nodes.findLastIndex(inHead);
-  const head = section.nodes.slice(from, to + 1).filter(inHead);
-  const between = section.nodes.slice(from, to + 1).filter((n) => !inHead(n));
-  const first = neededBy(head, between); // weights
-  const moved = between.filter((n) => !first.has(n)); // loss_sum, which reads all rows
-  const made = valuesWritten(head);
-  // a row's weight is made of all rows' losses: no block can be finished before the next begins
-  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return undefined;
+  const touchesWide = (n: Node): boolean => valuesOfNode(n).some((v) => wide.has(v));
+  const from = section.nodes.findIndex(touchesWide);
+  const to = section.nodes.findLastIndex(touchesWide);
+  const inner = section.nodes.slice(from, to + 1);
+  const byRow = new Set(madeByRow(inner, touchesWide));
+  const head = inner.filter((n) => touchesWide(n) || byRow.has(n));
+  const others = inner.filter((n) => !head.includes(n));
+  const needed = neededBy(head, others); // weights, and what is made of the losses of all rows
+  const waiting = readersOf(valuesWritten(head), [...needed]);
+  const second = waiting.length > 0 ? twice(head, waiting, wide) : undefined;
+  const first = [...needed].filter((n) => !waiting.includes(n));
+  const moved = others.filter((n) => !needed.has(n)); // loss_sum, which reads all rows
   const isRowed = ({ shape, storage }: Value): boolean =>
     shape[0] === logits.shape[0] && storage !== "parameter" && storage !== "gradient";
   const sliced = new Set(
@@ -63,11 +72,56 @@ function divide(graph: Graph, section: Section, logits: Value): Parts | undefine
   if ([...wide, ...sliced].some((name) => graph.values.get(name)!.slices !== 1)) return undefined;
   return {
     before: [...section.nodes.slice(0, from), ...first],
-    head,
+    head: second?.first ?? head,
+    ...(second && { second: { between: waiting, head: second.again } }),
     after: [...moved, ...section.nodes.slice(to + 1)],
     wide,
     sliced,
   };
+}
+
+/** Nodes that make each row of that row alone, of what the head makes: they can go along with a block. */
+function madeByRow(nodes: readonly Node[], isHead: (n: Node) => boolean): readonly Node[] {
+  const made = valuesWritten(nodes.filter(isHead));
+  const isByRow = ({ op, attrs }: Node): boolean =>
+    op === "row_dot_dx" || (op === "objective" && attrs["unit"] === "token");
+  const found: Node[] = [];
+  for (const node of nodes) {
+    if (isHead(node) || !isByRow(node) || !Object.values(node.ins).some((r) => made.has(r.value))) continue;
+    found.push(node);
+    for (const { value } of Object.values(node.outs)) made.add(value);
+  }
+  return found;
+}
+
+/** Those of `nodes` that read these values, or what nodes make of them. */
+function readersOf(values: ReadonlySet<string>, nodes: readonly Node[]): readonly Node[] {
+  const made = new Set(values);
+  return nodes.filter((node) => {
+    if (!Object.values(node.ins).some((r) => made.has(r.value))) return false;
+    for (const { value } of Object.values(node.outs)) made.add(value);
+    return true;
+  });
+}
+
+/** The head until `waiting` can be computed; and what is left of it, with what makes the logits once more. */
+function twice(
+  head: readonly Node[],
+  waiting: readonly Node[],
+  wide: ReadonlySet<string>,
+): { readonly first: readonly Node[]; readonly again: readonly Node[] } {
+  const rest = readersOf(valuesWritten(waiting), head);
+  const first = head.filter((n) => !rest.includes(n));
+  const wanted = new Set(
+    rest.flatMap((n) => Object.values(n.ins).map((r) => r.value)).filter((v) => wide.has(v)),
+  );
+  const makers: Node[] = [];
+  for (const node of first.toReversed()) {
+    if (!Object.values(node.outs).some((r) => wanted.has(r.value))) continue;
+    makers.unshift(node);
+    for (const { value } of Object.values(node.ins)) if (wide.has(value)) wanted.add(value);
+  }
+  return { first, again: [...makers, ...rest] };
 }
 
 function inBlocks(graph: Graph, section: Section, parts: Parts, rows: number, blockRows: number): Graph {
@@ -84,19 +138,28 @@ function inBlocks(graph: Graph, section: Section, parts: Parts, rows: number, bl
   const outside = (r: Ref): Ref => (sliced.has(r.value) ? all(r.value) : r);
   const inside = (r: Ref): Ref => (sliced.has(r.value) ? each(r.value) : r);
   const overBlocks = (n: Node): Node => (n.accumulate === "flag" ? { ...n, accumulate: "iterations" } : n);
-  const head: Section = {
-    name: "head",
+  const blocks = (name: string, nodes: readonly Node[]): Section => ({
+    name,
     role: "head",
     times,
     order: "up",
     carries: [],
-    nodes: rewrite(parts.head, inside).map(overBlocks),
-  };
+    nodes: rewrite(nodes, inside).map(overBlocks),
+  });
+  const { second } = parts;
   const sections = graph.sections.flatMap((s): Section[] => {
     if (s !== section) return [{ ...s, nodes: rewrite(s.nodes, outside) }];
-    const before = { ...s, nodes: rewrite(parts.before, outside) };
-    const after = { ...s, name: "output_rest", nodes: rewrite(parts.after, outside) };
-    return [before, head, after].filter((part) => part.nodes.length > 0);
+    const once = (name: string, nodes: readonly Node[]): Section => ({
+      ...s,
+      name,
+      nodes: rewrite(nodes, outside),
+    });
+    return [
+      once(s.name, parts.before),
+      blocks("head", parts.head),
+      ...(second ? [once("objective", second.between), blocks("head_again", second.head)] : []),
+      once("output_rest", parts.after),
+    ].filter((part) => part.nodes.length > 0);
   });
   return { ...graph, values, sections };
 }
@@ -121,6 +184,7 @@ const readsLogits: ReadonlySet<string> = new Set<OpName>([
   "cross_entropy",
   "cross_entropy_backward",
   "cross_entropy_grad",
+  "entropy",
 ]);
 
 /**

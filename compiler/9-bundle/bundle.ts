@@ -9,12 +9,14 @@
  *   index.js, index.d.ts     the bundle as a package entry
  */
 import type { Model } from "../../runtime/contract/model.ts";
-import { segmentEntry } from "../../runtime/contract/entries.ts";
+import { segmentEntry, type OutputName } from "../../runtime/contract/entries.ts";
+import { objectiveSums, type Objective } from "../../runtime/contract/objective.ts";
 import { control, hyper } from "../../runtime/contract/control.ts";
 import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import { sumsOf } from "../ops/objective/objective.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
 import { sliceBytes } from "../3-graph/ir.ts";
 import { runOrder } from "../3-graph/partition.ts";
@@ -34,6 +36,7 @@ import {
   type Manifest,
   type MixturePlace,
   type ModuleManifest,
+  type ObjectivePlace,
   type PartitionManifest,
   type ProfileSite,
   type TensorPlace,
@@ -145,6 +148,7 @@ function moduleManifest(
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
       const { entry, batch, context } = p.graph;
       const mixtures = mixturesOf(p);
+      const hasObjective = p.graph.values.has("objective" satisfies OutputName);
       return {
         name: entry,
         index,
@@ -153,6 +157,7 @@ function moduleManifest(
         batch,
         context,
         flops: programFlops(p),
+        ...(hasObjective && { objective: objectivePlace(module.objective!) }),
         ...(mixtures.length > 0 && { mixtures }),
       };
     }),
@@ -182,6 +187,23 @@ function placesOf({ value, offset: first }: Place): CachePlace[] {
     offset += bytes[n]!;
     return place;
   });
+}
+
+/** How the runtime asks an objective, and where it finds what is logged. */
+function objectivePlace({ name, unit, equation, settings, metrics }: Objective): ObjectivePlace {
+  const sums = sumsOf(metrics);
+  const at = (sum: string): number => objectiveSums.length + sums.indexOf(sum);
+  return {
+    name,
+    unit,
+    equation,
+    settings: Object.entries(settings).map(([setting, value]) => ({ name: setting, value })),
+    metrics: Object.entries(metrics).map(([metric, { sum, per }]) => ({
+      name: metric,
+      sum: at(sum),
+      per: per === undefined ? objectiveSums.indexOf("units") : at(per),
+    })),
+  };
 }
 
 /** The mixtures of experts whose load is an output of the entry. */

@@ -104,6 +104,21 @@ export const inputTensors = {
    * made smaller, instead of hyper.scale; a row whose target is −1 has none.
    */
   weights: { dtype: "f32" },
+  /**
+   * train, evaluate, where the objective names them (objective.ts): [R]. What the host knows of each row: ln p
+   * of the model that wrote the text and of the reference, the advantage, and for the value head what it is to
+   * learn and what it said.
+   */
+  old_logprobs: { dtype: "f32" },
+  reference_logprobs: { dtype: "f32" },
+  advantages: { dtype: "f32" },
+  returns: { dtype: "f32" },
+  old_values: { dtype: "f32" },
+  /** The same of each sequence: [B]. 1 or −1; and by how much a pair's scores should differ. */
+  labels: { dtype: "f32" },
+  margins: { dtype: "f32" },
+  /** The same of a step: [32]. The objective's settings: the nearest f32 of each, then what is left. */
+  settings: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },
   /** prefill, decode, generate: [R]. The position of each row in its text. */
@@ -149,6 +164,16 @@ export const outputNames = [
   "token_losses",
   /** train, evaluate, where it was asked for at compile time: [R]. ln p(target); 0 where the target is −1. */
   "logprobs",
+  /** train, evaluate, where they are asked for or the objective names them: [R]. The entropy of each row, in nats. */
+  "entropies",
+  /** train, evaluate, in models with a scalar head: [R]. What it says of each row. */
+  "values",
+  /**
+   * train, evaluate, where there is an objective (objective.ts): what `objectiveSums` says and what is logged,
+   * summed over all units; and the loss of each token, answer or pair, 0 where there is nothing to count.
+   */
+  "objective",
+  "objective_losses",
   /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
   "norm",
   /**

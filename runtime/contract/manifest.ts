@@ -9,6 +9,7 @@ import type { Model } from "./model.ts";
 import type { control, hyper } from "./control.ts";
 import type { CacheFormat, DType } from "./memory-formats.ts";
 import type { Target } from "./targets.ts";
+import type { Unit } from "./objective.ts";
 import type { Init, Quantised, Storage } from "./storage.ts";
 
 /** A runtime reads manifests of this version only. */
@@ -79,6 +80,8 @@ export interface EntryPlace {
   readonly context: number;
   /** The floating-point operations of one call. */
   readonly flops: number;
+  /** train, evaluate: the objective that the module was compiled for. Absent: the next token's cross-entropy. */
+  readonly objective?: ObjectivePlace;
   /** What the entry `train` of a model with experts says of each mixture. */
   readonly mixtures?: readonly MixturePlace[];
   /**
@@ -86,6 +89,18 @@ export interface EntryPlace {
    * of them the rows [batch · context, width] are copied from its `x_out` to the `x_in` of the next.
    */
   readonly runs?: readonly { readonly part: number; readonly entry: string }[];
+}
+
+/** How an objective is asked, and what it says: objective.ts. */
+export interface ObjectivePlace {
+  readonly name: string;
+  readonly unit: Unit;
+  /** As text of the language. */
+  readonly equation: string;
+  /** Settings in the order of the input `settings`, with the values that they have where nobody sets them. */
+  readonly settings: readonly { readonly name: string; readonly value: number }[];
+  /** What is logged: an element of the output `objective`, divided by another. */
+  readonly metrics: readonly { readonly name: string; readonly sum: number; readonly per: number }[];
 }
 
 /**

@@ -261,6 +261,15 @@ export interface SftSettings extends StageSettings {
 export const layerKinds = ["dense", "banded"] as const;
 export type LayerKind = (typeof layerKinds)[number];
 
+/**
+ * A scalar head: what it says of a row is one number, made of the rows that the output's linear map reads.
+ * Its parameters, "head.NAME.weight" [width] and "head.NAME.bias" [1], begin at 0.
+ */
+export interface Head {
+  readonly name: string;
+  readonly bias: boolean;
+}
+
 export interface Model {
   readonly name: string;
   readonly sizes: Sizes;
@@ -270,6 +279,8 @@ export interface Model {
   readonly layer: readonly Assignment[];
   /** What is made of the last layer's `x`; it ends in a linear map to [rows, classes]. */
   readonly output: Expression;
+  /** For reward models and value functions. */
+  readonly head?: Head;
   readonly tokenizer: TokenizerName;
   readonly train: TrainSettings;
   readonly sample: SampleSettings;

@@ -12,6 +12,8 @@
  *
  * The equations of known objectives are written down in compiler/2-check/objectives.ts, in the language.
  */
+import type { InputName } from "./entries.ts";
+
 /** Numbers of a counted row. `input`: the tensor that the host writes; without one the model makes them. */
 export const tokenNames = {
   logp: { doc: "ln p(target), by the model that is trained" },
@@ -22,7 +24,7 @@ export const tokenNames = {
   advantage: { doc: "how much better than expected the token was", input: "advantages" },
   return: { doc: "what the value head is to learn here", input: "returns" },
   old_value: { doc: "what the value head said when the answer was written", input: "old_values" },
-} as const satisfies Record<string, { readonly doc: string; readonly input?: string }>;
+} as const satisfies Record<string, { readonly doc: string; readonly input?: InputName }>;
 export type TokenName = keyof typeof tokenNames;
 
 /** Numbers of an answer. `ratio` and `score` are short for what stands in their `doc`. */
@@ -32,7 +34,7 @@ export const answerNames = {
   score: { doc: "last(value): what the scalar head says at the last counted row" },
   label: { doc: "1 for an answer that is wanted, −1 for one that is not", input: "labels" },
   margin: { doc: "by how much the scores of a pair should differ", input: "margins" },
-} as const satisfies Record<string, { readonly doc: string; readonly input?: string }>;
+} as const satisfies Record<string, { readonly doc: string; readonly input?: InputName }>;
 export type AnswerName = keyof typeof answerNames;
 
 /** What makes a number of an answer of a number of its rows. */
@@ -104,5 +106,8 @@ export interface Metric {
 /** How many settings an objective may have. Each takes two floats: the nearest f32, and what is left. */
 export const MOST_SETTINGS = 16;
 
-/** What stands before the metrics' sums in the output `objective`. */
+/**
+ * What stands before the sums that are logged in the output `objective`: how many units there are, the sum of
+ * their losses, and that of their losses times their weights.
+ */
 export const objectiveSums = ["units", "loss", "weighted"] as const;

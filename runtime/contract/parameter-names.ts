@@ -7,12 +7,13 @@
  *   layers.PART.…      all layers' tensors together: "layers.attention.qkv.weight"
  *   layers.3.PART.…    a single layer's, as checkpoints have it
  *   output.PART.…
+ *   head.NAME.…        a scalar head's
  */
 export const TOKEN_TABLE = "token_embedding.weight";
 export const POSITION_TABLE = "position_embedding.weight";
 
-export type ParameterSection = "embed" | "layer" | "output";
-const stems = { embed: "embed", layer: "layers", output: "output" } as const satisfies Record<
+export type ParameterSection = "embed" | "layer" | "output" | "head";
+const stems = { embed: "embed", layer: "layers", output: "output", head: "head" } as const satisfies Record<
   ParameterSection,
   string
 >;

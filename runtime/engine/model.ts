@@ -28,15 +28,17 @@ import { Reservations, type OpenLane } from "./reservations.ts";
 import type { Tensor } from "./tensors.ts";
 import {
   evaluate,
-  rowLogprobs,
+  rowOutput,
   trainStep,
   type Batch,
+  type CallOptions,
   type LossSum,
+  type RowOutput,
   type StepOptions,
   type StepResult,
 } from "./training.ts";
 
-export type { Batch, StepOptions, StepResult } from "./training.ts";
+export type { Batch, CallOptions, LossSum, RowOutput, StepOptions, StepResult } from "./training.ts";
 
 export interface RunningModel {
   readonly manifest: Manifest;
@@ -55,8 +57,8 @@ export interface RunningModel {
    * it waits for its turn, here and in all other calls.
    */
   trainStep(micro: readonly Batch[], options: StepOptions): Promise<StepResult>;
-  /** Sum of cross-entropies over the counted targets, and their number. */
-  evaluate(batch: Batch, signal?: AbortSignal): Promise<LossSum>;
+  /** Sum of cross-entropies over the counted targets, and their number; and what the objective says. */
+  evaluate(batch: Batch, options?: CallOptions): Promise<LossSum>;
   /**
    * Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T], whoever asked for it. A view:
    * the next one overwrites it.
@@ -71,6 +73,8 @@ export interface RunningModel {
    *   await model.trainStep([{ ...batch, weights }], options);
    */
   logprobs(): Float32Array;
+  /** The same of other numbers of each row, or of each unit of an objective. */
+  rowOutput(name: RowOutput): Float32Array;
   /**
    * Runs tokens at positions `start` … and returns the logits [classes] after the last one, in an array that
    * the next `feed` overwrites. Keys and values of earlier positions must be in the cache as the last call of
@@ -180,6 +184,7 @@ type ModelCalls = Pick<
   | "evaluate"
   | "tokenLosses"
   | "logprobs"
+  | "rowOutput"
   | "feed"
   | "inTurn"
   | "openLane"
@@ -208,9 +213,10 @@ function callsOf(
         weightsChanged();
         return trainStep(entries, micro, options);
       }, options.signal),
-    evaluate: (batch, signal) => queue.run(() => evaluate(entries, batch), signal),
+    evaluate: (batch, options = {}) => queue.run(() => evaluate(entries, batch, options), options.signal),
     tokenLosses: () => entries.tensor("token_losses").padded() as Float32Array,
-    logprobs: () => rowLogprobs(entries),
+    logprobs: () => rowOutput(entries, "logprobs"),
+    rowOutput: (name) => rowOutput(entries, name),
     feed: (tokens, start, signal) =>
       queue.run(async () => {
         await feedByPosition(lanes, tokens, start);

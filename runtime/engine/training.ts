@@ -2,79 +2,117 @@
  * Learning and evaluating: batches of tokens and targets in, losses out. One call of the entry `train` is one
  * micro-batch: it adds to the gradients that are there, and the last one of a step updates the parameters.
  */
+import type { OutputName } from "../contract/entries.ts";
 import type { TrainSettings } from "../contract/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
 import { MixtureCounts, type MixtureLoad } from "./mixtures.ts";
+import {
+  countUnits,
+  meansOf,
+  readSums,
+  writeKnownRows,
+  writeSettings,
+  type KnownRows,
+  type ObjectiveMeans,
+  type ObjectiveSums,
+} from "./objective.ts";
 
 /** B sequences of T tokens, flattened. A target of −1 is not counted. */
-export interface Batch {
+export interface Batch extends KnownRows {
   readonly tokens: Int32Array; // [B·T]
   readonly targets: Int32Array; // [B·T]
   /**
    * [B·T]: what each row's cross-entropy counts in the objective of a training step, by a module that was
    * compiled to take weights. Default: 1 / (counted targets of the step). A row whose target is −1 counts for
-   * nothing.
+   * nothing. Of an objective of answers or pairs, a unit has the weight at the last counted row of its
+   * (chosen) answer; default: 1 / (units of the step).
    */
   readonly weights?: Float32Array;
 }
 
 export interface StepResult {
-  /** Mean cross-entropy over the counted targets, in nats. */
+  /**
+   * What the step makes smaller, as a mean: of the counted targets' cross-entropies, in nats, or of the losses
+   * of the objective's units.
+   */
   readonly loss: number;
+  /** Of a module that was compiled for an objective. */
+  readonly objective?: ObjectiveMeans;
   /** Global gradient norm before clipping. Not finite: the parameters were left alone. */
   readonly norm: number;
   /** Of a model with experts: one for each mixture. */
   readonly mixtures?: readonly MixtureLoad[];
 }
 
-export interface StepOptions {
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Numbers that the objective's equation names. Default: as they were compiled. */
+  readonly settings?: Readonly<Record<string, number>>;
+}
+
+export interface StepOptions extends CallOptions {
   readonly lr: number;
   readonly step: number;
-  readonly signal?: AbortSignal;
 }
 
 /** A sum of cross-entropies over the counted targets, in nats, and their number. */
 export interface LossSum {
   readonly sum: number;
   readonly count: number;
+  /** Of a module that was compiled for an objective: `addSums`, `meansOf` (objective.ts). */
+  readonly objective?: ObjectiveSums;
 }
 
 /** One optimizer update from these micro-batches. `step` counts from 1. */
 export async function trainStep(
   entries: Entries,
   micro: readonly Batch[],
-  { lr, step }: StepOptions,
+  { lr, step, settings }: StepOptions,
 ): Promise<StepResult> {
   const { control } = entries.manifest;
   const train = entries.get("train");
+  const { objective, context } = train;
   const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
   if (counted === 0) throw new SinterError("input", "a batch without a single target");
-  writeHyper(entries, lr, step, counted);
+  const units = objective
+    ? micro.reduce((sum, batch) => sum + countUnits(objective.unit, batch.targets, context), 0)
+    : counted;
+  if (units === 0) throw new SinterError("input", "a batch without a single pair of answers");
+  writeHyper(entries, lr, step, units);
+  if (objective) writeSettings(entries, objective, settings);
   const mixtures = train.mixtures?.map(
     (place) => new MixtureCounts(place, (name) => entries.tensorNamed(name)),
   );
   for (const [i, batch] of micro.entries()) {
     writeBatch(entries, batch);
-    writeWeights(entries, batch, counted);
+    writeWeights(entries, batch, units);
     entries.setControl(control.accumulate, i > 0 ? 1 : 0);
     entries.setControl(control.update, i === micro.length - 1 ? 1 : 0);
-    await entries.run(train); // adds to `loss` as it adds to the gradients
+    await entries.run(train); // adds to `loss` and `objective` as it adds to the gradients
     for (const mixture of mixtures ?? []) mixture.add();
   }
+  const means = objective && meansOf(objective, readSums(entries));
   return {
-    loss: entries.tensor("loss").padded()[0]! / counted,
+    loss: means?.loss ?? entries.tensor("loss").padded()[0]! / counted,
     norm: entries.tensor("norm").padded()[0]!,
+    ...(means && { objective: means }),
     ...(mixtures && { mixtures: mixtures.map((mixture) => mixture.load(counted)) }),
   };
 }
 
-export async function evaluate(entries: Entries, batch: Batch): Promise<LossSum> {
+export async function evaluate(entries: Entries, batch: Batch, { settings }: CallOptions): Promise<LossSum> {
+  const entry = entries.get("evaluate");
+  const { objective } = entry;
   writeBatch(entries, batch);
+  if (objective) writeSettings(entries, objective, settings);
   entries.setControl(entries.manifest.control.accumulate, 0);
-  await entries.run(entries.get("evaluate"));
-  const [sum, count] = entries.tensor("loss").padded();
-  return { sum: sum!, count: count! };
+  await entries.run(entry);
+  const sums = objective && readSums(entries);
+  // a reward model has no cross-entropies: its losses are those of its pairs
+  const [count, loss] = sums ?? [];
+  const [sum, targets] = entries.findTensor("loss")?.padded() ?? [loss, count];
+  return { sum: sum!, count: targets!, ...(sums && { objective: sums }) };
 }
 
 /** How many targets count. */
@@ -84,33 +122,46 @@ export function countTargets(targets: Int32Array): number {
   return count;
 }
 
-function writeBatch(entries: Entries, { tokens, targets }: Batch): void {
-  entries.tensor("tokens").write(tokens);
-  entries.tensor("targets").write(targets);
+function writeBatch(entries: Entries, batch: Batch): void {
+  entries.tensor("tokens").write(batch.tokens);
+  entries.tensor("targets").write(batch.targets);
+  writeKnownRows(entries, batch);
 }
 
-function writeWeights(entries: Entries, { targets, weights }: Batch, counted: number): void {
+function writeWeights(entries: Entries, { targets, weights }: Batch, units: number): void {
   const tensor = entries.findTensor("weights");
-  if (tensor) tensor.write(weights ?? Float32Array.from(targets, () => 1 / counted));
-  else if (weights) throw notCompiledFor("takes no weights of rows", "weights");
+  if (tensor) tensor.write(weights ?? Float32Array.from(targets, () => 1 / units));
+  else if (weights) throw notCompiledFor("takes no weights of rows", "`perRow: { weights: true }`");
 }
 
-/** Log-probabilities [B·T] of the last batch's targets. A view of the module's memory. */
-export function rowLogprobs(entries: Entries): Float32Array {
-  const tensor = entries.findTensor("logprobs");
-  if (!tensor) throw notCompiledFor("gives no log-probabilities of rows", "logprobs");
+/** What a module may say of each row or unit of the last batch, and the option that makes it do so. */
+const rowOutputs = {
+  logprobs: "`perRow: { logprobs: true }`",
+  entropies: "`perRow: { entropies: true }`",
+  values: "a model that has a `head`",
+  objective_losses: "`objective`",
+} as const satisfies Partial<Record<OutputName, string>>;
+export type RowOutput = keyof typeof rowOutputs;
+
+/** [B·T], or the losses of the objective's units. A view of the module's memory. */
+export function rowOutput(entries: Entries, name: RowOutput): Float32Array {
+  const tensor = entries.findTensor(name);
+  if (!tensor) throw notCompiledFor(`gives no ${names[name]}`, rowOutputs[name]);
   return tensor.padded() as Float32Array;
 }
 
-const notCompiledFor = (what: string, option: "weights" | "logprobs"): SinterError =>
-  new SinterError(
-    "input",
-    `this module ${what}`,
-    `Compile it with \`perRow: { ${option}: true }\` (compileModel).`,
-  );
+const names: Readonly<Record<RowOutput, string>> = {
+  logprobs: "log-probabilities of rows",
+  entropies: "entropies of rows",
+  values: "values of rows",
+  objective_losses: "losses of an objective",
+};
+
+const notCompiledFor = (what: string, option: string): SinterError =>
+  new SinterError("input", `this module ${what}`, `Compile it with ${option} (compileModel).`);
 
 /** The numbers of a step that kernels read (contract/control.ts). */
-function writeHyper(entries: Entries, lr: number, step: number, counted: number): void {
+function writeHyper(entries: Entries, lr: number, step: number, units: number): void {
   const { hyper, model } = entries.manifest;
   const { beta1, beta2, eps, decay, clip }: TrainSettings = model.train;
   const numbers: Record<keyof typeof hyper, number> = {
@@ -122,7 +173,7 @@ function writeHyper(entries: Entries, lr: number, step: number, counted: number)
     clip,
     correction1: 1 / (1 - beta1 ** step),
     correction2: 1 / (1 - beta2 ** step),
-    scale: 1 / counted,
+    scale: 1 / units,
   };
   const values = entries.tensor("hyper").padded();
   for (const [name, at] of Object.entries(hyper)) values[at] = numbers[name as keyof typeof hyper];

@@ -7,7 +7,12 @@
  * each. Without `weights` a unit weighs hyper.scale; a unit that is an answer or a pair has the weight of its
  * (chosen) answer's last counted row.
  */
-import { MOST_SETTINGS, objectiveSums, type Unit } from "../../../runtime/contract/objective.ts";
+import {
+  MOST_SETTINGS,
+  objectiveSums,
+  type Objective,
+  type Unit,
+} from "../../../runtime/contract/objective.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
 import {
   objectives,
@@ -41,7 +46,7 @@ export const planOf = ({
 }: Omit<ObjectiveAttrs, "sequences">): ObjectivePlan =>
   planObjective({ unit, equation, sums: listOf(sums, ";") }, listOf(settings, " "));
 
-const unitsOf = (unit: Unit, rows: number, sequences: number): number =>
+export const unitsOf = (unit: Unit, rows: number, sequences: number): number =>
   ({ token: rows, answer: sequences, pair: sequences / 2 })[unit];
 
 export const objective = defineOp(
@@ -71,18 +76,27 @@ export const objective = defineOp(
   },
 );
 
+/** The attributes that say an objective, over so many sequences. */
+export function objectiveAttrs(
+  { unit, equation, settings, metrics }: Objective,
+  sequences: number,
+): ObjectiveAttrs {
+  const sums = sumsOf(metrics).join(";");
+  return { unit, sequences, equation, sums, settings: Object.keys(settings).join(" ") };
+}
+
+/** The sums that metrics are made of, each once. */
+export function sumsOf(metrics: Objective["metrics"]): readonly string[] {
+  const all = Object.values(metrics).flatMap(({ sum, per }) => (per === undefined ? [sum] : [sum, per]));
+  return [...new Set(all)];
+}
+
 /** How an objective of the table is asked for: attributes, and the tensors that it needs. */
 function caseOf(name: ObjectiveName, terms: ObjectiveTerms) {
-  const { unit, equation, settings, metrics } = objectiveOf(name, terms);
-  const logged = Object.values(metrics).map((metric) => metric.sum);
+  const of = objectiveOf(name, terms);
+  const { unit } = of;
   const sequences = unit === "token" ? 1 : 6;
-  const given = {
-    unit,
-    sequences,
-    equation,
-    sums: logged.join(";"),
-    settings: Object.keys(settings).join(" "),
-  };
+  const given = objectiveAttrs(of, sequences);
   const plan = planOf(given);
   const { tokens, answers } = readsOf(plan, "loss");
   const slopes = [...plan.rowSlopes.keys(), ...plan.overSlopes.map((s) => s.by)];
@@ -93,7 +107,7 @@ function caseOf(name: ObjectiveName, terms: ObjectiveTerms) {
     S: 2 * MOST_SETTINGS,
     H: 16,
     U: unitsOf(unit, R, sequences),
-    M: objectiveSums.length + logged.length,
+    M: objectiveSums.length + plan.sums.length,
   };
   return {
     d: all,

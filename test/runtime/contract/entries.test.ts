@@ -1,7 +1,8 @@
 /** What the contract says of entries and their tensors is what a compiled module has. */
 import { expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel } from "../../../compiler/compile.ts";
+import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
+import { compileModel, planModule } from "../../../compiler/compile.ts";
 import {
   entriesOfModule,
   inputTensors,
@@ -36,6 +37,15 @@ test("a module has its entries, and their tensors have the names and types of th
         expect([...outputNames, ...ofMixtures].includes(output), output).toBe(true);
       for (const tensor of [...inputs, ...outputs]) used.add(tensor);
     }
+  }
+  const withHead = { ...model, head: { name: "value", bias: false } };
+  for (const [name, terms] of [
+    ["ppo", { kl: "k3", entropy: true }],
+    ["reward_margin", {}],
+    ["kto", {}],
+  ] as const) {
+    const { placement } = planModule(withHead, "train", { objective: objectiveOf(name, terms) });
+    for (const { value } of placement.persistent.values()) used.add(value.name);
   }
   const ends = ["x_in", "x_out"]; // a module in one memory has none
   expect([...Object.keys(inputTensors), ...outputNames].filter((name) => !used.has(name))).toEqual(ends);
