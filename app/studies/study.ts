@@ -10,6 +10,7 @@ const studies = {
     "tokens per second of models in f32, bf16, q8_0, q4_0, or their losses: --model SPEC:NAME, --run " +
     "DIR --data FILE",
   cache: "keys and values in q8_0 against f32: --model SPEC:NAME:WEIGHTS, --run DIR --data FILE",
+  rows: "a token of each of 1 to 16 texts in one run, beside the roofline: --model SPEC:NAME:WEIGHTS",
   large: "a model that takes several memories: SPEC --model NAME --weights q4_0",
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",

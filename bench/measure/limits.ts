@@ -4,6 +4,8 @@
  *
  *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
  *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
+ *   dots    the same of integer dot products, as products of q8_0 and q4_0 use them (GOP/s, 2 for each
+ *           multiply-add)
  */
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { measuredModule } from "./kernel-module.ts";
@@ -17,6 +19,8 @@ const READ_FROM = 65536;
  * bits, a pair takes one register.
  */
 const PAIRS: Readonly<Record<Target, number>> = { simd: 6, relaxed: 6, wide: 12 };
+/** Multiply-adds of one integer dot instruction on 128 bits. */
+const DOT_LANES: Readonly<Record<Target, number>> = { simd: 8, relaxed: 16, wide: 16 };
 const FMA_ROUNDS = 1 << 21;
 const OPERANDS = CONTROL_BYTES;
 const RESULTS = CONTROL_BYTES + 64;
@@ -47,6 +51,14 @@ export async function measureLimits(targets: readonly Target[], workers: readonl
   }
   const read = await measure(readPlan(most), "read", workers, () => READ_BYTES);
   return { read, fma };
+}
+
+/** The rate of integer dot products on one target. */
+export function measureDots(target: Target, workers: readonly number[]): Promise<ByWorkers> {
+  const operations = (n: number): number => 2 * DOT_LANES[target] * 2 * PAIRS[target] * FMA_ROUNDS * n;
+  const mostWorkers = Math.max(...workers);
+  const plan = { source: dots(target), target, bytes: READ_FROM, mostWorkers, entries: ["dots"] };
+  return measure(plan, "dots", workers, operations);
 }
 
 const readPlan = (mostWorkers: number): Plan => ({
@@ -120,14 +132,25 @@ export function read(worker: i32): void {
   barrier();
 }`;
 
-function multiplyAdds(target: Target): string {
+const multiplyAdds = (target: Target): string => chains(target, "fma", (half) => `madd(a, ${half}, b)`);
+
+/** Each result is an operand of the next one, so that no part of an instruction can leave the loop. */
+const dots = (target: Target): string =>
+  chains(target, "dots", (half) =>
+    target === "simd"
+      ? `i32x4.add(i32x4.dot_i16x8_s(${half}, b), a)`
+      : `i32x4.relaxed_dot_i8x16_i7x16_add_s(${half}, b, ${half})`,
+  );
+
+/** An entry that computes in as many chains as there are registers; `step` is what follows a chain's value. */
+function chains(target: Target, entry: string, step: (half: string) => string): string {
   const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i);
   const halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
   const start = halves.map((half) => `  let ${half} = v128.load32_splat(${OPERANDS + 8});`);
-  const round = halves.map((half) => `    ${half} = madd(a, ${half}, b);`);
+  const round = halves.map((half) => `    ${half} = ${step(half)};`);
   const stores = halves.map((half, i) => `  v128.store(to, ${half}, ${16 * i});`);
   return `${prelude(target)}
-export function fma(worker: i32): void {
+export function ${entry}(worker: i32): void {
   const a = v128.load32_splat(${OPERANDS});
   const b = v128.load32_splat(${OPERANDS + 4});
   const to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};

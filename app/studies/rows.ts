@@ -1,0 +1,144 @@
+/**
+ * npm run study -- rows --model SPEC:NAME:WEIGHTS[:CACHE]… [--rows 1,2,4,8,16] [--position 128]
+ * [--workers 2] [--target wide] [--ms 6000]
+ *
+ * A token of each of B texts in one run (the lanes of a module), for several B by turns: tokens per second of
+ * all rows together, and how many times one row's that is. Beside it the roofline, in tokens per second: by
+ * the time that memory needs for weights and caches, or arithmetic for the multiply-adds, whichever is longer,
+ * at the limits that are measured in the same run. "Possible" is B, or what the roofline allows as a multiple
+ * of one row's measured rate where that is less. Weights are drawn at random, since speed does not depend on
+ * them. A mixture's rows are counted as if all went to the same experts.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
+import { measureDots, measureLimits, readMeter } from "../../bench/measure/limits.ts";
+import { median } from "../../bench/measure/statistics.ts";
+import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
+import { percent, sizeText } from "../../runtime/contract/amounts.ts";
+import type { CacheFormat } from "../../runtime/contract/memory-formats.ts";
+import type { Model } from "../../runtime/contract/model.ts";
+import { targets } from "../../runtime/contract/targets.ts";
+import { fillTensors } from "../../runtime/engine/fill.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { named } from "../cli/options/option.ts";
+import { weightsFrom } from "../cli/options/weights.ts";
+
+const { values: o } = parseArgs({
+  options: {
+    model: { type: "string", multiple: true, default: [] },
+    rows: { type: "string", default: "1,2,4,8,16" },
+    position: { type: "string", default: "128" },
+    workers: { type: "string", default: "2" },
+    target: { type: "string", default: "wide" },
+    ms: { type: "string", default: "6000" },
+  },
+});
+const counts = o.rows.split(",").map(Number);
+const [workers, position] = [Number(o.workers), Number(o.position)];
+const target = named("target", targets, o.target);
+/** Tokens that a text is fed before it begins again at `position`. */
+const STEPS = 16;
+/** Runs of one number of rows, one after the other, before another number has its turn. */
+const RUNS = 4;
+joinPairs(target);
+if (counts[0] !== 1) throw new Error("--rows begins with 1: the others are compared with it");
+if (o.model.length === 0) throw new Error("--model SPEC:NAME:WEIGHTS says what is measured");
+for (const text of o.model) await measure(text);
+
+async function measure(text: string): Promise<void> {
+  const [spec, name, weightsText, cache = "f32"] = text.split(":") as [string, string, string, CacheFormat?];
+  const source = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
+  if (!source) throw new Error(`no model ${name} in ${spec}`);
+  const context = Math.min(source.sizes.context, position + STEPS);
+  const shorter: Model = { ...source, sizes: { ...source.sizes, context } };
+  const weights = weightsFrom(weightsText);
+  const lanes = Math.max(...counts);
+  const how = { targets: [target], modules: ["infer"], weights, cache, lanes } as const;
+  const model = await createModel(await compileModel(shorter, how), "infer", {
+    host: nodeHost,
+    workers,
+    target,
+  });
+  fillTensors(model.of("parameter"));
+  const bytes = bytesPerToken(shorter, { weights });
+  const cacheBytes = (model.module.cache!.bytes / lanes) * (position / context);
+  const { times, read } = await byTurns(model);
+  const inIntegers = weightsText.startsWith("q");
+  const arithmetic = inIntegers
+    ? (await measureDots(target, [1, workers]))[workers]!
+    : (await measureLimits([target], [1, workers])).fma[target]![workers]!;
+  const { flops } = model.entry("decode");
+  await model.close();
+
+  console.log(
+    `\n${name} in ${weightsText}, cache in ${cache}, ${target}, ${workers} workers, position ${position}: ` +
+      `${sizeText(bytes)} of weights a run, ${sizeText(cacheBytes)} of keys and values and ` +
+      `${(flops / 1e6).toFixed(0)} M operations a row; limits ${read.toFixed(1)} GB/s, ` +
+      `${arithmetic.toFixed(0)} ${inIntegers ? "GOP/s of integers" : "GFLOP/s"}`,
+  );
+  print("rows", "ms", "tok/s", "× one row", "possible", "of it", "roofline", "of it", "bound by");
+  const one = 1000 / median(times[0]!);
+  for (const [i, B] of counts.entries()) {
+    const ms = median(times[i]!);
+    const memoryMs = (bytes + B * cacheBytes) / read / 1e6;
+    const arithmeticMs = (B * flops) / arithmetic / 1e6;
+    const rate = (1000 * B) / ms;
+    const roofline = (1000 * B) / Math.max(memoryMs, arithmeticMs);
+    const possible = Math.min(B, roofline / one);
+    print(
+      `${B}`,
+      ms.toFixed(2),
+      rate.toFixed(1),
+      (rate / one).toFixed(2),
+      possible.toFixed(2),
+      percent(rate / one / possible),
+      roofline.toFixed(1),
+      percent(rate / roofline),
+      memoryMs > arithmeticMs ? "memory" : "arithmetic",
+    );
+  }
+}
+
+/** Milliseconds of runs of each number of rows, and the read limit between them in GB/s. */
+async function byTurns(model: RunningModel): Promise<{ readonly times: number[][]; readonly read: number }> {
+  const times: number[][] = counts.map(() => []);
+  const meter = await readMeter(workers);
+  const limits: number[] = [];
+  const { vocab } = model.manifest.model.sizes;
+  let step = 0;
+  const run = async (B: number): Promise<number> => {
+    step++;
+    const began = performance.now();
+    await model.inTurn((lanes) =>
+      lanes.run(
+        lanes.all.slice(0, B).map((lane, row) => ({
+          lane,
+          start: position + ((step + row) % STEPS),
+          tokens: [(step * 7919 + row * 104_729) % vocab],
+        })),
+      ),
+    );
+    return performance.now() - began;
+  };
+  for (const B of counts) for (let i = 0; i < STEPS; i++) await run(B); // touches all pages once
+  const logits = new Float32Array(vocab);
+  await model.inTurn(async (lanes) => lanes.readLogits(logits.subarray(0, lanes.classes)));
+  if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
+  for (const until = performance.now() + Number(o.ms); limits.length < 3 || performance.now() < until;) {
+    limits.push(await meter.rate());
+    for (const [i, B] of counts.entries()) {
+      await run(B); // what another number of rows has left in caches
+      for (let n = 0; n < RUNS; n++) times[i]!.push(await run(B));
+    }
+  }
+  await meter.close();
+  return { times, read: median(limits) };
+}
+
+function print(...cells: readonly string[]): void {
+  console.log(cells.map((cell, i) => cell.padStart(i === 0 ? 5 : 12)).join(""));
+}
