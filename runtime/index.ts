@@ -9,7 +9,10 @@ export { SinterError, exitCodes } from "./base/errors.ts";
 export { randomStream, type Random } from "./base/random.ts";
 export type { Host, Pool } from "./engine/host.ts";
 export type { Lane } from "./engine/lane.ts";
-export { NoLaneError, type Lanes, type LaneTokens } from "./engine/lanes.ts";
+export type { LaneTokens } from "./engine/lane.ts";
+export type { LaneLoop } from "./engine/lane-loop.ts";
+export { NoLaneError, type Lanes } from "./engine/lanes.ts";
+export type { LoopText, LoopTokens } from "./engine/text-loop.ts";
 export {
   createModel,
   type Batch,
@@ -18,7 +21,15 @@ export {
   type StepOptions,
 } from "./engine/model.ts";
 export { decodeRate, generate, type GenerateOptions, type Generated } from "./sample/generate.ts";
-export { createSession, openSession, type Fed, type Session, type SessionCalls } from "./sample/session.ts";
+export {
+  createSession,
+  openSession,
+  type DrawnText,
+  type Drawing,
+  type Fed,
+  type Session,
+  type SessionCalls,
+} from "./sample/session.ts";
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./train/evaluate.ts";

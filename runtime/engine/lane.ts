@@ -93,3 +93,10 @@ export class Lane {
  */
 export const canGoBackTo = (count: number, written: number, rings: readonly Ring[]): boolean =>
   rings.every(({ window, rows }) => Math.max(0, written - rows) <= Math.max(0, count - window + 1));
+
+/** Tokens at consecutive positions `start` … of a lane, whose earlier positions are there. */
+export interface LaneTokens {
+  readonly lane: Lane;
+  readonly start: number;
+  readonly tokens: readonly number[];
+}

@@ -8,15 +8,10 @@
  */
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
-import { Lane, type Ring } from "./lane.ts";
+import { Lane, type LaneTokens, type Ring } from "./lane.ts";
+import { LaneLoop } from "./lane-loop.ts";
+import { TextLoop } from "./text-loop.ts";
 import { writeRun, type Span } from "./run-inputs.ts";
-
-/** Tokens at consecutive positions `start` … of a lane, whose earlier positions are there. */
-export interface LaneTokens {
-  readonly lane: Lane;
-  readonly start: number;
-  readonly tokens: readonly number[];
-}
 
 /** What lanes are made of: the way to run tokens, and to read what they give. */
 export interface LanesSource {
@@ -34,6 +29,8 @@ export interface LanesSource {
   logits(span: number): Float32Array;
   /** Copies a lane as far as so many positions were written. Absent: there is no way. */
   readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
+  /** The module's own loop. Absent: it has none, or one that rounds otherwise than single runs. */
+  readonly loop?: TextLoop | undefined;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
 }
@@ -43,12 +40,14 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
   const { module, manifest } = entries;
   const { sizes } = manifest.model;
   const place = entries.findTensor("logits")?.place;
+  const consistent = module.numerics === "consistent";
+  const { lanes: count = 1 } = module;
   return new Lanes({
-    count: module.lanes ?? 1,
+    count,
     chunk: entries.find("prefill")?.context ?? 1,
     sizes,
     rings: module.cache?.bands ?? [],
-    consistent: module.numerics === "consistent",
+    consistent,
     classes: place?.shape.at(-1) ?? sizes.vocab,
     run(spans) {
       const rows = writeRun(entries, spans);
@@ -56,6 +55,8 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
     },
     logits: (span) => (entries.tensor("logits").padded() as Float32Array).subarray(span * place!.rowFloats),
     copy,
+    // several lanes' loop has other kernels than `decode`
+    loop: consistent || count === 1 ? TextLoop.of(entries) : undefined,
     breathe,
   });
 }
@@ -91,6 +92,8 @@ export class Lanes {
    * another one that begins alike.
    */
   readonly consistent: boolean;
+  /** Draws tokens without the host. Undefined: they are drawn from logits, one by one. */
+  readonly loop: LaneLoop | undefined;
   readonly #source: LanesSource;
   #uses = 0;
   #listened = performance.now();
@@ -103,6 +106,7 @@ export class Lanes {
     this.context = sizes.context;
     this.rings = rings;
     this.consistent = consistent;
+    this.loop = source.loop && new LaneLoop(source.loop, (spans) => this.ran(spans));
     this.all = Array.from({ length: count }, (_, number) => new Lane(number, rings));
   }
 
@@ -118,6 +122,11 @@ export class Lanes {
       for (const { lane } of spans) lane.lose();
       throw cause;
     }
+    await this.ran(spans);
+  }
+
+  /** Notes what has run in the lanes, and lets timers and signals in now and then. */
+  async ran(spans: readonly LaneTokens[]): Promise<void> {
     for (const { lane, start, tokens } of spans) {
       lane.ran(start, tokens);
       lane.used = ++this.#uses;

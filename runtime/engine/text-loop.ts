@@ -12,7 +12,7 @@ import {
   type InputName,
   type TextEnd,
 } from "../contract/entries.ts";
-import { RANDOM_WORDS, samplerWords, type SamplerNumbers } from "../contract/sampler-words.ts";
+import { samplerWords, type SamplerNumbers } from "../contract/sampler-words.ts";
 import { rowFloats } from "../contract/tensor-layout.ts";
 import { SinterError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
@@ -42,6 +42,12 @@ export interface LoopTokens {
   readonly logprobs: Float32Array;
   readonly choiceLogprobs: Float32Array;
   readonly end: TextEnd;
+  /** The tokens that were run meanwhile: from the one that was the last before, to the last but one. */
+  readonly ran: readonly number[];
+  /** The state of the text's random stream. */
+  readonly random: RandomState;
+  /** Which row of the logits was its last one: those by which no token could be drawn, where the end says so. */
+  readonly logitsRow: number;
 }
 
 export class TextLoop {
@@ -125,26 +131,21 @@ export class TextLoop {
     const known = this.#known.get(lane)!;
     const progress = this.#rows("progress", lane);
     const length = progress[progressField.length]!;
+    const end = textEnds[progress[progressField.end]!]!;
     this.#known.set(lane, length);
+    const tokens = this.#rows("texts", lane);
     const row = lane * rowFloats(this.#context + 1);
     const part = (floats: Float32Array): Float32Array => floats.slice(row + known, row + length);
+    const [a, b, c, d] = this.#rows("random", lane);
     return {
-      tokens: Array.from(this.#rows("texts", lane).subarray(known, length)),
+      tokens: Array.from(tokens.subarray(known, length)),
       logprobs: part(this.#logprobs.token),
       choiceLogprobs: part(this.#logprobs.choice),
-      end: textEnds[progress[progressField.end]!]!,
+      end,
+      ran: Array.from(tokens.subarray(known - 1, end === "corrupt" ? length : length - 1)),
+      random: [a! >>> 0, b! >>> 0, c! >>> 0, d! >>> 0],
+      logitsRow: progress[progressField.row]!,
     };
-  }
-
-  /** The state of a lane's random stream, after the tokens that were added. */
-  random(lane: number): RandomState {
-    const [a, b, c, d] = this.#rows("random", lane).subarray(0, RANDOM_WORDS);
-    return [a! >>> 0, b! >>> 0, c! >>> 0, d! >>> 0];
-  }
-
-  /** Which row of the logits was the last one of a lane's text. */
-  logitsRow(lane: number): number {
-    return this.#rows("progress", lane)[progressField.row]!;
   }
 }
 

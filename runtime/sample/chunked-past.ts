@@ -34,7 +34,7 @@ export class ChunkedPast implements Past {
     const common = canGoBackTo(count, this.#written, lanes.rings) ? count : 0;
     const lane = lanes.take(this);
     const reused = this.#holds(lane) ? common : 0;
-    this.#goBack(common);
+    this.goBack(common);
     if (!this.#holds(lane)) await this.#bringBack(lanes, lane, signal);
     await this.#extend(lanes, lane, wanted, signal);
     return reused;
@@ -46,21 +46,25 @@ export class ChunkedPast implements Past {
     await this.#push(lanes, lane, token);
   }
 
-  forget(): void {
-    this.#goBack(0);
+  ran(tokens: readonly number[]): void {
+    this.#tokens.push(...tokens);
+    this.#written = Math.max(this.#written, this.#tokens.length);
   }
 
-  #holds(lane: Lane): boolean {
-    return lane.holder === this;
-  }
-
-  /** Only the first `count` tokens belong to the text from now on. */
-  #goBack(count: number): void {
+  goBack(count: number): void {
     if (count < this.#tokens.length) this.#tokens = this.#tokens.slice(0, count);
     while (this.#chunks.length > 0 && this.#chunks.at(-1)!.start >= count) this.#chunks.pop();
     const last = this.#chunks.at(-1);
     if (last) last.until = Math.min(last.until, count);
     if (count === 0) this.#written = 0;
+  }
+
+  forget(): void {
+    this.goBack(0);
+  }
+
+  #holds(lane: Lane): boolean {
+    return lane.holder === this;
   }
 
   /** Runs the tokens again, as they came; then the lane is ours. */

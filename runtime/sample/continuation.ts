@@ -1,11 +1,12 @@
 /**
  * A text while it grows: the prompt's tokens, those that were drawn after it, and what of them can be shown.
  */
-import { randomStream, type Random } from "../base/random.ts";
+import { randomFrom, randomStream, type Random, type RandomState } from "../base/random.ts";
 import { textStream } from "../tokenizers/base/text-stream.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
+import type { DrawnText } from "./session.ts";
 
 export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
 
@@ -34,7 +35,7 @@ export class Continuation {
   readonly #tokenizer: Tokenizer;
   readonly #options: ContinuationOptions;
   readonly #onText: (text: string) => void;
-  readonly #random: Random;
+  #random: Random;
   readonly #stream: ReturnType<typeof textStream>;
   /** The texts of special tokens that are not shown. */
   readonly #hidden: ReadonlyMap<number, string>;
@@ -78,11 +79,46 @@ export class Continuation {
    * Draws a token from the logits, which this overwrites. Returns why the text ends; undefined: it goes on.
    */
   drawToken(logits: Float32Array): EndReason | undefined {
-    const { logprobs, tokens: most } = this.#options;
+    const { logprobs } = this.#options;
     const logprobOf = logprobs === undefined ? undefined : logprobReader(logits, logprobs);
     const { size, absent } = this.#tokenizer;
     const ids = Math.min(size, logits.length);
     const token = sampleToken(logits, this.#options, this.#tokens, this.#random, ids, absent);
+    return this.#addToken(token, logprobOf);
+  }
+
+  /**
+   * How a module draws the next tokens by itself (engine/text-loop.ts). `held`: how many tokens of the text,
+   * its last ones, are in the module's lane, the very last included. Undefined: something has to be seen at
+   * each token that only logits say, or tokens that count as recent are not among these.
+   */
+  asDrawn(held: number): DrawnText | undefined {
+    const { logprobs, tokens: most, repeatPenalty, repeatLast } = this.#options;
+    const isAllSeen = repeatPenalty === 1 || held >= Math.min(repeatLast, this.#tokens.length);
+    if (logprobs !== undefined || !isAllSeen) return undefined;
+    const { size, absent, endOfText, beginOfText, stops } = this.#tokenizer;
+    return {
+      tokens: this.#tokens.slice(-held),
+      most: most - (this.#tokens.length - this.prompt.length),
+      draw: { ...this.#options, ids: size, logprobs: false },
+      absent: absent ?? [],
+      ends: [endOfText, beginOfText, ...stops].filter((id) => id !== undefined),
+      random: this.#random.state(),
+    };
+  }
+
+  /** Takes over a token that a module has drawn. Returns why the text ends; undefined: it goes on. */
+  takeToken(token: number): EndReason | undefined {
+    return this.#addToken(token);
+  }
+
+  /** Goes on with the random numbers after those that a module has drawn. */
+  takeRandom(state: RandomState): void {
+    this.#random = randomFrom(state);
+  }
+
+  #addToken(token: number, logprobOf?: (id: number) => TokenLogprob): EndReason | undefined {
+    const { tokens: most } = this.#options;
     if (this.#endsText(token)) return "end of text";
     if (logprobOf) this.logprobs.push(logprobOf(token));
     this.#tokens.push(token);

@@ -113,7 +113,10 @@ async function writeText(
   };
 }
 
-/** Adds a token after the other until the text ends. `first`: the logits after the prompt. */
+/**
+ * Adds a token after the other until the text ends. `first`: the logits after the prompt. Where a module can,
+ * it draws them by itself as long as there is room in the context.
+ */
 async function addTokens(
   calls: SessionCalls,
   session: Session,
@@ -126,9 +129,47 @@ async function addTokens(
   while (logits && !o.signal?.aborted) {
     const end = text.drawToken(logits);
     if (end) return end;
+    const reason = await drawInModule(calls, session, text, o.signal);
+    if (reason) return reason;
     const isFull = session.cached.length === context;
     if (isFull && o.whenFull === "stop") return "context";
     logits = isFull ? await shift(calls, text, context, o.signal) : await calls.next(text.tokens.at(-1)!);
+  }
+  return "aborted";
+}
+
+/** Milliseconds that a module draws tokens for until the host sees them. */
+const PIECE_MS = 8;
+
+/**
+ * Lets the module draw tokens, in pieces of some milliseconds. Returns why the text ends; undefined: it goes
+ * on, from logits, since its context is full, or since the module does not draw for it.
+ */
+async function drawInModule(
+  calls: SessionCalls,
+  session: Session,
+  text: Continuation,
+  signal: AbortSignal | undefined,
+): Promise<EndReason | undefined> {
+  const { context } = session.model.manifest.model.sizes;
+  if (session.cached.length === context) return undefined;
+  const drawn = text.asDrawn(session.cached.length + 1);
+  const drawing = drawn && calls.draw(drawn);
+  if (!drawing) return undefined;
+  for (let steps = 1; !signal?.aborted;) {
+    const before = session.cached.length;
+    const began = performance.now();
+    const { tokens, end, random, logitsRow } = await drawing.add(steps, signal);
+    const stepMs = (performance.now() - began) / Math.max(1, tokens.length);
+    for (const [i, token] of tokens.entries()) {
+      const reason = text.takeToken(token);
+      if (reason === "stop") drawing.goBack(before + 1 + i); // the module does not know of texts
+      if (reason) return reason;
+    }
+    text.takeRandom(random);
+    if (end === "corrupt") text.drawToken(drawing.logits(logitsRow)); // says what is wrong with them
+    if (end !== "none") return undefined;
+    steps = Math.max(1, Math.min(2 * steps, Math.floor(PIECE_MS / stepMs)));
   }
   return "aborted";
 }

@@ -17,6 +17,10 @@ export interface Past {
   feed(lanes: Lanes, wanted: readonly number[], signal: AbortSignal | undefined): Promise<number>;
   /** Runs one more token. */
   push(lanes: Lanes, token: number, signal: AbortSignal | undefined): Promise<void>;
+  /** The module's own loop has run these tokens, after the others, in the lane that holds this past. */
+  ran(tokens: readonly number[]): void;
+  /** Only the first `count` tokens belong to the text from now on. */
+  goBack(count: number): void;
   /** The next text begins anew. */
   forget(): void;
 }
@@ -54,6 +58,14 @@ export class SharedPast implements Past {
     }
     await lanes.run([{ lane, start, tokens: [token] }]);
     this.#tokens.push(token);
+  }
+
+  ran(tokens: readonly number[]): void {
+    this.#tokens.push(...tokens);
+  }
+
+  goBack(count: number): void {
+    this.#tokens = this.#tokens.slice(0, count);
   }
 
   forget(): void {

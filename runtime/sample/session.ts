@@ -7,6 +7,7 @@
 import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
 import type { OpenLane } from "../engine/reservations.ts";
+import type { LoopText, LoopTokens } from "../engine/text-loop.ts";
 import { ChunkedPast } from "./chunked-past.ts";
 import { SharedPast, type Past } from "./past.ts";
 
@@ -23,6 +24,24 @@ export interface Fed {
 export interface SessionCalls {
   feed(tokens: readonly number[], signal?: AbortSignal): Promise<Fed>;
   next(token: number, signal?: AbortSignal): Promise<Float32Array>;
+  /**
+   * A text that the module goes on with by itself. Its tokens but the last one are those of the session.
+   * Undefined: the module cannot; tokens are drawn from logits.
+   */
+  draw(text: DrawnText): Drawing | undefined;
+}
+
+/** How a text goes on, and what it may become. */
+export type DrawnText = Omit<LoopText, "lane">;
+
+/** A text while the module draws its tokens. It ends when the session is used otherwise. */
+export interface Drawing {
+  /** Adds up to so many tokens; fewer when the text ends, or the signal comes. */
+  add(steps: number, signal?: AbortSignal): Promise<LoopTokens>;
+  /** Of the tokens that were run, only the first `count` belong to the text. */
+  goBack(count: number): void;
+  /** The logits by which no token could be drawn. */
+  logits(row: number): Float32Array;
 }
 
 /**
@@ -71,10 +90,10 @@ const pastOf = ({ module }: RunningModel): Past =>
 
 function sessionOf(model: RunningModel, past: Past): Session {
   let logits: Float32Array | undefined;
-  const read = (lanes: Lanes): Float32Array => {
+  const read = (lanes: Lanes, span = 0): Float32Array => {
     // one for all calls: a new one each time costs page faults
     logits ??= new Float32Array(lanes.classes);
-    lanes.readLogits(logits);
+    lanes.readLogits(logits, span);
     return logits;
   };
   const within = (lanes: Lanes): SessionCalls => ({
@@ -85,6 +104,21 @@ function sessionOf(model: RunningModel, past: Past): Session {
     async next(token, signal) {
       await past.push(lanes, token, signal);
       return read(lanes);
+    },
+    draw(text) {
+      const { loop } = lanes;
+      const lane = lanes.of(past);
+      if (!loop || lane?.tokens.length !== text.tokens.length - 1) return undefined;
+      loop.begin(lane, text);
+      return {
+        async add(steps, stop) {
+          const [added] = await loop.draw([lane], steps, stop);
+          past.ran(added!.ran);
+          return added!;
+        },
+        goBack: (count) => past.goBack(count),
+        logits: (row) => read(lanes, row),
+      };
     },
   });
   return {
