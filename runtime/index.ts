@@ -12,7 +12,7 @@ export type { Lane } from "./engine/lane.ts";
 export type { LaneTokens } from "./engine/lane.ts";
 export type { LaneLoop } from "./engine/lane-loop.ts";
 export { NoLaneError, type Lanes } from "./engine/lanes.ts";
-export type { LoopText, LoopTokens } from "./engine/text-loop.ts";
+export type { LoopText, LoopTokens, ModuleLoop } from "./engine/text-loop.ts";
 export {
   createModel,
   type Batch,

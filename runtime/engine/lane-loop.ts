@@ -3,16 +3,16 @@
  * know what has run in them. For someone who has the model to themselves (RunningModel.inTurn).
  */
 import type { Lane, LaneTokens } from "./lane.ts";
-import type { LoopText, LoopTokens, TextLoop } from "./text-loop.ts";
+import type { LoopText, LoopTokens, ModuleLoop } from "./text-loop.ts";
 
 export class LaneLoop {
   /** Most texts of one call. */
   readonly most: number;
-  readonly #loop: TextLoop;
+  readonly #loop: ModuleLoop;
   readonly #ran: (spans: readonly LaneTokens[]) => Promise<void>;
 
   /** `ran` notes what has run in the lanes. */
-  constructor(loop: TextLoop, ran: (spans: readonly LaneTokens[]) => Promise<void>) {
+  constructor(loop: ModuleLoop, ran: (spans: readonly LaneTokens[]) => Promise<void>) {
     this.most = loop.most;
     this.#loop = loop;
     this.#ran = ran;

@@ -10,7 +10,7 @@ import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
 import { Lane, type LaneTokens, type Ring } from "./lane.ts";
 import { LaneLoop } from "./lane-loop.ts";
-import { TextLoop } from "./text-loop.ts";
+import { TextLoop, type ModuleLoop } from "./text-loop.ts";
 import { writeRun, type Span } from "./run-inputs.ts";
 
 /** What lanes are made of: the way to run tokens, and to read what they give. */
@@ -30,7 +30,7 @@ export interface LanesSource {
   /** Copies a lane as far as so many positions were written. Absent: there is no way. */
   readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
   /** The module's own loop. Absent: it has none, or one that rounds otherwise than single runs. */
-  readonly loop?: TextLoop | undefined;
+  readonly loop?: ModuleLoop | undefined;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
 }

@@ -50,8 +50,24 @@ export interface LoopTokens {
   readonly logitsRow: number;
 }
 
-export class TextLoop {
+/** A loop over texts in lanes that are known by their numbers. */
+export interface ModuleLoop {
   /** Most texts of one call. */
+  readonly most: number;
+  /** Takes a text up, in the place of its lane's last one. */
+  begin(text: LoopText): void;
+  /**
+   * Adds up to `steps` tokens to each of these lanes' texts. Ends earlier when all texts have ended, when
+   * `stop` was called, or at once when no token could be drawn for one of them.
+   */
+  run(lanes: readonly number[], steps: number): Promise<void>;
+  /** Ends the call that runs after the step that it is at. */
+  stop(): void;
+  /** What was added to a lane's text since it was taken up, or since the last time. */
+  added(lane: number): LoopTokens;
+}
+
+export class TextLoop implements ModuleLoop {
   readonly most: number;
   readonly #entries: Entries;
   readonly #rows: (name: InputName, lane: number) => Int32Array;
@@ -79,7 +95,6 @@ export class TextLoop {
     return entries.find("generate") && new TextLoop(entries);
   }
 
-  /** Takes a text up, in the place of its lane's last one. */
   begin({ lane, tokens, most, draw, absent, ends, random }: LoopText): void {
     if (tokens.length === 0 || tokens.length > this.#context || most < 1)
       throw new SinterError(
@@ -98,10 +113,6 @@ export class TextLoop {
     this.#known.set(lane, tokens.length);
   }
 
-  /**
-   * Adds up to `steps` tokens to each of these lanes' texts. Ends earlier when all texts have ended, when
-   * `stop` was called, or at once when no token could be drawn for one of them.
-   */
   run(lanes: readonly number[], steps: number): Promise<void> {
     const entries = this.#entries;
     const [tokens, positions, spans] = (["tokens", "positions", "spans"] as const).map(
@@ -121,12 +132,10 @@ export class TextLoop {
     return entries.run(entries.get("generate"));
   }
 
-  /** Ends the call that runs after the step that it is at. */
   stop(): void {
     this.#entries.setControl(this.#entries.manifest.control.loop + 4 * loopField.stop, 1);
   }
 
-  /** What was added to a lane's text since it was taken up, or since the last time. */
   added(lane: number): LoopTokens {
     const known = this.#known.get(lane)!;
     const progress = this.#rows("progress", lane);
