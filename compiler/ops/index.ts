@@ -12,7 +12,8 @@ import { layernorm, layernorm_dw, layernorm_dx } from "./norm/layernorm.ts";
 import { rmsnorm, rmsnorm_dw, rmsnorm_dx } from "./norm/rmsnorm.ts";
 import { matmul } from "./matmul/matmul.ts";
 import { matmul_nt } from "./matmul/matmul_nt.ts";
-import { matmul_integer, matmul_quantised } from "./matmul/matmul_quantised.ts";
+import { matmul_integer } from "./matmul/matmul_integer.ts";
+import { matmul_quantised } from "./matmul/matmul_quantised.ts";
 import { matmul_split, matmul_sum } from "./matmul/matmul_split.ts";
 import { matmul_tn } from "./matmul/matmul_tn.ts";
 import { row_dot, row_dot_dw, row_dot_dx } from "./matmul/row_dot.ts";
@@ -77,7 +78,7 @@ const table = {
   matmul_split, // partial products of a few rows, one for each stretch of b
   matmul_sum, // their sum, with what is fused into a product
   matmul_quantised, // a·bᵀ with b in q8_0, q4_0 or bf16
-  matmul_integer, // the same for a few rows that are integers too
+  matmul_integer, // the same for rows that are integers too
   row_dot, // one number per row: a scalar head
   row_dot_dx, // its cotangent of x
   row_dot_dw, // gradients of its weights and its bias

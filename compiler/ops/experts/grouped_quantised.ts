@@ -31,7 +31,7 @@ import {
 } from "./grouped-panels.ts";
 import { sampleActivation, sampleWeight } from "../matmul/quantised/samples.ts";
 import { bf16Constants, bf16Dots } from "../matmul/quantised/bf16-dots.ts";
-import { integerConstants, integerDots } from "../matmul/quantised/integer-dots.ts";
+import { integerDots } from "../matmul/quantised/integer-dots.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import {
   HALF_BLOCK,
@@ -200,15 +200,9 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
   dynamic: fewDynamic,
   emit(w, at, d, k) {
     const format = k.attrs.format;
-    const dots = integerDots(w, format, k.target, 1, halvesOf(format, d.W));
-    emitFew(
-      w,
-      at,
-      d,
-      rowBytes(d.A),
-      rowBytes(d.W),
-      (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, ${integerConstants})`,
-    );
+    const dots = integerDots(w, format, k.target, halvesOf(format, d.W));
+    if (dots.ask) w.line(dots.ask);
+    emitFew(w, at, d, rowBytes(d.A), rowBytes(d.W), (a, b, out) => dots.call(a, b, out, "rows"));
   },
   sample(tensor, d, noise, i, attrs) {
     const format = attrs.format;

@@ -138,12 +138,13 @@ describe("in place = apart", () => {
             if (cases.length === 0) continue;
             const benches = await kernelBenches(name, { ...op, mutates: { [out]: from } }, cases, "wide");
             for (const [i, bench] of benches.entries()) {
-              const inputs = inputsFor(op, cases[i]!);
-              const reference = referenceOutputs(op, cases[i]!, inputs);
+              const c = cases[i]!;
+              const inputs = inputsFor(op, c);
+              const reference = liveOutputs(op, c, inputs, referenceOutputs(op, c, inputs));
               const got = bench.run(inputs, { workers: 2 });
               for (const [tensor, expected] of Object.entries(reference))
                 expect(
-                  difference(got[tensor]!, expected).worst,
+                  difference(got[tensor]!.subarray(0, expected.length), expected).worst,
                   `${tensor}; ${out} in ${from}`,
                 ).toBeLessThanOrEqual(1);
             }

@@ -1,7 +1,7 @@
 /**
  * Weights in fewer bits, end to end: what the runtime writes is what the kernels read; a small model at each
- * format stays near f32's, on every target and for any number of workers, at once and token by token; V8
- * joins the pairs of the integer products. The operations themselves are in ops.test.ts.
+ * format stays near f32's, on every target and for any number of workers, at once and token by token. The
+ * operations themselves are in ops.test.ts and integer-products.test.ts.
  */
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
@@ -9,7 +9,6 @@ import { compileModel } from "../../../compiler/compile.ts";
 import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import type { WeightFormat, WeightMix, Weights } from "../../../runtime/contract/memory-formats.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
-import { matmul_integer } from "../../../compiler/ops/matmul/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../../../runtime/contract/weight-rows.ts";
 import { parseManifest } from "../../../runtime/engine/bundle.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
@@ -17,7 +16,6 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { rowWriter, wordsOf } from "../../../runtime/engine/quantise.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
-import { joinTrace } from "../../support/join-trace.ts";
 
 const LONG = 180_000; // ms
 const formats = ["bf16", "q8_0", "q4_0"] as const;
@@ -286,22 +284,3 @@ test.each(mixes)(
   },
   LONG,
 );
-
-describe("V8 joins the pairs of integer products", () => {
-  test.each([
-    ["q8_0", /PackNode \[I32x4DotI16x8S\]/g, 16],
-    ["q4_0", /PackNode \[I32x4DotI8x16I7x16AddS\]/g, 8],
-  ] as const)(
-    "%s",
-    async (format, node, times) => {
-      const trace = await joinTrace(
-        "matmul_integer",
-        matmul_integer,
-        matmul_integer.cases.filter((c) => c.attrs?.["format"] === format).slice(-1),
-      );
-      expect(trace.match(node)?.length).toBe(times);
-      expect(trace.match(/PackNode \[F32x4Qfma\]/g)?.length).toBeGreaterThanOrEqual(1);
-    },
-    LONG,
-  );
-});
