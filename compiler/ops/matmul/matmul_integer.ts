@@ -101,7 +101,7 @@ const cases = (format: IntegerFormat) => [
   sizes(format, 1, 1100, 17),
   sizes(format, 2, 2400, 5),
   sizes(format, 23, 100, 31),
-  { ...sizes(format, 37, 1100, 16), with: ["live"] },
+  { ...sizes(format, 25, 1100, 16), with: ["live"] },
   {
     ...sizes(format, 15, 1024, 34),
     with: ["live", "bias", "pre"],

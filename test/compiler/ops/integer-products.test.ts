@@ -2,15 +2,14 @@
  * Products of integers: a row has the same bits alone, among other rows and in tiles of any number of rows, on
  * every target and for any number of workers; V8 joins their pairs.
  */
-import { describe, expect, test } from "vitest";
-import type { Case } from "../../../compiler/ops/kit/op.ts";
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
 import { matmul_integer } from "../../../compiler/ops/matmul/matmul_integer.ts";
 import { activationWords } from "../../../compiler/ops/matmul/quantised/activation-rows.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { weightWords, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
-import { kernelBenches } from "../../../bench/measure/kernel-bench.ts";
-import { inputsFor, type Tensors } from "../../../bench/measure/kernel-numbers.ts";
-import { joinTrace } from "../../support/join-trace.ts";
+import { joinTrace, optimizingOnly } from "../../support/join-trace.ts";
+import { inProject } from "../../support/paths.ts";
 
 const LONG = 180_000; // ms
 
@@ -33,37 +32,13 @@ test.each(joined)(
   LONG,
 );
 
-describe.each(["q8_0", "q4_0"] as const)("%s: a row has the same bits alone and among others", (format) => {
-  // one superblock and several, whole blocks and a half block alone; fewer rows than a tile has, and many
-  test.each([
-    [64, 5],
-    [768, 23],
-    [1100, 9],
-    [1152, 17],
-    [2400, 16],
-  ])(
-    "K %i, %i rows",
-    async (K, M) => {
-      const N = 37;
-      const sizes = { A: activationWords(format, K), N, W: weightWords(format, K) };
-      const attrs = { format };
-      const live = M - 2;
-      for (const target of targets) {
-        const one: Case = { d: { M: 1, ...sizes }, attrs };
-        const many: Case = { d: { M, ...sizes }, attrs, with: ["live"] };
-        const [alone, among] = await kernelBenches("matmul_integer", matmul_integer, [one, many], target);
-        const inputs: Tensors = { ...inputsFor(matmul_integer, many), live: Float64Array.of(live) };
-        for (const workers of [1, 2, 3]) {
-          const { out } = among!.run(inputs, { workers });
-          for (let m = 0; m < live; m++) {
-            const row = (of: Float64Array, length: number): Float64Array =>
-              of.subarray(m * length, (m + 1) * length);
-            const single = alone!.run({ a: row(inputs["a"]!, sizes.A), b: inputs["b"]! });
-            expect([...row(out!, N)], `${target}, row ${m}`).toEqual([...single["out"]!]);
-          }
-        }
-      }
-    },
-    LONG,
-  );
-});
+const kinds = targets.flatMap((target) => (["q8_0", "q4_0"] as const).map((f) => [target, f] as const));
+test.each(kinds)(
+  "a row has the same bits alone and among others, for any number of workers: %s, %s",
+  (target, format) => {
+    const script = inProject("test/support/row-bits.ts");
+    const given = ["--disable-warning=ExperimentalWarning", ...optimizingOnly, script, target, format];
+    expect(JSON.parse(execFileSync(process.execPath, given, { encoding: "utf8" }))).toEqual([]);
+  },
+  LONG,
+);

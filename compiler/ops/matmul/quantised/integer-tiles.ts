@@ -33,6 +33,7 @@ import {
   constantVectors,
   rowSizes,
   scaled,
+  weightScales,
   type RowSizes,
 } from "./integer-dots.ts";
 
@@ -209,6 +210,7 @@ function steps(h: Writer, t: Tile, { sums }: NamedSums, halves: readonly Half[],
   const b = blockOf(t, halves, beside, t.rows);
   const bytes = beside * HALF_BYTES[t.format];
   const step = (of: number): number => of / STEPS;
+  weightScales(h, b); // before the loop, or binaryen would move the low half behind the high one
   sums.begin(h, b);
   h.block(
     `for (const stop = w + ${bytes}; w < stop; w += ${step(bytes)}, x += ` +
