@@ -2,7 +2,9 @@
  * The check of a module that is cut into partitions: together these have to make the module. Manifests come
  * from files, so nothing is believed before its numbers are used.
  */
+import { MAX_WORKERS } from "../contract/control.ts";
 import { MOST_PAGES, PAGE_BYTES } from "../contract/memory-import.ts";
+import { memoryBytesFor } from "../contract/worker-memory.ts";
 import type { TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
@@ -68,17 +70,19 @@ function wrongPartition(
     partition.wasm === null
   )
     return `part ${p} lacks tensors, entries or wasm`;
-  const { memoryPages, memoryBytes, tensors } = partition;
+  const { memoryPages, memoryBytes, maxWorkers, workerBytes, tensors } = partition;
   if (
     !isCount(memoryPages, MOST_PAGES) ||
     memoryPages === 0 ||
     !isCount(memoryBytes, memoryPages * PAGE_BYTES)
   )
     return `part ${p} has ${memoryPages} pages`;
+  if (!isCount(maxWorkers, MAX_WORKERS) || !isCount(workerBytes ?? 0, memoryBytes))
+    return `part ${p} has ${workerBytes} bytes for each of ${maxWorkers} workers`;
+  const base = memoryBytesFor(partition, 0);
   if (Object.keys(partition.wasm).join() !== Object.keys(first.wasm).join())
     return `part ${p} has other targets than part 0`;
-  for (const t of tensors)
-    if (!fitsMemory(t, memoryBytes)) return `part ${p}: ${t?.name} is not within its memory`;
+  for (const t of tensors) if (!fitsMemory(t, base)) return `part ${p}: ${t?.name} is not within its memory`;
   for (const end of tensors.filter((t) => partitionEnds.includes(t.name)))
     if (end.shape[1] !== width || end.dtype !== "f32") return `part ${p}: ${end.name} is [${end.shape}]`;
   return undefined;

@@ -210,6 +210,17 @@ describe("a module in parts", () => {
     ["an offset is negative", (m) => (m.parts[1]!.tensors[0]!.offset = -4), /is not within its memory/],
     ["an offset is 1e20", (m) => (m.parts[1]!.tensors[0]!.offset = 1e20), /is not within its memory/],
     ["a memory of too many pages", (m) => (m.parts[0]!.memoryPages = 65537), /part 0 has 65537 pages/],
+    ["a memory for no number of workers", (m) => (m.parts[1]!.maxWorkers = 0.5), /for each of 0.5 workers/],
+    [
+      "workers take less than nothing",
+      (m) => (m.parts[1]!.workerBytes = -64),
+      /part 1 has -64 bytes for each/,
+    ],
+    [
+      "workers take the place of tensors",
+      (m) => (m.parts[1]!.workerBytes = Math.floor(m.parts[1]!.memoryBytes / 8)),
+      /part 1: .* is not within its memory/,
+    ],
     [
       "a chain names another entry",
       (m) => (m.entries[0]!.runs[1]!.entry = "train"),
@@ -253,6 +264,12 @@ describe("a module in parts", () => {
 });
 
 interface Mutable {
-  parts: { memoryPages: number; tensors: { name: string; offset: number; shape: number[] }[] }[];
+  parts: {
+    memoryPages: number;
+    memoryBytes: number;
+    maxWorkers: number;
+    workerBytes: number;
+    tensors: { name: string; offset: number; shape: number[] }[];
+  }[];
   entries: { runs: { part: number; entry: string }[] }[];
 }
