@@ -13,7 +13,6 @@
 import { defineOp, oneByOne } from "../kit/op.ts";
 import { emitZeroPadding } from "../kit/copy-rows.ts";
 import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
-import { contiguous } from "./kit/block-products.ts";
 import { emitQueries, queryAreas } from "./kit/query-blocks.ts";
 import { fillMask } from "./kit/score-rows.ts";
 import { sequenceTileChoices } from "./kit/attention-tiles.ts";
@@ -27,7 +26,7 @@ import {
   windowLocal,
   type Sizes,
 } from "./kit/kernel-sizes.ts";
-import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
+import { ceilTo, PANEL } from "../kit/panels.ts";
 
 /**
  * Scores of 48 × 384 are 72 KiB, which pass through L2. Fewer keys would mean more rescaling, and more
@@ -109,20 +108,13 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
           `v_panels, ${T});`,
       );
       w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
-        emitQueries(w, s, k.target, T, {
+        emitQueries(w, s, k.target, {
           query: `x + <usize>h * ${D * 4}`,
           queryRow: s.qkvRow,
           out: `mine + <usize>h * ${D * 4}`,
           outRow: s.outRow,
-          count: `${T}`,
-          most: T,
-          start: "0",
-          keys: `${T}`,
           across: "k_across",
-          acrossPanel: D * PANEL_BYTES,
           panels: "v_panels",
-          panelBytes: contiguous(positions),
-          ring: undefined,
           ...(k.has("lse") && {
             lse: () =>
               w.line(

@@ -1,7 +1,7 @@
 /**
  * Attention of a few new rows over everything before them: the keys and values of earlier positions wait in a
  * cache. Decoding has one new row, and is bound by reading the cache; a chunk of a prompt has many, and is
- * bound by arithmetic, in the same blocks as `attention`.
+ * bound by arithmetic. Both sum in the same blocks of positions (kit/key-blocks.ts), to the same bits.
  *
  *   position of row r   p = start + r − first, in the span that has it (runtime/contract/entries.ts)
  *   out[r,:]            Σ_{n ≤ p} softmax_n(q[r,:]·K[n,:] / √D) V[n,:]  over the span's lane of the caches
@@ -14,47 +14,39 @@
  * writing and reading. 5-fuse/split.ts gives a single row over a long cache to attention_split instead.
  */
 import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
-import { cacheShapes } from "./kit/cache-layout.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
+import { PANEL } from "../kit/panels.ts";
 import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";
+import type { Writer } from "../kit/writer.ts";
+import { cachedTileChoices } from "./kit/attention-tiles.ts";
+import { attendedArea, emitMerge, emitMergeEnd, finishFunction, mergeAreas } from "./kit/block-merge.ts";
+import { cacheShapes } from "./kit/cache-layout.ts";
 import {
+  attendRows,
   cachedFlops,
   cachedPositions,
   cachePlaces,
   eachSpan,
   emitCachedStart,
-  emitHeads,
   emitRest,
-  attendRows,
   sampleCached,
   spansOf,
   storeRows,
 } from "./kit/cached-kernel.ts";
-import { copyRowsFunction } from "../kit/copy-rows.ts";
 import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";
-import { queryAreas } from "./kit/query-blocks.ts";
-import {
-  areas,
-  attentionAttrs,
-  blocks,
-  sizesOf,
-  type AttentionAttrs,
-  type Sizes,
-} from "./kit/kernel-sizes.ts";
-import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
-import { attentionTileChoices } from "./kit/attention-tiles.ts";
-import { emitEnds } from "./kit/softmax.ts";
-
-/** As in `attention`. */
-const QUERIES = 48;
-const KEYS = 384;
+import { eachBlock, isFirstBlock, mostBlocks } from "./kit/key-blocks.ts";
+import { areas, attentionAttrs, type AttentionAttrs, type Sizes } from "./kit/kernel-sizes.ts";
+import { emitChunkF32, prefillAreas, prefillBlocks, prefillSizes } from "./kit/prefill-f32.ts";
 
 const cachedSizes = (
   d: Dims,
   { attrs, tiles }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">,
-): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : sizesOf(d, attrs, tiles, d["R"]!));
+): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : prefillSizes(d, attrs, tiles));
 const areasOf = (d: Dims, s: Sizes) =>
-  d["R"] === 1 ? { ...rowAreas(s), attended: s.QB * s.DP * 4 } : queryAreas(s);
+  areas<string>(
+    d["R"] === 1 ? { ...rowAreas(s), attended: s.QB * s.DP * 4, ...mergeAreas(s.QB, s.DP) } : prefillAreas(s),
+  );
 
 export const attention_cached = defineOp(
   "qkv[R,Q] keys[A,N,G,D,L] values[A,N,G,E,L] spans[S,4]:i32 span_count[1]?:i32 window[1,1]?:i32 ring[1,1]?:i32 -> out[R,O] keys_out[A,N,G,D,L] values_out[A,N,G,E,L]",
@@ -84,23 +76,17 @@ export const attention_cached = defineOp(
         );
       }
     },
-    tileChoices: attentionTileChoices(({ R, N, L }, { heads }: AttentionAttrs) => ({
-      rows: R === 1 ? heads : R,
-      positions: N * L,
-      causal: R > 1,
-      oneRow: R === 1,
-    })),
-    tiles: ({ R, N, L }, a, target) =>
-      R === 1 ? rowBlocks(target, a, N * L) : blocks(target, R, N * L, QUERIES, KEYS),
+    tileChoices: cachedTileChoices,
+    tiles: (d, a, target) =>
+      d.R === 1
+        ? rowBlocks(target, a, cachedPositions(d, a))
+        : prefillBlocks(target, d.R, a, cachedPositions(d, a)),
     tasks: (_d, { attrs }) => attrs.kv_heads,
-    scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
+    scratch: (d, k) => areasOf(d, cachedSizes(d, k)).total,
     emit(w, at, d, k) {
-      const { R } = d;
-      const oneRow = R === 1;
       const s = cachedSizes(d, k);
-      const { D, DP, group } = s;
-      const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
-      const ring = emitCachedStart(w, s, at, d, k, areas(areasOf(d, s)));
+      const { keyPanel, valuePanel } = cacheStrides(s);
+      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s));
       eachSpan(w, s, at, d, k, { keys: keyPanel, values: valuePanel }, (span) => {
         w.block(`for (let g = first; g < last; g++)`, () => {
           w.block(`for (let r = 0; r < real; r++)`, () => {
@@ -108,38 +94,10 @@ export const attention_cached = defineOp(
             w.line(`const row = ${span.qkv} + <usize>r * ${s.qkvRow};`);
             emitNewKey(w, s, "row", span.keys, span.values);
           });
-          if (!oneRow) {
-            w.line(
-              `const across = ${span.keys} + <usize>g * ${keyHead}, panels = ${span.values} + <usize>g * ` +
-                `${valueHead}; // of the head`,
-            );
-            emitHeads(w, s, span, d, k, {
-              across: "across",
-              acrossPanel: keyPanel,
-              panels: "panels",
-              panelBytes: { columns: PANEL * PANEL_BYTES, rows: valuePanel },
-              ring,
-            });
-          }
+          if (d.R > 1) emitChunkF32(w, s, k.target, { ...span, ring });
           emitRest(w, s, span.out, d);
         });
-        if (!oneRow) return;
-        emitOneRow(w, s, k.target, {
-          query: span.qkv,
-          keys: span.keys,
-          values: span.values,
-          attended: "attended",
-          fromHead: "first",
-          toHead: "last",
-          fromKey: s.windowed ? `max(start + 1 - WINDOW, 0) & ~${PANEL - 1}` : "0",
-          toKey: "known",
-          ring,
-        });
-        emitEnds(w, "rows", false);
-        w.line(
-          `${copyRowsFunction(w, D, DP * 4, D * 4, true)}(attended, ${span.out} + <usize>first * ` +
-            `${group * D * 4}, rows, alpha);`,
-        );
+        if (d.R === 1) emitHeadsOfRow(w, s, k.target, span, ring);
       });
     },
     cacheQuantised: {
@@ -152,11 +110,15 @@ export const attention_cached = defineOp(
       parts: "attention_split",
       merge: "attention_merge",
       isWorthIt: ({ R, N, G, D, L }, leastBytes) => R === 1 && tensorBytes([N, G, D, L]) >= leastBytes,
-      between: ({ E }, { heads }, parts) => ({
-        attended: [parts, heads, E],
-        top: [parts, heads],
-        sums: [parts, heads],
-      }),
+      between(d, a) {
+        // a layer's own window may be none
+        const blocks = mostBlocks(cachedPositions(d, a), a.dense_share > 0 ? 0 : a.window);
+        return {
+          attended: [blocks, a.heads, d.E],
+          top: [blocks, a.heads],
+          sums: [blocks, a.heads],
+        };
+      },
     },
     sample: (tensor, d, noise, i, attrs) => sampleCached(tensor, i, d, cachedPositions(d, attrs)) ?? noise(),
     cases: [
@@ -202,3 +164,37 @@ export const attention_cached = defineOp(
     ],
   },
 );
+
+/** The row's heads `first` … `last` − 1, block by block. */
+function emitHeadsOfRow(
+  w: Writer,
+  s: Sizes,
+  target: Target,
+  at: Readonly<Record<"qkv" | "keys" | "values" | "out", string>>,
+  ring: string | undefined,
+): void {
+  const { D, DP, group } = s;
+  w.line(`const heads = (last - first) * ${group};`);
+  eachBlock(w, s.windowed ? "max(start + 1 - WINDOW, 0)" : "0", "start", () => {
+    w.line(`const to = ${attendedArea(isFirstBlock)};`);
+    emitOneRow(w, s, target, {
+      query: at.qkv,
+      keys: at.keys,
+      values: at.values,
+      attended: "to",
+      fromHead: "first",
+      toHead: "last",
+      ring,
+    });
+    emitMerge(w, {
+      isFirst: isFirstBlock,
+      rows: "heads",
+      top: "shift",
+      sum: "sum",
+      attended: "attended",
+      DP,
+    });
+  });
+  emitMergeEnd(w, "heads");
+  w.line(`${finishFunction(w, D, DP)}(merged, ${at.out} + <usize>first * ${group * D * 4}, heads, fade);`);
+}

@@ -1,13 +1,8 @@
 /**
  * `attention_cached` with keys and values in 8 bits (q8_0, see kit/cache-layout.ts). A position is quantised
- * once, when it is written.
- *
- *   one row     products of integers, straight from the cache (kit/decode-q8.ts)
- *   many rows   a block of keys and values is unpacked to f32 panels, and the products are those of
- *               `attention`
- *
- * The results of the two differ by some 1e-5, because the first rounds queries and weights to 16 bits. The
- * reference does not round them; it only quantises what goes into the cache.
+ * once, when it is written. One row or many, the products are those of integers (kit/q8-products.ts), which
+ * round queries and weights to 16 bits: some 1e-5. The reference does not round them; it only quantises what
+ * goes into the cache.
  */
 import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";
@@ -18,45 +13,18 @@ import {
   cachedPositions,
   eachSpan,
   emitCachedStart,
-  emitHeads,
   emitRest,
   attendRows,
   sampleCached,
   spansOf,
 } from "./kit/cached-kernel.ts";
-import { MOST_POSITIONS } from "./kit/q8-products.ts";
-import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/q8-panels.ts";
-import { emitOneRow, oneRowAreas } from "./kit/decode-q8.ts";
-import { queryAreas } from "./kit/query-blocks.ts";
-import { contiguous } from "./kit/block-products.ts";
+import { paddedRow, storeRowFunction } from "./kit/q8-panels.ts";
+import { areasQ8, blocksQ8, emitChunkQ8, sizesQ8 } from "./kit/rows-q8.ts";
 import { sampleTogether } from "../matmul/quantised/samples.ts";
-import {
-  areas,
-  attentionAttrs,
-  blocks,
-  sizesOf,
-  type AttentionAttrs,
-  type Sizes,
-} from "./kit/kernel-sizes.ts";
-import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
-
-/** More queries in a block than `attention` has, because every block unpacks its keys anew. */
-const QUERIES = 144;
-const KEYS = 384;
+import { areas, attentionAttrs, type AttentionAttrs, type Sizes } from "./kit/kernel-sizes.ts";
+import { PANEL } from "../kit/panels.ts";
 
 const rowsOf = ({ N }: Dims): number => N! * PANEL;
-
-const kernelSizes = (d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes => ({
-  ...sizesOf(d, attrs, tiles, d["R"]!),
-  causal: d["R"]! > 1,
-});
-
-const areasOf = (d: Dims, s: Sizes) =>
-  areas<string>({
-    ...queryAreas(s),
-    row: paddedRow(s.D),
-    ...(d["R"] === 1 ? oneRowAreas(s) : { across: s.KB * s.D * 4, panels: s.KB * s.DP * 4 }),
-  });
 
 export const attention_cached_q8 = defineOp(
   "qkv[R,Q] keys[A,G,N,W]:i32 values[A,G,N,W]:i32 spans[S,4]:i32 span_count[1]?:i32 window[1,1]?:i32 ring[1,1]?:i32 -> out[R,O] keys_out[A,G,N,W]:i32 values_out[A,G,N,W]:i32",
@@ -92,23 +60,18 @@ export const attention_cached_q8 = defineOp(
         );
       }
     },
-    tiles(d, a, target) {
-      const { R } = d;
-      const rows = R === 1 ? a.heads / a.kv_heads : R;
-      return blocks(target, rows, rowsOf(d), QUERIES, R === 1 ? MOST_POSITIONS : KEYS);
-    },
+    tiles: (d, a) => blocksQ8(d.R, a, cachedPositions(d, a)),
     tasks: (_d, { attrs }) => attrs.kv_heads,
-    scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
+    scratch: (d, k) => areas(areasQ8(sizesQ8(d, k.attrs, k.tiles))).total,
     emit(w, at, d, k) {
-      const s = kernelSizes(d, k.attrs, k.tiles);
-      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s));
+      const s = sizesQ8(d, k.attrs, k.tiles);
+      const ring = emitCachedStart(w, s, at, d, k, areas(areasQ8(s)));
       if (s.D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(s.D)});`);
       const panel = s.G * panelBytes(s.D);
       eachSpan(w, s, at, d, k, { keys: panel, values: panel }, (span) =>
         w.block(`for (let g = first; g < last; g++)`, () => {
           emitNewPositions(w, s, span, d, k, ring);
-          if (d.R === 1) emitSingleRow(w, s, span, k, ring);
-          else emitManyRows(w, s, span, d, k, ring);
+          emitChunkQ8(w, s, k.target, { ...span, keys: "keys_of", values: "values_of", ring });
           emitRest(w, s, span.out, d);
         }),
       );
@@ -200,46 +163,6 @@ function emitNewPositions(
       w.line(`memory.copy(row, x + <usize>(${from} + g) * ${D * 4}, ${D * 4});`);
       w.line(`${storeRowFunction(w, kind, D)}(row, ${kind}_of + panel, n & 15, spill);`);
     }
-  });
-}
-
-/** One new row: products of integers, straight from the cache. */
-function emitSingleRow(w: Writer, s: Sizes, at: Addresses, k: CachedKernel, ring: string | undefined): void {
-  const from = `<usize>g * ${s.group * s.D * 4}`;
-  emitOneRow(w, s, k.target, {
-    query: `${at.qkv} + ${from}`,
-    out: `${at.out} + ${from}`,
-    keys: "keys_of",
-    values: "values_of",
-    ring,
-  });
-}
-
-/** Many new rows: every block of keys and values is unpacked to f32 panels before its products. */
-function emitManyRows(
-  w: Writer,
-  s: Sizes,
-  at: Addresses,
-  d: Dims,
-  k: CachedKernel,
-  ring: string | undefined,
-): void {
-  const unpackKeys = unpackKeysFunction(w, s.D);
-  const unpackValues = unpackValuesFunction(w, s.D, s.KB);
-  emitHeads(w, s, at, d, k, {
-    across: "across",
-    acrossPanel: s.D * PANEL_BYTES,
-    panels: "panels",
-    panelBytes: contiguous(s.KB),
-    ring,
-    unpack(w, slot, keys) {
-      w.line(
-        `const from = <usize>(${slot} >> 4) * ${panelBytes(s.D)}, blocks = (${keys} + 15) >> 4; // panels ` +
-          `of ${PANEL} positions`,
-      );
-      w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
-      w.line(`${unpackValues}(values_of + from, panels, blocks);`);
-    },
   });
 }
 

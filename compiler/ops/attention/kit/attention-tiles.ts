@@ -15,8 +15,6 @@ export interface Blocked {
   readonly positions: number;
   /** Does a query see only what comes before it? */
   readonly causal: boolean;
-  /** One row: its heads are the block of queries, and always all of them. */
-  readonly oneRow: boolean;
 }
 
 /**
@@ -28,12 +26,12 @@ const WHOLE_TILES = 48;
 export const attentionTileChoices = <D, A>(blockedOf: (d: D, attrs: A) => Blocked): TileChoices<D, A> => ({
   whyNot({ d, attrs, tiles: own }, tiles) {
     const { MR, NR, QB, KB } = tiles as AttentionTiles;
-    const { rows, positions, causal, oneRow } = blockedOf(d, attrs);
+    const { rows, positions, causal } = blockedOf(d, attrs);
     if (MR !== own["MR"] || NR !== own["NR"]) return `MR × NR ${MR}×${NR} is not ${own["MR"]}×${own["NR"]}`;
-    const mostRows = oneRow ? rows : ceilTo(rows, MR);
+    const mostRows = ceilTo(rows, MR);
     const mostKeys = ceilTo(positions, PANEL);
     return (
-      outside("QB", QB, oneRow ? rows : MR, mostRows) ??
+      outside("QB", QB, MR, mostRows) ??
       outside("KB", KB, PANEL, mostKeys) ??
       notWhole("QB", QB, mostRows, "rows", WHOLE_TILES) ??
       notWhole("KB", KB, mostKeys, "keys", PANEL) ??
@@ -51,12 +49,37 @@ export const attentionTileChoices = <D, A>(blockedOf: (d: D, attrs: A) => Blocke
   secondRound: () => [],
 });
 
+/**
+ * Those of attention over a cache: QB rows of queries, whole groups of heads. The blocks of positions are the
+ * same for all kernels, and a single row has no choice.
+ */
+export const cachedTileChoices: TileChoices<{ readonly R: number }, AttentionAttrs> = {
+  whyNot({ d, attrs, tiles: own }, tiles) {
+    const { QB } = tiles as AttentionTiles;
+    const group = attrs.heads / attrs.kv_heads;
+    for (const name of ["MR", "NR", "KB"] as const)
+      if (tiles[name] !== own[name]) return `${name} ${tiles[name]} is not ${own[name]}`;
+    if (d.R === 1) return QB === own["QB"] ? undefined : `QB ${QB} is not ${own["QB"]}`;
+    return (
+      outside("QB", QB, group, d.R * group) ??
+      (QB % group === 0 ? undefined : `QB ${QB} is not a multiple of the ${group} heads of a group`)
+    );
+  },
+
+  firstRound({ d, attrs, tiles: own }) {
+    const group = attrs.heads / attrs.kv_heads;
+    const queries = d.R === 1 ? [] : [48, 96, 192].map((n) => Math.max(group, n - (n % group)));
+    return [own, ...queries.map((QB) => ({ ...own, QB }))];
+  },
+
+  secondRound: () => [],
+};
+
 /** Those of `attention` and its gradient: all rows of a sequence, over all of its positions. */
 export const sequenceTileChoices = attentionTileChoices((_d: unknown, { context }: AttentionAttrs) => ({
   rows: context,
   positions: context,
   causal: true,
-  oneRow: false,
 }));
 
 const notWhole = (name: string, value: number, all: number, what: string, step: number): string | undefined =>

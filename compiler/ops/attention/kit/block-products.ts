@@ -16,13 +16,13 @@ import { callTile, type Tile, type TileMode } from "../../kit/register-tile.ts";
 /** For the comments in generated code. */
 const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;
 
-/** How many rows are left behind the last full tile, where that is known. */
-type Tail = number | "any";
-
 /**
- * A call for each full tile of `rows`, and one for the tile that is left (`tail` rows, when the sequence does
- * not divide), or row by row.
+ * Rows that are left behind full tiles: so many, when the sequence does not divide; or any number, where the
+ * areas have room for a full tile.
  */
+export type Tail = number | "any";
+
+/** A call for each full tile of `rows`, and one for the tile that is left. */
 function rowTiles(
   w: Writer,
   s: Sizes,
@@ -32,19 +32,35 @@ function rowTiles(
   call: (mr: number) => string,
   below?: string,
 ): void {
+  const also = below ? " && r < below" : "";
   w.line(`let r = ${from};`);
   if (below) w.line(`const below = ${below};`);
-  w.line(`for (; r + ${s.MR} <= ${rows}${below ? " && r < below" : ""}; r += ${s.MR}) ${call(s.MR)}`);
-  if (tail === "any") w.line(`for (; r < ${rows}${below ? " && r < below" : ""}; r++) ${call(1)}`);
-  else if (tail > 0) w.line(`if (r < ${rows}${below ? " && r < below" : ""}) ${call(tail)}`);
+  if (tail === "any") {
+    const half = s.MR / 2;
+    w.line(`for (; r + ${half} < ${rows}${also}; r += ${s.MR}) ${call(s.MR)}`);
+    w.line(`if (r < ${rows}${also}) ${call(half)}`);
+    return;
+  }
+  w.line(`for (; r + ${s.MR} <= ${rows}${also}; r += ${s.MR}) ${call(s.MR)}`);
+  if (tail > 0) w.line(`if (r < ${rows}${also}) ${call(tail)}`);
 }
+
+/** The position of row r of the block, relative to that of the first. */
+export const positionOf = ({ each }: Pick<Sizes, "each">, r: string): string =>
+  each === 1 ? r : `(${r}) / ${each}`;
+
+/** The first row at a position, relative to the first row's. */
+const rowOf = ({ each }: Sizes, position: string): string =>
+  each === 1 ? position : `${position} * ${each}`;
+/** How many positions the first so many rows span. */
+const behind = ({ each }: Sizes, rows: string): string => (each === 1 ? rows : `(${rows} - 1) / ${each} + 1`);
 
 /**
  * The first key that row r of the block may see, relative to the block: may be negative. A single position's
  * rows are heads.
  */
 export const windowStart = (s: Sizes, ahead: string, r: string): string =>
-  `${ahead}${s.causal ? ` + ${r}` : ""} + 1 - WINDOW`;
+  `${ahead}${s.causal ? ` + ${positionOf(s, r)}` : ""} + 1 - WINDOW`;
 
 export interface Scores {
   readonly a: string;
@@ -60,6 +76,8 @@ export interface Scores {
   readonly rows: string;
   readonly keys: string;
   readonly firstKey: string;
+  /** The panels are a ring: how many keys (i32, a multiple of 16) it has. */
+  readonly ring?: string | undefined;
   /** Position of the first query minus that of the first key. */
   readonly ahead: string;
   readonly tail: Tail;
@@ -69,12 +87,12 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const cRow = s.KB * 4;
   w.line(`// ${p.c}[rows,keys] = ${p.a}[rows,${s.D}] · ${p.b}`);
   const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
-  const end = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
+  const end = s.causal ? `min(${p.keys}, ${p.ahead} + ${behind(s, p.rows)})` : p.keys;
   w.block(`for (let k = ${firstPanel}; k < ${end}; k += ${s.NR})`, () => {
-    const place = `${p.firstKey} + k`;
+    const place = p.ring ? `(${p.firstKey} + k) % ${p.ring}` : `${p.firstKey} + k`;
     const half = s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`;
     w.line(`const b = ${p.b} + <usize>((${place}) >> 4) * ${p.bPanel}${half};`);
-    const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
+    const from = s.causal ? `${rowOf(s, `max(k - ${p.ahead}, 0)`)} / ${s.MR} * ${s.MR}` : "0";
     const tile = (mr: number): Tile => ({
       mr,
       nr: s.NR,
@@ -84,7 +102,7 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
       outRow: cRow,
     });
     // later rows do not see so far back
-    const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined;
+    const below = s.windowed && s.causal ? rowOf(s, `(k + ${s.NR - 1} + WINDOW - ${p.ahead})`) : undefined;
     rowTiles(
       w,
       s,
@@ -121,6 +139,8 @@ export interface FromKeys {
   readonly b: string;
   readonly panels: Panels;
   readonly firstKey: string;
+  /** The panels are a ring: how many keys (i32, a multiple of 16) it has. */
+  readonly ring?: string | undefined;
   readonly c: string;
   readonly cRow: number;
   readonly mode: TileMode;
@@ -133,41 +153,64 @@ export interface FromKeys {
 }
 
 export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
-  const aRow = s.KB * 4;
-  const skipped = p.firstKey === "0" ? "" : ` + <usize>(${p.firstKey} >> 4) * ${p.panels.rows}`;
-  const gap = p.panels.rows - PANEL * PANEL_BYTES;
-  const apart = !isContiguous(p.panels);
   w.line(`// ${p.c}[rows,${s.D}] ${signs[p.mode]} ${p.scores}[rows,keys] · ${p.b}`);
+  if (p.ring) {
+    // what the first row sees, and so all that is read, is no longer than the ring
+    w.line(
+      `const nearest = ${s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) & ~${PANEL - 1}` : "0"};`,
+    );
+    w.line(`const slot = (${p.firstKey} + nearest) % ${p.ring}, turn = nearest + ${p.ring} - slot;`);
+  }
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
-    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panels.columns)})${skipped};`);
-    const tile = (mr: number): Tile => ({
-      mr,
-      nr: s.NR,
-      aRow,
-      aStep: 4,
-      bStep: PANEL_BYTES,
-      outRow: p.cRow,
-      mode: p.mode,
-      ...(apart && { bGap: gap }),
-    });
-    const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
-    const seen = s.windowed
-      ? `max(${windowStart(s, p.ahead, "r")}, 0)${apart ? ` & ~${PANEL - 1}` : ""}`
-      : "0"; // by the tile's first row
-    const after = (each: number, bytes: number): string =>
-      s.windowed ? ` + <usize>((${seen}) / ${each}) * ${bytes}` : "";
-    const rowsAfter = apart ? after(PANEL, p.panels.rows) : after(1, PANEL_BYTES);
-    const steps = (mr: number): string => (s.windowed ? `max(${keys(mr)} - (${seen}), 0)` : keys(mr));
-    rowTiles(w, s, "0", p.rows, p.tail, (mr) =>
-      callTile(w, tile(mr), {
-        a: `${p.scores} + <usize>r * ${aRow}${after(1, 4)}`,
-        b: `b${rowsAfter}`,
-        steps: steps(mr),
-        out: `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
-        alpha: p.alpha && `${p.alpha} + (<usize>r << 2)`,
-      }),
+    w.line(`const column = ${p.b} + <usize>(${panelOf(s, p.panels.columns)});`);
+    if (!p.ring) return fromKeys(w, s, p, { from: `${p.firstKey}`, to: p.keys });
+    w.block("", () => fromKeys(w, s, p, { from: "slot - nearest", to: `min(${p.keys}, turn)` }));
+    w.line("// where the ring begins anew");
+    w.block(`if (turn < ${p.keys})`, () =>
+      fromKeys(w, s, { ...p, mode: "add" }, { least: "turn", from: "-turn", to: p.keys }),
     );
   });
+}
+
+/** Keys of the block (i32): from `least` (0) on, before `to`; and the place in the panels of key 0. */
+interface Stretch {
+  readonly least?: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** One panel of columns, and one stretch of keys. */
+function fromKeys(w: Writer, s: Sizes, p: FromKeys, { least, from, to }: Stretch): void {
+  const aRow = s.KB * 4;
+  const apart = !isContiguous(p.panels);
+  const tile = (mr: number): Tile => ({
+    mr,
+    nr: s.NR,
+    aRow,
+    aStep: 4,
+    bStep: PANEL_BYTES,
+    outRow: p.cRow,
+    mode: p.mode,
+    ...(apart && { bGap: p.panels.rows - PANEL * PANEL_BYTES }),
+  });
+  const last = (mr: number): string => (s.each === 1 ? `r + ${mr}` : `(r + ${mr - 1}) / ${s.each} + 1`);
+  const end = (mr: number): string => (s.causal ? `min(${to}, ${p.ahead} + ${last(mr)})` : to);
+  const seen = `max(${windowStart(s, p.ahead, "r")}, ${least ?? 0})${apart ? ` & ~${PANEL - 1}` : ""}`; // by the tile's first row
+  const first = s.windowed ? seen : least;
+  const after = (each: number, bytes: number): string =>
+    first ? ` + <usize>((${first}) / ${each}) * ${bytes}` : "";
+  const rows = apart ? after(PANEL, p.panels.rows) : after(1, PANEL_BYTES);
+  if (from === "0") w.line("const b = column;");
+  else w.line(`const b = column + <usize>((${from}) >> 4) * ${p.panels.rows};`);
+  rowTiles(w, s, "0", p.rows, p.tail, (mr) =>
+    callTile(w, tile(mr), {
+      a: `${p.scores} + <usize>r * ${aRow}${after(1, 4)}`,
+      b: `b${rows}`,
+      steps: first ? `max(${end(mr)} - (${first}), 0)` : end(mr),
+      out: `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
+      alpha: p.alpha && `${p.alpha} + (<usize>r << 2)`,
+    }),
+  );
 }
 
 /** Bytes from the first panel to column c's place. */

@@ -6,7 +6,6 @@ import type { Kernel } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitZeroPadding } from "../../kit/copy-rows.ts";
-import { emitQueries, type Queries } from "./query-blocks.ts";
 import { fillMask } from "./score-rows.ts";
 import { firstSeen, windowLocal, type areas, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
@@ -113,32 +112,6 @@ export function emitOneSpan(
     `const lane_keys = ${at.keys} + lane * ${panel(s.D)}, lane_values = ${at.values} + lane * ${panel(s.DP)};`,
   );
   return { keys: "lane_keys", values: "lane_values" };
-}
-
-/** The queries of head g, each over everything before it. */
-export function emitHeads(
-  w: Writer,
-  s: Sizes,
-  at: Readonly<Record<"qkv" | "out", string>>,
-  d: Dims,
-  k: Kernel<string, AttentionAttrs>,
-  of: Pick<Queries, "across" | "acrossPanel" | "panels" | "panelBytes" | "ring" | "unpack">,
-): void {
-  w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
-    const head = `<usize>h * ${s.D * 4}`;
-    emitQueries(w, s, k.target, cachedPositions(d, k.attrs), {
-      query: `${at.qkv} + ${head}`,
-      queryRow: s.qkvRow,
-      out: `${at.out} + ${head}`,
-      outRow: s.outRow,
-      count: "real",
-      most: d["R"]!,
-      anyTail: true,
-      start: "start",
-      keys: "known",
-      ...of,
-    });
-  });
 }
 
 /** Zeroes the padding of the span's rows, with the last head. */

@@ -1,21 +1,18 @@
 /**
- * Attention of a single new row over an f32 cache, bound by reading it. All heads of a worker go side by
- * side, as the cache has them in memory, from 16 positions to the next 16: first through the keys of a block,
- * then through its values. The maximum and the sum of each head's row are carried from block to block (online
- * softmax: Milakov & Gimelshein 2018).
+ * Attention of a single new row over one block of an f32 cache, bound by reading it. All heads of a worker go
+ * side by side, as the cache has them in memory, from 16 positions to the next 16: first through the keys of
+ * the block, then through its values.
  */
 import type { Dims } from "../../kit/signature.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
+import { zeroBytes } from "../../kit/copy-rows.ts";
 import { MASK_BYTES } from "./score-rows.ts";
 import { sizesOf, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { registerTile, callTile, type Tile } from "../../kit/register-tile.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
-import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
-
-/** Keys between two rescalings: so few that the scores of all heads stay in the second cache. */
-const KEYS = 512;
+import { longestBlock } from "./key-blocks.ts";
+import { emitSoftmax, statistics } from "./softmax.ts";
 
 export function rowBlocks(target: Target, attrs: AttentionAttrs, positions: number): Dims {
   const { MR, NR } = registerTile(target);
@@ -24,7 +21,7 @@ export function rowBlocks(target: Target, attrs: AttentionAttrs, positions: numb
     MR: Math.min(MR, heads / attrs.kv_heads),
     NR,
     QB: heads,
-    KB: Math.min(KEYS, ceilTo(positions, PANEL)),
+    KB: longestBlock(positions),
   };
 }
 
@@ -81,78 +78,66 @@ export interface OneRow {
   readonly keys: string;
   readonly values: string;
   readonly attended: string;
-  /** Key/value heads, i32: from … to, and keys: a multiple of 16 (i32) … */
+  /** Key/value heads, i32: from … to. */
   readonly fromHead: string;
   readonly toHead: string;
-  readonly fromKey: string;
-  readonly toKey: string;
   /** The cache is a ring: how many rows (i32, a multiple of 16) it has. */
   readonly ring: string | undefined;
 }
 
 /**
- * attended = Σ e^(score − shift) V, `shift` and `sum` of each row in their areas; `start` is the new row's
- * position.
+ * One block of positions, `first_key` and the `block_keys` − 1 behind it: attended = Σ e^(score − shift) V for the
+ * heads, with `shift` and `sum` of each in their areas. `start` is the new row's position.
  */
 export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
   const { D, DP, KB, group, NR } = s;
   const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
   const panel = `<usize>(${p.ring ? `(first_key + k) % ${p.ring}` : "(first_key + k)"} >> 4)`;
-  w.line(`const rows = (${p.toHead} - ${p.fromHead}) * ${group}; // query heads`);
-  emitStart(w, s);
+  w.line(
+    `const rows = (${p.toHead} - ${p.fromHead}) * ${group}, ahead = start - first_key, seen = ` +
+      `${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"}; // query heads`,
+  );
+  eachPanel(w, s, `${p.keys} + ${panel} * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
+    for (const c of columns(PANEL, NR))
+      tiles(
+        w,
+        s,
+        { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, outRow: KB * 4 },
+        {
+          a: `${p.query} + <usize>${p.fromHead} * ${group * D * 4}`,
+          b: `b + ${c * 4}`,
+          out: `scores + <usize>((k + ${c}) << 2)`,
+          steps: `${D}`,
+        },
+      );
+  });
+  const block = { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true };
+  emitSoftmax(w, s, target, block, "own");
   w.line(`${zeroBytes(w)}(${p.attended}, <usize>rows * ${DP * 4});`);
-  w.block(`for (let first_key = ${p.fromKey}; first_key < ${p.toKey}; first_key += ${KB})`, () => {
-    w.line(
-      `const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ` +
-        `${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"};`,
-    );
-    eachPanel(w, s, `${p.keys} + ${panel} * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
-      for (const c of columns(PANEL, NR))
+  eachPanel(
+    w,
+    s,
+    `${p.values} + ${panel} * ${valuePanel} + <usize>${p.fromHead} * ${valueHead}`,
+    valueHead,
+    () => {
+      w.line(
+        `const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = ` +
+          `min(block_keys - k, ${PANEL}) - (from - k);`,
+      );
+      for (const c of columns(D, NR))
         tiles(
           w,
           s,
-          { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, outRow: KB * 4 },
+          { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, outRow: DP * 4, mode: "add" },
           {
-            a: `${p.query} + <usize>${p.fromHead} * ${group * D * 4}`,
-            b: `b + ${c * 4}`,
-            out: `scores + <usize>((k + ${c}) << 2)`,
-            steps: `${D}`,
+            a: "scores + <usize>(from << 2)",
+            b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`,
+            out: `${p.attended} + ${c * 4}`,
+            steps: "steps",
           },
         );
-    });
-    emitSoftmax(
-      w,
-      s,
-      target,
-      { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true },
-      true,
-    );
-    w.line(`${copyRowsFunction(w, DP, DP * 4, DP * 4, true)}(${p.attended}, ${p.attended}, rows, alpha);`);
-    eachPanel(
-      w,
-      s,
-      `${p.values} + ${panel} * ${valuePanel} + <usize>${p.fromHead} * ${valueHead}`,
-      valueHead,
-      () => {
-        w.line(
-          `const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = ` +
-            `min(block_keys - k, ${PANEL}) - (from - k);`,
-        );
-        for (const c of columns(D, NR))
-          tiles(
-            w,
-            s,
-            { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, outRow: DP * 4, mode: "add" },
-            {
-              a: "scores + <usize>(from << 2)",
-              b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`,
-              out: `${p.attended} + ${c * 4}`,
-              steps: "steps",
-            },
-          );
-      },
-    );
-  });
+    },
+  );
 }
 
 const columns = (total: number, step: number): number[] =>

@@ -33,6 +33,8 @@ export interface Sizes {
   readonly outRow: number;
   readonly lseRow: number;
   readonly causal: boolean;
+  /** Rows of queries that stand at one position, side by side: several heads of a key/value head. */
+  readonly each: number;
   /** A query sees the last WINDOW positions only: an i32 local of the kernel. */
   readonly windowed: boolean;
   readonly scale: number;
@@ -80,6 +82,7 @@ export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number):
     outRow: rowBytes(d["O"]),
     lseRow: rowBytes(R),
     causal: attrs.causal,
+    each: 1,
     windowed: attrs.window !== 0,
     scale: 1 / Math.sqrt(D),
     MR: tiles["MR"]!,
@@ -112,12 +115,12 @@ export function pairs({ context: T, causal, window, dense_share }: AttentionAttr
 /** The first of the keys 0 … p that position p may see; for references. */
 export const firstSeen = (
   position: number,
-  attrs: AttentionAttrs,
+  attrs: Pick<AttentionAttrs, "window">,
   window: ArrayLike<number> | undefined,
 ): number => (attrs.window === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? attrs.window)));
 
 /** The local WINDOW of a windowed kernel: a number, or what the layer's tensor says. */
-export const windowLocal = (attrs: AttentionAttrs, tensor: string | undefined): string =>
+export const windowLocal = (attrs: Pick<AttentionAttrs, "window">, tensor: string | undefined): string =>
   `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs.window};`;
 
 /** Scratch of a kernel: named areas, each on its own cache lines. */

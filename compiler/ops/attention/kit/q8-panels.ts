@@ -1,11 +1,8 @@
-/**
- * Moves into and out of a cache in q8_0 (cache-layout.ts): rows of keys and values are quantised into its
- * panels, and its panels are unpacked to the f32 panels that products of many rows read.
- */
+/** Rows of keys and values are quantised into the panels of a cache in q8_0 (cache-layout.ts). */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
 import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
-import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of a row of D floats in whole pairs of vectors. The floats behind D have to be zero. */
 export const paddedRow = (D: number): number => ceilTo(D, 8) * 4;
@@ -63,87 +60,4 @@ function storeColumns(f: Writer, { at, padded }: ColumnGroup, vectors: readonly 
         `v128.load(columns, ${offset}), mask), ${offset});`,
     );
   }
-}
-
-/** x · scale of both elements of each pair: `even` has the low bytes' numbers. */
-const even = (pairs: string): string => `f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(${pairs}, 16), 16))`;
-const odd = (pairs: string): string => `f32x4.convert_i32x4_s(i32x4.shr_s(${pairs}, 16))`;
-
-/** A function (from, to, panels): panels of keys → f32 panels [panels][D][16]. */
-export function unpackKeysFunction(w: Writer, D: number): string {
-  const name = `attention_unpack_keys_q8_${D}`;
-  return w.helper(name, (f) => {
-    f.line(`/** keys: panels of int8 -> f32 [panels][${D}][16] */`);
-    f.block(`function ${name}(from: usize, to: usize, panels: i32): void`, () => {
-      f.block(
-        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ` +
-          `${panelBytes(D)}, to += ${D * PANEL_BYTES})`,
-        () => {
-          for (const { from: first, columns, at } of columnGroups(D))
-            f.block("", () => {
-              f.line(
-                `const ${count(4)
-                  .map((v) => `d${v} = v128.load(from, ${at + 16 * v})`)
-                  .join(", ")};`,
-              );
-              const pair = (n: string, x: string, single: boolean): void => {
-                for (const h of [0, 1]) f.line(`const b${h} = v128.load(${n}, ${at + SCALES + 16 * h});`);
-                for (const v of count(4))
-                  f.line(`const x${v} = i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${v >> 1});`);
-                for (const [i, half] of [even, ...(single ? [] : [odd])].entries()) {
-                  for (const v of count(4)) f.line(`const f${i}${v} = f32x4.mul(${half(`x${v}`)}, d${v});`);
-                  for (const v of count(4))
-                    f.line(`v128.store(${x}, f${i}${v}, ${(first + i) * PANEL_BYTES + 16 * v});`);
-                }
-              };
-              const pairs = Math.floor(columns / 2);
-              if (pairs > 0)
-                f.block(`for (let t: usize = 0; t < ${pairs}; t++)`, () =>
-                  pair(`from + t * ${2 * PANEL}`, `to + t * ${2 * PANEL_BYTES}`, false),
-                );
-              if (columns % 2 === 1)
-                f.block("", () =>
-                  pair(`from + ${pairs * 2 * PANEL}`, `to + ${pairs * 2 * PANEL_BYTES}`, true),
-                );
-            });
-        },
-      );
-    });
-  });
-}
-
-/** A function (from, to, panels): panels of values → f32 panels [D/16][rows][16], `rows` apart. */
-export function unpackValuesFunction(w: Writer, D: number, rows: number): string {
-  const name = `attention_unpack_values_q8_${D}_p${rows}`;
-  return w.helper(name, (f) => {
-    f.line(`/** values: panels of int8 -> f32 [${ceilTo(D, PANEL) / PANEL}][${rows}][16] */`);
-    f.block(`function ${name}(from: usize, to: usize, panels: i32): void`, () => {
-      f.block(
-        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ` +
-          `${panelBytes(D)}, to += ${PANEL * PANEL_BYTES})`,
-        () => {
-          for (const { from: first, padded, at } of columnGroups(D))
-            f.block(`for (let t: usize = 0; t < ${PANEL / 2}; t++)`, () => {
-              f.line(`const pair = from + t * ${2 * padded}, row = to + t * ${2 * PANEL_BYTES};`);
-              for (const half of [0, 1])
-                f.line(`const d${half} = v128.load32_splat(from + (t << 3), ${at + 4 * half});`);
-              for (let v = 0; v < padded / 4; v += 2) {
-                const place =
-                  Math.floor((first + 4 * v) / PANEL) * rows * PANEL_BYTES + ((first + 4 * v) % PANEL) * 4;
-                f.line(
-                  `const b${v} = v128.load(pair, ${at + SCALES + 8 * v}), x${v} = ` +
-                    `i16x8.extend_low_i8x16_s(b${v}), x${v + 1} = i16x8.extend_high_i8x16_s(b${v});`,
-                );
-                for (const [n, part] of [even, odd].entries())
-                  for (const i of [v, v + 1])
-                    f.line(`const f${n}_${i} = f32x4.mul(${part(`x${i}`)}, d${n});`);
-                for (const n of [0, 1])
-                  for (const i of [v, v + 1])
-                    f.line(`v128.store(row, f${n}_${i}, ${place + n * PANEL_BYTES + 16 * (i - v)});`);
-              }
-            });
-        },
-      );
-    });
-  });
 }

@@ -1,5 +1,5 @@
 /**
- * One position's queries against a cache in q8_0. Both products are products of integers, with 16
+ * Queries against a cache in q8_0, one block of positions. Both products are products of integers, with 16
  * multiply-adds in every step of 256 bits:
  *
  *   scores  s[n] = d_q · Σ_groups d_k[n] · Σ q·k. The query is in int16, with one scale d_q for a head; a
@@ -8,7 +8,8 @@
  *           block of positions and a group of columns; a lane is a column.
  *
  * int16 costs nothing, because the int8 numbers are widened to it in any case. The sums fit in 32 bits: 32 ·
- * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
+ * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions. They are exact,
+ * so that rows may be computed alone or several at once, in any order.
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
@@ -16,8 +17,6 @@ import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layo
 import { paddedRow } from "./q8-panels.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
-/** So many positions at the most can be summed in 32 bits. */
-export const MOST_POSITIONS = 512;
 /** Largest absolute value of a number in int16. */
 const MOST = 32767;
 
@@ -28,6 +27,12 @@ export const weightBytes = (D: number, block: number): number => columnGroups(D)
 
 /** Names of four vectors, and lines for each of them: pairs stay together. */
 const four = count(4);
+
+/** Parameters of a function that reads a ring of panels: the address behind the last one, and all their bytes. */
+const ringParameters = (ring: boolean): string => (ring ? ", ring_end: usize, ring_bytes: usize" : "");
+/** The next panel. */
+const step = (D: number, ring: boolean): string =>
+  `panel += ${panelBytes(D)};${ring ? " if (panel == ring_end) panel -= ring_bytes;" : ""}`;
 
 /** A function (x, to, spill) → scale: a padded row of D floats in int16. */
 export function quantiseQueryFunction(w: Writer, D: number): string {
@@ -68,8 +73,8 @@ const MIX_STEPS = 2;
  * A function (panels, query, scales, scores, count): scores[M, 16 · count] = queries[M] · keys, `scoreRow`
  * bytes a row.
  */
-export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number): string {
-  const name = `attention_scores_q8_${D}_m${M}_s${scoreRow}`;
+export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number, ring: boolean): string {
+  const name = `attention_scores_q8_${D}_m${M}_s${scoreRow}${ring ? "_ring" : ""}`;
   const row = queryBytes(D);
   const heads = count(M);
   return w.helper(name, (f) => {
@@ -78,12 +83,12 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
         "a time */",
     );
     f.block(
-      `function ${name}(panel: usize, query: usize, scales: usize, scores: usize, panels: i32): void`,
+      `function ${name}(panel: usize, query: usize, scales: usize, scores: usize, panels: ` +
+        `i32${ringParameters(ring)}): void`,
       () => {
         for (const m of heads) f.line(`const scale${m} = v128.load32_splat(scales, ${4 * m});`);
         f.block(
-          `for (const end = panel + <usize>panels * ${panelBytes(D)}; panel < end; panel += ` +
-            `${panelBytes(D)}, scores += ${SCALES})`,
+          `for (const end = scores + <usize>panels * ${SCALES}; scores < end; scores += ${SCALES})`,
           () => {
             f.line(`let ${heads.flatMap((m) => four.map((v) => `f${m}${v} = ZERO`)).join(", ")};`);
             for (const { at, padded, from } of columnGroups(D))
@@ -121,6 +126,7 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
               for (const v of four) f.line(`f${m}${v} = f32x4.mul(f${m}${v}, scale${m});`);
             for (const m of heads)
               for (const v of four) f.line(`v128.store(scores, f${m}${v}, ${m * scoreRow + 16 * v});`);
+            f.line(step(D, ring));
           },
         );
       },
@@ -132,34 +138,32 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
  * A function (p, panel, to, products, panels, spill) → scale: to = p · d_v in int16. `products`: room for
  * them in f32.
  */
-export function weightsFunction(w: Writer, D: number): string {
-  const bytes = panelBytes(D);
-  const name = `attention_weights_q8_${D}`;
+export function weightsFunction(w: Writer, D: number, ring: boolean): string {
+  const name = `attention_weights_q8_${D}${ring ? "_ring" : ""}`;
   return w.helper(name, (f) => {
     f.line(
       `/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max p · d_v / ${MOST}. Where p is 0 ` +
         "nothing counts, not even NaN. */",
     );
     f.block(
-      `function ${name}(p: usize, panel: usize, to: usize, products: usize, panels: i32, spill: usize): f32`,
+      `function ${name}(p: usize, panel: usize, to: usize, products: usize, panels: i32, spill: ` +
+        `usize${ringParameters(ring)}): f32`,
       () => {
         f.line(`const last = products + <usize>panels * ${SCALES};`);
         f.line(
           "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, NaN " +
             "is the largest, and f32x4.max costs ten times as much",
         );
-        f.block(
-          `for (let at = products; at < last; at += ${SCALES}, p += ${SCALES}, panel += ${bytes})`,
-          () => {
-            for (const v of four)
-              f.line(
-                `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, ` +
-                  `v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
-              );
-            for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, w${v});`);
-            for (const v of four) f.line(`v128.store(at, w${v}, ${16 * v});`);
-          },
-        );
+        f.block(`for (let at = products; at < last; at += ${SCALES}, p += ${SCALES})`, () => {
+          for (const v of four)
+            f.line(
+              `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, ` +
+                `v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
+            );
+          for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, w${v});`);
+          for (const v of four) f.line(`v128.store(at, w${v}, ${16 * v});`);
+          f.line(step(D, ring));
+        });
         f.line(
           "const most = max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill), inverse = " +
             `f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
@@ -179,9 +183,9 @@ export function weightsFunction(w: Writer, D: number): string {
 }
 
 /**
- * A function (panel, weights, scales, attended, alpha, panels): attended[M, …] = attended · alpha + d_w · Σ
- * w·v for the groups of columns first … first + number − 1. `weights`: [M][groups][block] int16 from the
- * first group's on; `scales`: [M][groups].
+ * A function (panel, weights, scales, attended, panels): attended[M, …] = d_w · Σ w·v for the groups of
+ * columns first … first + number − 1. `weights`: [M][groups][block] int16 from the first group's on; `scales`:
+ * [M][groups].
  */
 export function mixFunction(
   w: Writer,
@@ -191,42 +195,38 @@ export function mixFunction(
   number: number,
   block: number,
   attendedRow: number,
+  ring: boolean,
 ): string {
   const groups = columnGroups(D);
   const mine = groups.slice(first, first + number);
   const heads = count(M);
-  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${attendedRow}`;
-  const step = panelBytes(D);
+  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${attendedRow}${ring ? "_ring" : ""}`;
   return w.helper(name, (f) => {
     const each = (use: (m: number, g: number, v: number) => void): void =>
       heads.forEach((m) => mine.forEach(({ padded }, g) => count(padded / 4).forEach((v) => use(m, g, v))));
-    f.line(`/** attended[${M}, columns ${mine[0]!.from} …] = attended · alpha + d_w · Σ_n w·v */`);
+    f.line(`/** attended[${M}, columns ${mine[0]!.from} …] = d_w · Σ_n w·v */`);
     f.block(
-      `function ${name}(panel: usize, weights: usize, scales: usize, attended: usize, alpha: usize, ` +
-        "panels: i32): void",
+      `function ${name}(panel: usize, weights: usize, scales: usize, attended: usize, panels: ` +
+        `i32${ringParameters(ring)}): void`,
       () => {
         each((m, g, v) => f.line(`let s${m}${g}_${v} = ZERO;`));
         f.block(
-          `for (const end = panel + <usize>panels * ${step}; panel < end; panel += ${step}, weights += ` +
-            `${2 * PANEL})`,
+          `for (const end = weights + <usize>panels * ${2 * PANEL}; weights < end; weights += ${2 * PANEL})`,
           () => {
             for (const [g, group] of mine.entries())
               f.block("", () =>
                 groupSums(f, M, g, group, (m) => (m * groups.length + first + g) * block * 2),
               );
+            f.line(step(D, ring));
           },
         );
-        for (const m of heads) f.line(`const fade${m} = v128.load32_splat(alpha, ${4 * m});`);
         for (const m of heads)
           for (const g of mine.keys())
             f.line(`const d${m}${g} = v128.load32_splat(scales, ${4 * (m * groups.length + first + g)});`);
         const place = (m: number, g: number, v: number): number =>
           m * attendedRow + (mine[g]!.from + 4 * v) * 4;
         each((m, g, v) =>
-          f.line(
-            `const f${m}${g}_${v} = madd(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g}, ` +
-              `f32x4.mul(v128.load(attended, ${place(m, g, v)}), fade${m}));`,
-          ),
+          f.line(`const f${m}${g}_${v} = f32x4.mul(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g});`),
         );
         each((m, g, v) => f.line(`v128.store(attended, f${m}${g}_${v}, ${place(m, g, v)});`));
       },

@@ -8,13 +8,15 @@
  *   P  = e^(scale · S − m')
  *   l' = α·l + Σ_k P
  *
- * After the last block out = Σ P·V / l, and lse = m + ln l.
+ * After the last block out = Σ P·V / l, and lse = m + ln l. Over a cache each block has a maximum and a sum of
+ * its own instead, and what blocks give is merged (block-merge.ts).
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { windowStart } from "./block-products.ts";
+import { positionOf, windowStart } from "./block-products.ts";
 import {
   HIDDEN,
+  LEAST_TOP,
   hideBeforeFunction,
   hideFunction,
   log4Function,
@@ -52,7 +54,8 @@ export function emitEndOfRow(
   { keys, ahead, wholePanels = false }: Pick<Block, "keys" | "ahead" | "wholePanels">,
 ): void {
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
-  w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
+  const last = s.each === 1 ? `r + ${s.MR}` : `(r + ${s.MR - 1}) / ${s.each} + 1`; // of the row's tile
+  w.line(`const end = ${s.causal ? `min((max(${ahead} + ${last}, 0) + 7) & ~7, ${all})` : all};`);
   const first = `${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}`;
   if (s.windowed) w.line(`const begin = min(max(${first}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
 }
@@ -71,7 +74,8 @@ export function emitHide(
   { keys, ahead }: Pick<Block, "keys" | "ahead">,
   row: string,
 ): void {
-  if (s.causal) w.line(`${hideFunction(w)}(${row}, min(${ahead} + r + 1, ${keys}), end, mask);`);
+  if (s.causal)
+    w.line(`${hideFunction(w)}(${row}, min(${ahead} + ${positionOf(s, "r")} + 1, ${keys}), end, mask);`);
   else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0)
     w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
   if (s.windowed)
@@ -79,10 +83,13 @@ export function emitHide(
 }
 
 /**
- * The softmax of one block. Online: the areas `shift` and `sum` hold the results of earlier blocks. Otherwise
- * this block is all there is.
+ * How blocks of one row hang together. "one": this block is all there is. "carried": the areas `shift` and
+ * `sum` hold the results of earlier blocks, and then those of this one too. "own": `shift` and `sum` are this
+ * block's alone, and rows may see nothing of it.
  */
-export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, online: boolean): void {
+export type BlockKind = "one" | "carried" | "own";
+
+export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, kind: BlockKind): void {
   const rowBytes = s.KB * 4;
   const row = `${block.scores} + <usize>r * ${rowBytes}`;
   w.line(`// ${block.scores} = e^(scale · ${block.scores} − shift), row by row; sum = Σ of it`);
@@ -92,19 +99,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
     emitHide(w, s, block, "row");
     w.line(`${rowMaxFunction(w, target)}(${usedRow(s, "row")}, partial + (<usize>r << 5), mask);`);
   });
-  w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
-    w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
-    if (online) {
-      w.line(
-        "const old = v128.load(shift + (r << 2)), now = " +
-          `${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = ` +
-          "exp4(f32x4.sub(old, now));",
-      );
-      w.line(`v128.store(alpha + (r << 2), fade);`);
-      w.line(`v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));`);
-      w.line(`v128.store(shift + (r << 2), now);`);
-    } else w.line(`v128.store(shift + (r << 2), top);`);
-  });
+  w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => emitMaxima(w, target, kind));
   w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
     emitEndOfRow(w, s, block);
     w.line(
@@ -115,9 +110,29 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     const total = `${sumOfRows(w)}(partial + (r << 5))`;
     w.line(
-      `v128.store(sum + (r << 2), ${online ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`,
+      `v128.store(sum + (r << 2), ${kind === "carried" ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`,
     );
   });
+}
+
+/** `shift` of rows r … r + 3 from their partial maxima. */
+function emitMaxima(w: Writer, target: Target, kind: BlockKind): void {
+  const largest = target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max";
+  w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
+  switch (kind) {
+    case "one":
+      return w.line(`v128.store(shift + (r << 2), top);`);
+    case "own":
+      return w.line(`v128.store(shift + (r << 2), ${largest}(top, f32x4.splat(${LEAST_TOP})));`);
+    case "carried":
+      w.line(
+        `const old = v128.load(shift + (r << 2)), now = ${largest}(old, top), fade = ` +
+          "exp4(f32x4.sub(old, now));",
+      );
+      w.line(`v128.store(alpha + (r << 2), fade);`);
+      w.line(`v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));`);
+      w.line(`v128.store(shift + (r << 2), now);`);
+  }
 }
 
 /** Written after the last block: alpha = 1 / l, and lse in place of shift if it is wanted. */

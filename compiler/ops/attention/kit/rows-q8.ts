@@ -1,0 +1,171 @@
+/**
+ * Attention over a cache in q8_0, for one key/value head: the steps of q8-products.ts for the rows of a block
+ * of queries and one block of positions.
+ */
+import type { Target } from "../../../../runtime/contract/targets.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
+import type { Dims } from "../../kit/signature.ts";
+import { count, type Writer } from "../../kit/writer.ts";
+import { mergeAreas } from "./block-merge.ts";
+import { positionOf, windowStart } from "./block-products.ts";
+import { columnGroups, panelBytes } from "./cache-layout.ts";
+import { longestBlock } from "./key-blocks.ts";
+import { sizesOf, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
+import { emitChunk } from "./prefill-f32.ts";
+import { paddedRow } from "./q8-panels.ts";
+import {
+  mixFunction,
+  queryBytes,
+  quantiseQueryFunction,
+  scoresFunction,
+  weightBytes,
+  weightsFunction,
+} from "./q8-products.ts";
+import { MASK_BYTES } from "./score-rows.ts";
+import { emitSoftmax, statistics } from "./softmax.ts";
+
+/** Rows of queries that meet a block of positions together. */
+const QUERIES = 48;
+/** Rows that use at once what was loaded of the keys; what is left of them goes by the smaller tiles. */
+const TILES = [4, 2, 1] as const;
+/** Rows × groups of columns that use at once what was loaded of the values. */
+const MIX_TILES = 2;
+
+export const blocksQ8 = (rows: number, { heads, kv_heads }: AttentionAttrs, positions: number): Dims => {
+  const group = heads / kv_heads;
+  const most = Math.max(group, QUERIES - (QUERIES % group));
+  return { QB: Math.min(most, rows * group), KB: longestBlock(positions) };
+};
+
+export function sizesQ8(d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes {
+  const s = sizesOf(d, attrs, { ...tiles, MR: TILES[0], NR: PANEL }, d["R"]!);
+  return { ...s, each: s.group };
+}
+
+/** Areas in scratch: their names are locals of the kernel. */
+export function areasQ8(s: Sizes) {
+  const groups = columnGroups(s.D).length;
+  return {
+    mask: MASK_BYTES,
+    scores: ceilTo(s.QB, 4) * s.KB * 4,
+    ...statistics(s),
+    attended: s.QB * s.DP * 4,
+    ...mergeAreas(s.QB, s.DP),
+    row: paddedRow(s.D),
+    queries: s.QB * queryBytes(s.D),
+    query_scales: s.QB * 4,
+    products: s.KB * 4,
+    weights: s.QB * weightBytes(s.D, s.KB),
+    weight_scales: s.QB * groups * 4,
+  };
+}
+
+interface Caches {
+  /** Addresses of qkv and out of the first row, and of the head's panels. */
+  readonly qkv: string;
+  readonly out: string;
+  readonly keys: string;
+  readonly values: string;
+  readonly ring: string | undefined;
+}
+
+/** The rows of key/value head g, at positions start … start + real − 1 = known − 1. */
+export function emitChunkQ8(w: Writer, s: Sizes, target: Target, p: Caches): void {
+  if (p.ring) w.line(`const ring_bytes = <usize>(${p.ring} >> 4) * ${panelBytes(s.D)};`);
+  emitChunk(w, s, {
+    ...p,
+    load: () => emitLoad(w, s, p.qkv),
+    attend() {
+      w.line("// scores");
+      eachTile(w, (m) => emitTileScores(w, s, m, p));
+      const block = { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true };
+      emitSoftmax(w, s, target, block, "own");
+      w.line("// attended");
+      eachTile(w, (m) => emitTileSums(w, s, m, p));
+    },
+  });
+}
+
+/** The queries of the block's rows, in int16, with a scale each. */
+function emitLoad(w: Writer, s: Sizes, qkv: string): void {
+  const { D, each, qkvRow } = s;
+  w.block("for (let i: usize = 0; i < <usize>rows; i++)", () => {
+    const [position, head] = each === 1 ? ["i", ""] : [`i / ${each}`, ` + i % ${each}`];
+    w.line(
+      `memory.copy(row, ${qkv} + (<usize>row_of + ${position}) * ${qkvRow} + (<usize>g * ${each}${head}) * ` +
+        `${D * 4}, ${D * 4});`,
+    );
+    w.line(
+      `store<f32>(query_scales + (i << 2), ${quantiseQueryFunction(w, D)}(row, queries + i * ` +
+        `${queryBytes(D)}, spill));`,
+    );
+  });
+}
+
+/** Tiles of m rows, from row r on. */
+function eachTile(w: Writer, tile: (m: number) => void): void {
+  w.block("for (let r = 0; r < rows;)", () => {
+    for (const [i, m] of TILES.entries()) {
+      const body = (): void => {
+        tile(m);
+        w.line(`r += ${m};`);
+      };
+      if (i === TILES.length - 1) w.block("else", body);
+      else w.block(`${i === 0 ? "" : "else "}if (r + ${m} <= rows)`, body);
+    }
+  });
+}
+
+/** Which of the block's positions m rows from r on see, in whole panels: from `seen` on, `panels` of them. */
+function emitSeen(w: Writer, s: Sizes, m: number): void {
+  const last = `min(block_keys, ahead + ${positionOf(s, `r + ${m - 1}`)} + 1)`;
+  const first = s.windowed ? `max(${windowStart(s, "ahead", "r")}, 0) & ~${PANEL - 1}` : "0";
+  w.line(`const seen = ${first}, until = ${last}, panels = max(until - seen + ${PANEL - 1}, 0) >> 4;`);
+}
+
+/** Bytes from a head's first panel to that of position `seen` of the block. */
+const panelOf = (s: Sizes, ring: string | undefined): string =>
+  `<usize>((${ring ? `(first_key + seen) % ${ring}` : "first_key + seen"}) >> 4) * ${panelBytes(s.D)}`;
+
+function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: Caches): void {
+  const { D, KB } = s;
+  emitSeen(w, s, m);
+  const scores = scoresFunction(w, D, m, KB * 4, ring !== undefined);
+  w.line(
+    `${scores}(${keys} + ${panelOf(s, ring)}, queries + <usize>r * ${queryBytes(D)}, query_scales + (<usize>r ` +
+      `<< 2), scores + <usize>r * ${KB * 4} + (seen << 2), panels${ring ? `, ${keys} + ring_bytes, ring_bytes` : ""});`,
+  );
+}
+
+/** `to` = Σ weights · values of m rows; what their softmax has not reached counts as 0. */
+function emitTileSums(w: Writer, s: Sizes, m: number, p: Caches): void {
+  const { D, KB, DP } = s;
+  const groups = columnGroups(D);
+  const ring = p.ring !== undefined;
+  emitSeen(w, s, m);
+  w.line(`const from = ${p.values} + ${panelOf(s, p.ring)}, end = (until + 7) & ~7;`);
+  const rest = (more: string): string => (ring ? `, ${p.values} + ring_bytes${more}, ring_bytes` : "");
+  w.block(`for (let i = r; i < r + ${m}; i++)`, () => {
+    w.line(`const p = scores + <usize>i * ${KB * 4};`);
+    w.line("if (panels > 0 && (end & 15) != 0) memory.fill(p + (end << 2), 0, 32);");
+    w.block(`for (let n: usize = 0; n < ${groups.length}; n++)`, () => {
+      const next = groups.at(1)?.at ?? 0;
+      w.line(
+        `store<f32>(weight_scales + (<usize>i * ${groups.length} + n) * 4, ${weightsFunction(w, D, ring)}(p + ` +
+          `(seen << 2), from + n * ${next}, weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, products, ` +
+          `panels, spill${rest(` + n * ${next}`)}));`,
+      );
+    });
+  });
+  const heads = m === 1 ? 1 : MIX_TILES;
+  const columns = m === 1 ? MIX_TILES : 1;
+  for (const from of count(m / heads).map((i) => i * heads))
+    for (let n = 0; n < groups.length; n += columns) {
+      const mix = mixFunction(w, D, heads, n, Math.min(columns, groups.length - n), KB, DP * 4, ring);
+      const row = `(<usize>r + ${from})`;
+      w.line(
+        `${mix}(from, weights + ${row} * ${groups.length * KB * 2}, weight_scales + ${row} * ` +
+          `${groups.length * 4}, to + ${row} * ${DP * 4}, panels${rest("")});`,
+      );
+    }
+}
