@@ -1,7 +1,7 @@
 /** Rows of keys and values are quantised into the panels of a cache in q8_0 (cache-layout.ts). */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
-import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
+import { columnGroups, SCALES, type ColumnGroup } from "./cache-layout.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of a row of D floats in whole pairs of vectors. The floats behind D have to be zero. */

@@ -77,11 +77,11 @@ export function emitChunkQ8(w: Writer, s: Sizes, target: Target, p: Caches): voi
     load: () => emitLoad(w, s, p.qkv),
     attend() {
       w.line("// scores");
-      eachTile(w, (m) => emitTileScores(w, s, m, p));
+      eachTile(w, s, (m) => emitTileScores(w, s, m, p));
       const block = { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true };
       emitSoftmax(w, s, target, block, "own");
       w.line("// attended");
-      eachTile(w, (m) => emitTileSums(w, s, m, p));
+      eachTile(w, s, (m) => emitTileSums(w, s, m, p));
     },
   });
 }
@@ -102,8 +102,19 @@ function emitLoad(w: Writer, s: Sizes, qkv: string): void {
   });
 }
 
-/** Tiles of m rows, from row r on. */
-function eachTile(w: Writer, tile: (m: number) => void): void {
+/** Tiles of m rows, from row r on. A single position has the rows of a group, always as many. */
+function eachTile(w: Writer, s: Sizes, tile: (m: number) => void): void {
+  if (s.T === 1) {
+    for (let r = 0; r < s.group;) {
+      const m = TILES.find((m) => r + m <= s.group)!;
+      w.block("", () => {
+        w.line(`const r = ${r};`);
+        tile(m);
+      });
+      r += m;
+    }
+    return;
+  }
   w.block("for (let r = 0; r < rows;)", () => {
     for (const [i, m] of TILES.entries()) {
       const body = (): void => {
