@@ -926,19 +926,68 @@ function tile_2x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, 
   v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
-function tile_1x16_a192_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+/** The block of positions that position n is in */
+function attention_block_of(n: i32): i32 {
+  return n < 256 ? n / 128 : n / 256 + 1;
+}
+
+/** The first position of block i */
+function attention_block_start(i: i32): i32 {
+  return i < 2 ? i * 128 : (i - 1) * 256;
+}
+
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
+function tile_6x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
   for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+    const a1 = v128.load32_splat(a, 32);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+    const a2 = v128.load32_splat(a, 64);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
+    const a3 = v128.load32_splat(a, 96);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
+    const a4 = v128.load32_splat(a, 128);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
+    const a5 = v128.load32_splat(a, 160);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** out = (a·b) · α   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_6x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+/** out = a·b   a[3,K] b[K,16] -> out[3,16] in 12 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
+function tile_3x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+    const a1 = v128.load32_splat(a, 32);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+    const a2 = v128.load32_splat(a, 64);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
+  }
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+}
+
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_gap1024_out64(a: usize, b: usize, steps: usize, out: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -962,18 +1011,6 @@ function tile_6x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usi
       c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
     }
   }
-  const alpha0 = v128.load32_splat(alpha);
-  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
-  const alpha1 = v128.load32_splat(alpha, 4);
-  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
-  const alpha2 = v128.load32_splat(alpha, 8);
-  c2_0 = f32x4.mul(c2_0, alpha2); c2_1 = f32x4.mul(c2_1, alpha2); c2_2 = f32x4.mul(c2_2, alpha2); c2_3 = f32x4.mul(c2_3, alpha2);
-  const alpha3 = v128.load32_splat(alpha, 12);
-  c3_0 = f32x4.mul(c3_0, alpha3); c3_1 = f32x4.mul(c3_1, alpha3); c3_2 = f32x4.mul(c3_2, alpha3); c3_3 = f32x4.mul(c3_3, alpha3);
-  const alpha4 = v128.load32_splat(alpha, 16);
-  c4_0 = f32x4.mul(c4_0, alpha4); c4_1 = f32x4.mul(c4_1, alpha4); c4_2 = f32x4.mul(c4_2, alpha4); c4_3 = f32x4.mul(c4_3, alpha4);
-  const alpha5 = v128.load32_splat(alpha, 20);
-  c5_0 = f32x4.mul(c5_0, alpha5); c5_1 = f32x4.mul(c5_1, alpha5); c5_2 = f32x4.mul(c5_2, alpha5); c5_3 = f32x4.mul(c5_3, alpha5);
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
   v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
@@ -982,19 +1019,46 @@ function tile_6x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usi
   v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** out = (a·b) · α   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_1x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+/** out = a·b   a[3,K] b[K,16] -> out[3,16] in 12 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_3x16_a64_4_b64_gap1024_out64(a: usize, b: usize, steps: usize, out: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   for (; <isize>steps > 0; steps -= 16, b += 1024) {
     for (const end = a + min<isize>(steps, 16) * 4; a < end; b += 64, a += 4) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
       const a0 = v128.load32_splat(a);
       c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+      const a1 = v128.load32_splat(a, 64);
+      c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+      const a2 = v128.load32_splat(a, 128);
+      c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     }
   }
-  const alpha0 = v128.load32_splat(alpha);
-  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+}
+
+/** merged[rows,16] = merged · fade[rows] + attended · gain[rows] */
+function attention_merge_rows_16(merged: usize, attended: usize, rows: i32, fade: usize, gain: usize): void {
+  for (const end = fade + (<usize>rows << 2); fade < end; fade += 4, gain += 4, merged += 64, attended += 64) {
+    const fade4 = v128.load32_splat(fade), gain4 = v128.load32_splat(gain);
+    for (let c: usize = 0; c < 64; c += 32) {
+      const x0 = madd(v128.load(attended + c, 0), gain4, f32x4.mul(v128.load(merged + c, 0), fade4));
+      const x1 = madd(v128.load(attended + c, 16), gain4, f32x4.mul(v128.load(merged + c, 16), fade4));
+      v128.store(merged + c, x0, 0);
+      v128.store(merged + c, x1, 16);
+    }
+  }
+}
+
+/** out[rows,8] = merged[rows,16] · share[rows] + 0: no zero is negative */
+function attention_finish_8(merged: usize, out: usize, rows: i32, share: usize): void {
+  for (const end = share + (<usize>rows << 2); share < end; share += 4, merged += 64, out += 32) {
+    const times = load<f32>(share), times4 = f32x4.splat(times);
+    for (let c: usize = 0; c < 32; c += 16) v128.store(out + c, f32x4.add(f32x4.mul(v128.load(merged + c), times4), ZERO));
+  }
 }
 
 /** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
@@ -1132,11 +1196,6 @@ function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: u
   }
 }
 
-/** bytes (a multiple of 16) of zeros */
-function zero_bytes(at: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
-}
-
 /** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
 function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
@@ -1148,12 +1207,9 @@ function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize)
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
-/** to[rows,16] = from[rows,16] · alpha[rows]   bytes a row: from 64, to 64 */
-function copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
-  for (let r = 0; r < rows; r++, from += 64, to += 64) {
-    const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
-    for (let c: usize = 0; c < 64; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
-  }
+/** bytes (a multiple of 16) of zeros */
+function zero_bytes(at: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
 }
 
 /** out = out + a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
@@ -1165,14 +1221,6 @@ function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: us
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
   }
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-}
-
-/** to[rows,8] = from[rows,8] · alpha[rows]   bytes a row: from 64, to 32 */
-function copy_rows_8_f64_t32_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
-  for (let r = 0; r < rows; r++, from += 64, to += 32) {
-    const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
-    for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
-  }
 }
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
@@ -1727,7 +1775,8 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
           }
           // attended[rows,8] = α · scores[rows,keys] · v_panels
           for (let c = 0; c < 8; c += 16) {
-            const b = v_panels + <usize>((c >> 4) * 1024);
+            const column = v_panels + <usize>((c >> 4) * 1024);
+            const b = column;
             let r = 0;
             for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
             if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
@@ -2047,18 +2096,24 @@ function matmul_M8_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, cou
   }
 }
 
-/** attention_cached  qkv[8,48] keys[1,1,2,8,16] values[1,1,2,16,16] spans[1,4] -> out[8,16] keys_out[1,1,2,8,16] values_out[1,1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
+/** attention_cached  qkv[8,48] keys[1,1,2,8,16] values[1,1,2,16,16] spans[1,4] -> out[8,16] keys_out[1,1,2,8,16] values_out[1,1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=8 KB=16
  *  out = softmax(Q Kᵀ / √D) V of each span over the positions before it in its lane, after this run's keys and values went there */
 function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: usize, values: usize, spans: usize, out: usize, keys_out: usize, values_out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(2, worker), last = share(2, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
-  const partial = scratch + 1024;
-  const shift = scratch + 1408;
-  const sum = scratch + 1472;
-  const alpha = scratch + 1536;
-  const attended = scratch + 1600;
+  const queries = scratch + 1024;
+  const partial = scratch + 1408;
+  const shift = scratch + 1792;
+  const sum = scratch + 1856;
+  const alpha = scratch + 1920;
+  const attended = scratch + 1984;
+  const most = scratch + 2752;
+  const total = scratch + 2816;
+  const fade = scratch + 2880;
+  const gain = scratch + 2944;
+  const merged = scratch + 3008;
   const SCALE: f32 = 0.35355339059327373;
   for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
@@ -2079,50 +2134,71 @@ function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
         for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
       }
       const across = lane_keys + <usize>g * 512, panels = lane_values + <usize>g * 1024; // of the head
-      for (let h = g * 1; h < (g + 1) * 1; h++) {
-        for (let q = 0; q < real; q += 12) {
-          const rows = min(12, real - q);
-          const q_rows = qkv_rows + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
-          const out_rows = out_span + <usize>h * 32 + <usize>q * 64; // out[rows,8]
-          const ahead = start + q;
-          // scores[rows,keys] = q_rows[rows,8] · across
-          for (let k = 0; k < min(known, ahead + rows); k += 16) {
-            const b = across + <usize>((0 + k) >> 4) * 1024;
+      for (let q = 0; q < real * 1; q += 8) {
+        const rows = min(8, real * 1 - q), row_of = q / 1, position = start + row_of, positions = rows / 1;
+        for (let i: usize = 0; i < <usize>positions; i++) memory.copy(queries + i * 32, qkv_rows + (<usize>row_of + i) * 192 + <usize>g * 32, 32);
+        const first_block = attention_block_of(0), last_block = attention_block_of(position + positions - 1);
+        for (let block = first_block; block <= last_block; block++) {
+          const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
+          const ahead = position - first_key, to = block == first_block ? merged : attended;
+          // scores[rows,keys] = queries[rows,8] · across
+          for (let k = 0; k < min(block_keys, ahead + rows); k += 16) {
+            const b = across + <usize>((first_key + k) >> 4) * 1024;
             let r = max(k - ahead, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
-            for (; r < rows; r++) tile_1x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+            for (; r + 3 < rows; r += 6) tile_6x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_3x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
           }
           // scores = e^(scale · scores − shift), row by row; sum = Σ of it
           for (let r = 0; r < rows; r++) {
             const row = scores + <usize>r * 64;
-            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((known + 7) & ~7));
-            attention_hide(row, min(ahead + r + 1, known), end, mask);
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
+            attention_hide(row, min(ahead + r + 1, block_keys), end, mask);
             attention_row_max(row, end, partial + (<usize>r << 5), mask);
           }
           for (let r: usize = 0; r < <usize>rows; r += 4) {
             const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-            v128.store(shift + (r << 2), top);
+            v128.store(shift + (r << 2), f32x4.relaxed_max(top, f32x4.splat(-1e25)));
           }
           for (let r = 0; r < rows; r++) {
-            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((known + 7) & ~7));
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
             attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
           }
           for (let r: usize = 0; r < <usize>rows; r += 4) {
             v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
           }
-          // alpha = 1 / sum
-          for (let r: usize = 0; r < <usize>rows; r += 4) {
-            const l = v128.load(sum + (r << 2));
-            v128.store(alpha + (r << 2), f32x4.div(ONE, l));
-          }
-          // attended[rows,8] = α · scores[rows,keys] · panels
+          // to[rows,8] = scores[rows,keys] · panels
           for (let c = 0; c < 8; c += 16) {
-            const b = panels + <usize>((c >> 4) * 1024);
+            const column = panels + <usize>((c >> 4) * 1024);
+            const b = column + <usize>((first_key) >> 4) * 2048;
             let r = 0;
-            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-            for (; r < rows; r++) tile_1x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 1), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            for (; r + 3 < rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 6), to + <usize>r * 64 + (c << 2));
+            if (r < rows) tile_3x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 3), to + <usize>r * 64 + (c << 2));
           }
-          copy_rows_8_f64_t64(attended, out_rows, rows);
+          if (block == first_block) {
+            for (let r: usize = 0; r < <usize>rows; r += 4) {
+              v128.store(most + (r << 2), v128.load(shift + (r << 2)));
+              v128.store(total + (r << 2), v128.load(sum + (r << 2)));
+            }
+          }
+          else {
+            for (let r: usize = 0; r < <usize>rows; r += 4) {
+              const old = v128.load(most + (r << 2)), top4 = v128.load(shift + (r << 2));
+              const now = f32x4.pmax(old, top4);
+              const fade4 = exp4(f32x4.sub(old, now)), gain4 = exp4(f32x4.sub(top4, now));
+              v128.store(most + (r << 2), now);
+              v128.store(total + (r << 2), madd(v128.load(sum + (r << 2)), gain4, f32x4.mul(v128.load(total + (r << 2)), fade4)));
+              v128.store(fade + (r << 2), fade4);
+              v128.store(gain + (r << 2), gain4);
+            }
+            attention_merge_rows_16(merged, attended, rows, fade, gain);
+          }
+        }
+        for (let r: usize = 0; r < <usize>rows; r += 4) {
+          const l = v128.load(total + (r << 2));
+          v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
+        }
+        for (let i: usize = 0; i < <usize>positions; i++) {
+          attention_finish_8(merged + i * 64, out_span + (<usize>row_of + i) * 64 + <usize>g * 32, 1, fade + i * 4);
         }
       }
     }
@@ -2359,6 +2435,11 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
   const sum = scratch + 704;
   const alpha = scratch + 768;
   const attended = scratch + 832;
+  const most = scratch + 960;
+  const total = scratch + 1024;
+  const fade = scratch + 1088;
+  const gain = scratch + 1152;
+  const merged = scratch + 1216;
   const SCALE: f32 = 0.35355339059327373;
   for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
@@ -2379,14 +2460,12 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
         for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
       }
     }
-    const rows = (last - first) * 1; // query heads
-    for (let r: usize = 0; r < 16; r += 16) {
-      v128.store(shift + r, f32x4.splat(-1e30));
-      v128.store(sum + r, ZERO);
-    }
-    zero_bytes(attended, <usize>rows * 64);
-    for (let first_key = 0; first_key < known; first_key += 16) {
-      const ahead = start - first_key, block_keys = min(16, known - first_key), seen = 0;
+    const heads = (last - first) * 1;
+    const first_block = attention_block_of(0), last_block = attention_block_of(start);
+    for (let block = first_block; block <= last_block; block++) {
+      const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
+      const to = block == first_block ? merged : attended;
+      const rows = (last - first) * 1, ahead = start - first_key, seen = 0; // query heads
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = lane_keys + <usize>((first_key + k) >> 4) * 1024 + <usize>first * 512;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
@@ -2402,33 +2481,47 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
       }
       for (let r: usize = 0; r < <usize>rows; r += 4) {
         const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-        const old = v128.load(shift + (r << 2)), now = f32x4.relaxed_max(old, top), fade = exp4(f32x4.sub(old, now));
-        v128.store(alpha + (r << 2), fade);
-        v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));
-        v128.store(shift + (r << 2), now);
+        v128.store(shift + (r << 2), f32x4.relaxed_max(top, f32x4.splat(-1e25)));
       }
       for (let r = 0; r < rows; r++) {
         const end = ((block_keys + 7) & ~7);
         attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
       }
       for (let r: usize = 0; r < <usize>rows; r += 4) {
-        v128.store(sum + (r << 2), f32x4.add(v128.load(sum + (r << 2)), attention_sum_of_rows(partial + (r << 5))));
+        v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
       }
-      copy_rows_16_f64_t64_scaled(attended, attended, rows, alpha);
+      zero_bytes(to, <usize>rows * 64);
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = lane_values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
-          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, attended + 0 + r * 64);
+          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, to + 0 + r * 64);
         }
       }
+      if (block == first_block) {
+        for (let r: usize = 0; r < <usize>heads; r += 4) {
+          v128.store(most + (r << 2), v128.load(shift + (r << 2)));
+          v128.store(total + (r << 2), v128.load(sum + (r << 2)));
+        }
+      }
+      else {
+        for (let r: usize = 0; r < <usize>heads; r += 4) {
+          const old = v128.load(most + (r << 2)), top4 = v128.load(shift + (r << 2));
+          const now = f32x4.pmax(old, top4);
+          const fade4 = exp4(f32x4.sub(old, now)), gain4 = exp4(f32x4.sub(top4, now));
+          v128.store(most + (r << 2), now);
+          v128.store(total + (r << 2), madd(v128.load(sum + (r << 2)), gain4, f32x4.mul(v128.load(total + (r << 2)), fade4)));
+          v128.store(fade + (r << 2), fade4);
+          v128.store(gain + (r << 2), gain4);
+        }
+        attention_merge_rows_16(merged, attended, heads, fade, gain);
+      }
     }
-    // alpha = 1 / sum
-    for (let r: usize = 0; r < <usize>rows; r += 4) {
-      const l = v128.load(sum + (r << 2));
-      v128.store(alpha + (r << 2), f32x4.div(ONE, l));
+    for (let r: usize = 0; r < <usize>heads; r += 4) {
+      const l = v128.load(total + (r << 2));
+      v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
     }
-    copy_rows_8_f64_t32_scaled(attended, out_span + <usize>first * 32, rows, alpha);
+    attention_finish_8(merged, out_span + <usize>first * 32, heads, fade);
   }
 }
 

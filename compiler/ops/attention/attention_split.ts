@@ -148,7 +148,7 @@ export const attention_split = defineOp(
     },
     /** At the last position all blocks are seen: what is written of others nobody reads. */
     cases: [
-      { ...sizes(2, 1, 8, 64, { window: 23, context: 80 }), with: ["window", "ring"] },
+      { ...sizes(2, 1, 8, 64, { window: 23, context: 144 }), with: ["window", "ring"] },
       sizes(4, 2, 8, 64),
       sizes(2, 1, 5, 600),
       sizes(6, 6, 16, 272, { window: 33 }),
