@@ -20,6 +20,14 @@ export {
   type RunningModel,
   type StepOptions,
 } from "./engine/model.ts";
+export {
+  generateTogether,
+  TextBatch,
+  type BatchText,
+  type BatchTextOptions,
+  type Grown,
+} from "./sample/batch.ts";
+export type { OpenLane } from "./engine/reservations.ts";
 export { decodeRate, generate, type GenerateOptions, type Generated } from "./sample/generate.ts";
 export {
   createSession,

@@ -15,6 +15,8 @@ export class Reservations {
   /** Those who wait for a lane: only the first of them looks for one. */
   readonly #waiting = new CallQueue();
   #waiters = 0;
+  /** How many lanes were given back, and who hears of the next one. */
+  #given = 0;
   #released: (() => void) | undefined;
 
   constructor(lanes: Lanes, calls: CallQueue) {
@@ -33,6 +35,7 @@ export class Reservations {
 
   close(owner: object): void {
     this.#lanes.release(owner);
+    this.#given++;
     this.#released?.();
   }
 
@@ -42,7 +45,8 @@ export class Reservations {
   }
 
   async #reserve(owner: object, signal: AbortSignal | undefined): Promise<void> {
-    while (!(await this.#tryReserve(owner, signal))) await this.#release(signal);
+    for (let given = this.#given; !(await this.#tryReserve(owner, signal)); given = this.#given)
+      if (given === this.#given) await this.#release(signal); // else one was given back meanwhile
   }
 
   #tryReserve(owner: object, signal: AbortSignal | undefined): Promise<boolean> {
@@ -51,6 +55,7 @@ export class Reservations {
 
   /** Resolves when a lane is given back; rejects with the signal's reason. */
   #release(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
     return new Promise<void>((resolve, reject) => {
       const giveUp = (): void => reject(signal!.reason as Error);
       this.#released = () => {
