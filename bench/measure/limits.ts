@@ -10,10 +10,10 @@
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { measuredModule } from "./kernel-module.ts";
 import { CONTROL_BYTES } from "../../runtime/contract/control.ts";
+import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 
 const READ_BYTES = 256 << 20;
-const READ_FROM = 65536;
 /**
  * Pairs of accumulators. With 128 bits, there are 16 registers in all, and two of them are operands; with 256
  * bits, a pair takes one register.
@@ -25,6 +25,8 @@ const FMA_ROUNDS = 1 << 21;
 const OPERANDS = CONTROL_BYTES;
 const RESULTS = CONTROL_BYTES + 64;
 const RESULT_BYTES = 1024;
+/** Behind the results of as many workers as there can be. */
+const READ_FROM = 2 * PAGE_BYTES;
 
 /** By number of workers. */
 export type ByWorkers = Readonly<Record<number, number>>;

@@ -36,6 +36,7 @@ import { benchPage } from "../../bench/report/bench-page.ts";
 import { checker } from "../../bench/measure/kernel-check.ts";
 import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { kernelModule } from "../../bench/measure/kernel-module.ts";
+import { measureDots } from "../../bench/measure/limits.ts";
 import { inputsFor } from "../../bench/measure/kernel-numbers.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
@@ -110,6 +111,9 @@ describe("kernels on workers", () => {
     for (const out of outs) expect(out).toEqual(outs[0]);
     const wrong = outs[0]!.map((v, i) => (i === 1234 ? v + 0.5 : v));
     expect(checker(matmul, c, inputs)({ out: wrong })).toMatch(/out is wrong/);
+  });
+  test("64 of them have room for what they measure", async () => {
+    expect((await measureDots("simd", [64]))[64]).toBeGreaterThan(0);
   });
 });
 
