@@ -84,10 +84,10 @@ export const stageFields = {
       "answers",
     ),
     packing: word(
-      "Several examples share a row, the longest first, each where it fits best; no one sees the others. " +
-        "`none`: every example has a row of its own.",
+      "`none`: every example has a row of its own. `best_fit`, several in a row, each of which sees itself " +
+        "alone, is not supported yet.",
       packings,
-      "best_fit",
+      "none",
     ),
   },
 } satisfies Partial<Record<StageName, Fields>>;

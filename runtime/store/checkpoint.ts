@@ -50,8 +50,8 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
 }
 
 /**
- * Writes a checkpoint, then removes all but the newest `keep`. Returns the file's name. Refuses a model that
- * has a NaN or Inf.
+ * Writes a checkpoint, then removes all but the newest `keep` and the best one that the state names. Returns
+ * the file's name. Refuses a model that has a NaN or Inf.
  */
 export async function saveCheckpoint(
   files: Files,
@@ -67,8 +67,8 @@ export async function saveCheckpoint(
   }));
   const name = checkpointFile(state.step);
   await model.inTurn(() => writeCheckpoint(files, folder, name, items, state));
-  for (const { file } of (await listCheckpoints(files, folder)).slice(keep))
-    await files.remove(`${folder}/${file}`);
+  for (const { file, step } of (await listCheckpoints(files, folder)).slice(keep))
+    if (step !== state.best?.step) await files.remove(`${folder}/${file}`);
   return name;
 }
 
@@ -138,10 +138,29 @@ export async function loadNewest(
 }
 
 /**
- * Opens the newest checkpoint that can be opened, to read from it without a model. Undefined: the folder has
- * none. Throws `corrupt` when it has some, but none can be opened.
+ * Loads the weights that a run is used by: those of the step that its newest checkpoint names as the best,
+ * where it names one that is there; otherwise the newest.
  */
-export async function openNewest(
+export async function loadBest(
+  files: Files,
+  folder: string,
+  model: RunningModel,
+  options: LoadOptions,
+): Promise<Loaded | undefined> {
+  const newest = await loadNewest(files, folder, model, options);
+  const best = newest?.state.best;
+  if (!newest || !best || best.step === newest.state.step) return newest;
+  const file = checkpointFile(best.step);
+  if (!(await files.exists(`${folder}/${file}`))) return newest;
+  const state = await loadCheckpoint(files, `${folder}/${file}`, model, options);
+  return { file, state, skipped: newest.skipped };
+}
+
+/**
+ * Opens the checkpoint that a run is used by (`loadBest`), to read from it without a model. Undefined: the
+ * folder has none. Throws `corrupt` when it has some, but none can be opened.
+ */
+export async function openBest(
   files: Files,
   folder: string,
   accept?: Accept,
@@ -153,7 +172,13 @@ export async function openNewest(
     await opened.close();
     throw refused(path, why);
   });
-  return found && { checkpoint: found.what, skipped: found.skipped };
+  if (!found) return undefined;
+  const best = found.what.state.best;
+  const path = best && `${folder}/${checkpointFile(best.step)}`;
+  if (!path || best.step === found.what.state.step || !(await files.exists(path)))
+    return { checkpoint: found.what, skipped: found.skipped };
+  await found.what.close();
+  return { checkpoint: await openCheckpoint(files, path), skipped: found.skipped };
 }
 
 const refused = (path: string, why: string): SinterError =>

@@ -8,8 +8,18 @@
  * The hash is that of the record's canonical text (schema.ts) without the hash: white space and the order of
  * keys mean nothing.
  */
-import { trainRanges } from "../contract/limits.ts";
-import { schedules, type TrainSettings } from "../contract/model.ts";
+import { stageRanges, trainRanges } from "../contract/limits.ts";
+import {
+  chatFormatWords,
+  learntParts,
+  packings,
+  schedules,
+  stageNames,
+  type SftSettings,
+  type StageName,
+  type StageSettings,
+  type TrainSettings,
+} from "../contract/model.ts";
 import { targets, type Target } from "../contract/targets.ts";
 import { textRules, type TextRule } from "../train/sources/documents.ts";
 import { SinterError } from "../base/errors.ts";
@@ -26,6 +36,25 @@ export interface FileHash {
   readonly bytes: number;
   readonly sha256: string;
 }
+
+/** What a stage after pre-training adds to a record: how its data become rows. */
+export interface StageRecord {
+  readonly stage: StageName;
+  /** How dialogues are written: a name of the table, or the template of the tokenizer. */
+  readonly chatFormat: RecordedFormat;
+  readonly loss: SftSettings["loss"];
+  readonly packing: SftSettings["packing"];
+  readonly patience: number;
+  /** Rows that were wrong were left out. */
+  readonly dropWrong: boolean;
+  /** The file that is held out; undefined: a share of the data is. */
+  readonly heldOut?: { readonly path?: string | undefined; readonly sha256: string } | undefined;
+  /** Where the settings came from, for people. */
+  readonly block: string;
+}
+
+/** `template`: that of the tokenizer's own files. */
+export type RecordedFormat = Exclude<StageSettings["chatFormat"], "auto"> | "template";
 
 /** A setting that was changed by a flag when the run went on after this step. */
 export interface SettingChange {
@@ -64,6 +93,8 @@ export interface RunRecord {
   readonly imported?: { readonly from: string; readonly form: string } | undefined;
   /** The run whose weights this one began with: its id, and the step of those weights. */
   readonly from?: { readonly id: string; readonly step: number } | undefined;
+  /** Only of a stage after pre-training. */
+  readonly stage?: StageRecord | undefined;
   /** Hash of all that the run began with. Checkpoints carry it, so that one of another run is recognised. */
   readonly id: string;
   /** Every file that the run began with, by its path in the folder. */
@@ -110,6 +141,17 @@ const data = s.object({
   sha256: s.text(/^([0-9a-f]{64})?$/, "a SHA-256 in hexadecimal"),
 });
 
+const stage = s.object({
+  stage: s.oneOf(...stageNames),
+  chatFormat: s.oneOf("template", ...chatFormatWords.filter((word) => word !== "auto")),
+  loss: s.oneOf(...learntParts),
+  packing: s.oneOf(...packings),
+  patience: s.within(stageRanges.patience),
+  dropWrong: s.oneOf(true, false),
+  heldOut: s.optional(data),
+  block: plain,
+});
+
 const checks = {
   1: s.object({ version: s.oneOf(1), ...common, data, manifest: s.sha256Text }),
   2: s.object({
@@ -118,6 +160,7 @@ const checks = {
     data,
     id: s.sha256Text,
     from: s.optional(s.object({ id: s.sha256Text, step: steps })),
+    stage: s.optional(stage),
     files: s.table(s.object({ bytes: s.integer(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
     changes: s.optional(
       s.list(
@@ -200,10 +243,14 @@ export async function newRecord(
     textRule,
     imported,
     from,
+    stage: whole,
   } = facts;
+  // paths, and where settings came from, decide nothing
+  const stage = whole && { ...whole, heldOut: whole.heldOut?.sha256, block: undefined, patience: undefined };
   const { steps: _, evalEvery: __, sampleEvery: ___, saveEvery: ____, ...deciding } = settings;
   const deciders = Object.entries(hashes).filter(([name]) => /\.wasm$|^tokenizer\//.test(name));
   const files = Object.fromEntries(deciders);
-  const id = await hashOf({ model, text, settings: deciding, scheduleRule, textRule, imported, from, files });
+  const decided = { model, text, settings: deciding, scheduleRule, textRule, imported, from, stage, files };
+  const id = await hashOf(decided);
   return { ...facts, id, files: hashes };
 }

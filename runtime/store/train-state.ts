@@ -27,6 +27,14 @@ const stateCheck = s.object({
   step: s.within(trainRanges.steps),
   tokens: s.integer(0, Number.MAX_SAFE_INTEGER),
   batches: s.list(s.integer(0, 2 ** 32 - 1), 4),
+  best: s.optional(
+    s.object({
+      step: s.within(trainRanges.steps),
+      loss: s.real(-Number.MAX_VALUE, Number.MAX_VALUE),
+      seen: s.within(trainRanges.steps),
+      since: s.within(trainRanges.steps),
+    }),
+  ),
   identity: s.table(s.text()),
   sha256: s.table(s.sha256Text),
   kept: s.optional((value, field) => (s.isObject(value) ? undefined : `${field} is no object`)),
@@ -62,12 +70,14 @@ export function wrongState(json: string, path: string): WrongState | undefined {
 }
 
 /** Every field is in its range by now; what is wrong with them taken together. */
-function contradiction({ step, tokens, batches }: StoredState, path: string): string | undefined {
+function contradiction({ step, tokens, batches, best }: StoredState, path: string): string | undefined {
   const named = STEP_IN_NAME.exec(path)?.[1];
   if (named !== undefined && Number(named) !== step)
     return `step is ${step}, and the file is named after step ${Number(named)}`;
   if (step === 0 ? tokens !== 0 : tokens < step)
     return `tokens is ${tokens}, after ${step} step${step === 1 ? "" : "s"}`;
+  if (best && (best.step > best.seen || best.seen > step))
+    return `best.step is ${best.step} and best.seen ${best.seen}, at step ${step}`;
   if (batches.every((word) => word === 0)) return "batches is [0, 0, 0, 0], where no stream gets to";
   return undefined;
 }

@@ -20,8 +20,16 @@ export interface TrainLog {
 
 /**
  * Opens the log of a folder. Events after `step` are removed: the run lost those steps, and makes them again.
+ * `ofStage`: events are written with the field's names.
  */
-export async function openLog(files: Files, folder: string, step: number): Promise<TrainLog> {
+export async function openLog(
+  files: Files,
+  folder: string,
+  step: number,
+  ofStage = false,
+): Promise<TrainLog> {
+  const line = (event: TrainEvent): string =>
+    `${JSON.stringify(ofStage ? withFieldNames(event) : event, rounded)}\n`;
   const path = `${folder}/${LOG}`;
   const events = (await files.exists(path))
     ? parseLog(new TextDecoder().decode(await files.read(path))).filter((e) => e.step <= step)
@@ -53,7 +61,27 @@ const DIGITS = 9;
 const rounded = (_key: string, value: unknown): unknown =>
   typeof value === "number" ? Number(value.toPrecision(DIGITS)) : value;
 
-const line = (event: TrainEvent): string => `${JSON.stringify(event, rounded)}\n`;
+/** What other trainers call these numbers, in the logs of stages after pre-training. */
+const fieldNames: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  step: { lr: "learning_rate", norm: "grad_norm", tokens: "num_tokens" },
+  eval: { loss: "eval_loss", tokens: "eval_num_tokens" },
+};
+
+const renamed = (event: object, names: readonly (readonly [from: string, to: string])[]): object => {
+  const to = new Map(names);
+  return Object.fromEntries(Object.entries(event).map(([key, value]) => [to.get(key) ?? key, value]));
+};
+
+/** The event with the names that the field has for its numbers. */
+export const withFieldNames = (event: TrainEvent): object =>
+  renamed(event, Object.entries(fieldNames[event.kind] ?? {}));
+
+/** The event with our names, whichever it was written with. */
+const withOurNames = (event: Readonly<Record<string, unknown>>): object =>
+  renamed(
+    event,
+    Object.entries(fieldNames[String(event["kind"])] ?? {}).map(([ours, theirs]) => [theirs, ours] as const),
+  );
 
 const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
@@ -85,7 +113,8 @@ const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Chec
 export function parseLog(text: string): TrainEvent[] {
   return text.split("\n").flatMap((part) => {
     try {
-      const event = JSON.parse(part) as unknown;
+      const read = JSON.parse(part) as unknown;
+      const event = s.isObject(read) ? withOurNames(read) : read;
       return isEvent(event) ? [event] : [];
     } catch {
       return [];

@@ -26,6 +26,17 @@ export interface ResumePoint {
   readonly tokens: number;
   /** The stream that draws batches, as it stands before the next one. */
   readonly batches: RandomState;
+  /** The best evaluation so far, where that is asked for. */
+  readonly best?: Best;
+}
+
+/** The best of the evaluations that all read the same held-out rows. */
+export interface Best {
+  readonly step: number;
+  readonly loss: number;
+  /** The step of the newest evaluation, and how many there were since the best one. */
+  readonly seen: number;
+  readonly since: number;
 }
 
 export interface TrainOptions {
@@ -40,7 +51,9 @@ export interface TrainOptions {
   readonly host: Host;
   /** Where to go on; undefined: from the beginning. */
   readonly from?: ResumePoint | undefined;
-  readonly sample: { readonly settings: SamplerSettings; readonly prompt: string; readonly tokens: number };
+  readonly sample: SampleOptions;
+  /** Given: the step whose evaluation is the best is remembered, and saved at once. */
+  readonly best?: BestOptions | undefined;
   /** Writes a checkpoint; returns the file's name. */
   save(point: ResumePoint): Promise<string>;
   report(event: TrainEvent): void;
@@ -50,8 +63,24 @@ export interface TrainOptions {
   evaluating?(tokens: number): void;
 }
 
+export interface SampleOptions {
+  readonly settings: SamplerSettings;
+  readonly prompt: string;
+  readonly tokens: number;
+  /** Prompts in tokens, each of which is answered; undefined: `prompt` is gone on with. */
+  readonly questions?: readonly { readonly shown: string; readonly ids: readonly number[] }[];
+}
+
+export interface BestOptions {
+  /** Ends the training after so many evaluations that bring nothing better; 0: never. */
+  readonly patience: number;
+}
+
 /** How many batches an evaluation in the middle of training reads. The one at the end reads everything. */
 const EVAL_BATCHES = 20;
+
+/** How many it reads where the best checkpoint is chosen by it. Those are the same batches each time. */
+const BEST_BATCHES = 50;
 
 /** How many documents are sampled, where rows are documents. */
 const SAMPLE_DOCUMENTS = 10;
@@ -75,6 +104,7 @@ class Trainer {
   #tokens: number;
   /** The step of the newest checkpoint. */
   #savedStep: number;
+  #best: Best | undefined;
 
   constructor(model: RunningModel, options: TrainOptions) {
     const { settings, from } = options;
@@ -85,26 +115,43 @@ class Trainer {
     this.#step = from?.step ?? 0;
     this.#tokens = from?.tokens ?? 0;
     this.#savedStep = this.#step;
+    this.#best = from?.best;
   }
 
   async run(): Promise<"done" | "interrupted"> {
     const { settings, host } = this.#options;
-    while (this.#step < settings.steps && !this.#isStopped()) {
+    if (this.#isBestDue()) await this.#evaluate(false);
+    while (this.#step < settings.steps && !this.#isStopped() && !this.#isEnough()) {
       await this.#makeStep();
       if (this.#isDue(settings.evalEvery)) await this.#evaluate(false);
       if (this.#isDue(settings.sampleEvery) && !this.#isStopped()) await this.#sample();
-      if (this.#isDue(settings.saveEvery)) await this.#save();
+      if (this.#isDue(settings.saveEvery) && this.#step > this.#savedStep) await this.#save();
       await host.breathe();
     }
+    if (this.#options.best && !this.#isStopped() && this.#step > (this.#best?.seen ?? 0))
+      await this.#evaluate(false);
     if (this.#step > this.#savedStep) await this.#save();
-    if (this.#step < settings.steps) return "interrupted";
-    if (!this.#isStopped()) await this.#evaluate(true);
+    if (this.#step < settings.steps && !this.#isEnough()) return "interrupted";
+    if (!this.#isStopped() && !this.#options.best) await this.#evaluate(true);
     if (!this.#isStopped()) await this.#sample();
     return this.#isStopped() ? "interrupted" : "done";
   }
 
   #isStopped(): boolean {
     return this.#options.signal?.aborted === true;
+  }
+
+  /** Whether evaluations have brought nothing better for so long that the training ends. */
+  #isEnough(): boolean {
+    const { patience } = this.#options.best ?? { patience: 0 };
+    return patience > 0 && this.#best !== undefined && this.#best.since >= patience;
+  }
+
+  /** Before the first step, and where an interruption has left an evaluation out. */
+  #isBestDue(): boolean {
+    const { best, settings } = this.#options;
+    if (!best) return false;
+    return this.#best === undefined || (this.#isDue(settings.evalEvery) && this.#step > this.#best.seen);
   }
 
   /** What is done every so many steps is done at the end anyway. */
@@ -117,7 +164,10 @@ class Trainer {
     const { settings, scheduleRule, data } = this.#options;
     const began = performance.now();
     const shape = this.#model.entry("train");
-    const micro = Array.from({ length: settings.accumulate }, () => data.next(this.#random, shape));
+    const { accumulate } = settings;
+    const micro = Array.from({ length: accumulate }, (_, i) =>
+      data.next(this.#random, shape, this.#step * accumulate + i),
+    );
     const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
     const step = this.#step + 1;
     const lr = learningRate(step, settings, scheduleRule);
@@ -149,7 +199,8 @@ class Trainer {
     const { data, host, signal, evaluating, report } = this.#options;
     const began = performance.now();
     const shape = this.#model.entry("evaluate");
-    const batches = data.evaluate(shape, { most: whole ? Infinity : EVAL_BATCHES });
+    const some = this.#options.best ? BEST_BATCHES : EVAL_BATCHES;
+    const batches = data.evaluate(shape, { most: whole ? Infinity : some });
     const result = await evaluateBatches(this.#model, batches, data.bytes, {
       breathe: host.breathe,
       signal,
@@ -160,11 +211,24 @@ class Trainer {
     });
     if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     report({ kind: "eval", step: this.#step, whole, ms: performance.now() - began, ...result });
+    if (this.#options.best && !whole) await this.#compare(result.loss);
+  }
+
+  /** Remembers the evaluation where it is the best so far, and saves its checkpoint. */
+  async #compare(loss: number): Promise<void> {
+    const before = this.#best;
+    const step = this.#step;
+    const isBetter = before === undefined || loss < before.loss;
+    this.#best = isBetter
+      ? { step, loss, seen: step, since: 0 }
+      : { ...before, seen: step, since: before.since + 1 };
+    if (isBetter && step > 0) await this.#save();
   }
 
   /** A text; where rows are documents, as many documents as there is room for. */
   async #sample(): Promise<void> {
     const { settings, tokenizer, sample, signal, report } = this.#options;
+    if (sample.questions) return this.#answer(sample.questions);
     const most = settings.rows === "documents" ? SAMPLE_DOCUMENTS : 1;
     const texts: string[] = [];
     let room = sample.tokens;
@@ -185,12 +249,32 @@ class Trainer {
       report({ kind: "sample", step: this.#step, prompt: sample.prompt, text: texts.join("\n") });
   }
 
+  /** The likeliest answers to some questions. */
+  async #answer(questions: NonNullable<SampleOptions["questions"]>): Promise<void> {
+    const { tokenizer, sample, signal, report } = this.#options;
+    for (const { shown, ids } of questions) {
+      const made = await generate(this.#model, tokenizer, {
+        ...samplerDefaults,
+        temperature: 0,
+        prompt: ids,
+        tokens: sample.tokens,
+        seed: 0,
+        special: false,
+        whenFull: "stop",
+        signal,
+      });
+      if (this.#isStopped()) return;
+      report({ kind: "sample", step: this.#step, prompt: shown, text: made.text });
+    }
+  }
+
   async #save(): Promise<void> {
     const began = performance.now();
     const file = await this.#options.save({
       step: this.#step,
       tokens: this.#tokens,
       batches: this.#random.state(),
+      ...(this.#best && { best: this.#best }),
     });
     this.#savedStep = this.#step;
     this.#options.report({ kind: "save", step: this.#step, file, ms: performance.now() - began });

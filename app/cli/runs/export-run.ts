@@ -1,7 +1,7 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
 import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
-import { openNewest } from "../../../runtime/store/checkpoint.ts";
+import { openBest } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import {
   TEMPORARY,
@@ -74,7 +74,7 @@ export async function exportRun(
 }
 
 async function newest(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
-  const found = await openNewest(files, run.folder, toUse(run));
+  const found = await openBest(files, run.folder, toUse(run));
   if (!found)
     throw new SinterError(
       "input",

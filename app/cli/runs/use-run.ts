@@ -1,5 +1,5 @@
 /** What the verbs that use a trained model share: its run with the newest weights, and Ctrl-C. */
-import { loadNewest, type Loaded } from "../../../runtime/store/checkpoint.ts";
+import { loadBest, type Loaded } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
@@ -86,7 +86,7 @@ export async function loadRun(
 async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): Promise<Loaded | undefined> {
   let progress: ByteProgress | undefined;
   try {
-    return await loadNewest(files, run.folder, model, {
+    return await loadBest(files, run.folder, model, {
       what: "weights",
       accept: toUse(run),
       total: (bytes) => (progress = byteProgress(io, "loading", bytes)),

@@ -45,17 +45,25 @@ export function readText(
   limit: number,
   o: ReadOptions = {},
 ): string {
-  let bytes: Buffer;
+  return textOf(readBytes(path, io, limit, o), nameOf(path), o);
+}
+
+/** The same without a look at what the bytes are. */
+export function readBytes(
+  path: string,
+  io: Pick<Io, "cwd" | "err">,
+  limit: number,
+  o: Pick<ReadOptions, "hint" | "patience"> = {},
+): Buffer {
   try {
-    bytes = readInput(path, io.cwd, { limit, wait: o.patience ?? patience, say: io.err });
+    return readInput(path, io.cwd, { limit, wait: o.patience ?? patience, say: io.err });
   } catch (error) {
     if (error instanceof SinterError) throw error;
     throw new SinterError("input", `cannot read ${nameOf(path)}: ${causeOf(error)}`, o.hint);
   }
-  return textOf(bytes, nameOf(path), o);
 }
 
-const nameOf = (path: string): string => (isStandardInput(path) ? "standard input" : path);
+export const nameOf = (path: string): string => (isStandardInput(path) ? "standard input" : path);
 
 interface Bounds {
   readonly limit: number;

@@ -4,7 +4,14 @@ import { stageNames, type Model, type TrainSettings } from "../../../runtime/con
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
-import type { Corpus, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
+import {
+  batchSource,
+  type BatchSource,
+  type DocumentCounts,
+  type ExampleCounts,
+} from "../../../runtime/train/sources/batch-source.ts";
+import type { BestOptions, SampleOptions } from "../../../runtime/train/train.ts";
+import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { TEXT_RULE, type TextRule } from "../../../runtime/train/sources/documents.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -32,13 +39,24 @@ export interface CheckedSpec {
 
 export interface Opened {
   readonly run: Run;
-  readonly data: TrainingText;
+  readonly data: TrainingData;
 }
 
-/** The text that a run learns from. */
-export interface TrainingText {
-  readonly corpus: Corpus;
-  readonly parts: DatasetSplits;
+/** What a run learns from, and what else its data decide. */
+export interface TrainingData {
+  readonly source: BatchSource;
+  readonly train: Amount;
+  readonly heldOut: Amount;
+  /** Of a stage after pre-training. */
+  readonly questions?: SampleOptions["questions"];
+  readonly best?: BestOptions;
+}
+
+/** How much there is of it. */
+export interface Amount {
+  readonly tokens: number;
+  readonly documents?: DocumentCounts;
+  readonly examples?: ExampleCounts;
 }
 
 /** A run that has not begun: what its folder will hold. */
@@ -78,28 +96,14 @@ export async function prepare(
     model,
     await findTokenizer(model, text, asked.tokenizer, path, io, source?.run),
   );
-  const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
-  const target = asked.target ?? (await bestTarget(nodeHost));
-  const { tilesFor } = await import("../options/tune-file.ts");
-  const tiles = tilesFor(path, asked, io);
-  const began = performance.now();
-  // loaded here, because a run that goes on needs no compiler
-  const { compileModel } = await import("../../../compiler/compile.ts");
-  const { planAll } = await import("../options/memory-plan.ts");
-  planAll(model, ["train"], { targets: [target], tiles });
-  // The training module can sample too; what only training needs costs no memory until it is used.
-  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
-  const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (!asked.json)
-    io.out(
-      `${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`,
-    );
-  const bundle = { manifest, files };
+  const hash = await sha256(text);
+  const data = cutIn(text, hash, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
+  const bundle = await compiled(path, model, asked, io);
   const contents = contentsOf(bundle, tokenizer, specText);
   const record = await newRecord(
     {
       model: model.name,
-      data: { path: dataFrom, sha256: await sha256(text) },
+      data: { path: dataFrom, sha256: hash },
       settings: model.train,
       scheduleRule: SCHEDULE_RULE,
       textRule: TEXT_RULE,
@@ -114,6 +118,31 @@ export async function prepare(
   return { run, data, contents };
 }
 
+/** The model's module for training, compiled for this machine. It can sample too. */
+export async function compiled(
+  path: string,
+  model: Model,
+  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions,
+  io: Io,
+): Promise<Bundle> {
+  const target = asked.target ?? (await bestTarget(nodeHost));
+  const { tilesFor } = await import("../options/tune-file.ts");
+  const tiles = tilesFor(path, asked, io);
+  const began = performance.now();
+  // loaded here, because a run that goes on needs no compiler
+  const { compileModel } = await import("../../../compiler/compile.ts");
+  const { planAll } = await import("../options/memory-plan.ts");
+  planAll(model, ["train"], { targets: [target], tiles });
+  // what only training needs costs no memory until it is used
+  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (!asked.json)
+    io.out(
+      `${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`,
+    );
+  return { manifest, files };
+}
+
 /**
  * Opens a run to go on with: it keeps its own bundle, tokenizer and text. `spec`: the spec of the command
  * line as it is now; `asked`: settings of the command line, which may change; `given`: the path of its text.
@@ -126,6 +155,12 @@ export async function reopen(
   io: Io,
 ): Promise<Reopened> {
   const run = await openRunAt(folder, io);
+  if (run.record.stage)
+    throw new SinterError(
+      "input",
+      `${folder} holds a run of sinter ${run.record.stage.stage}`,
+      `Go on with it: sinter ${run.record.stage.stage} --resume --out ${folder}`,
+    );
   if (run.record.imported)
     throw new SinterError(
       "input",
@@ -137,7 +172,8 @@ export async function reopen(
   if (spec) noteOtherSpec(spec, run, changes, io);
   const text =
     given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
-  if ((await sha256(text)) !== run.record.data.sha256)
+  const hash = await sha256(text);
+  if (hash !== run.record.data.sha256)
     throw new SinterError(
       "input",
       "the text is not the one that this run began with",
@@ -145,20 +181,22 @@ export async function reopen(
     );
   return {
     run,
-    data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)),
+    data: cutIn(text, hash, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)),
     changes,
   };
 }
 
 function cutIn(
   text: string,
+  hash: string,
   tokenizer: Tokenizer,
   vocab: number,
   train: TrainSettings,
   rule: TextRule,
-): TrainingText {
+): TrainingData {
   const corpus = openCorpus(text, { tokenizer, vocab, train, rule });
-  return { corpus, parts: corpus.split(train.heldOut) };
+  const parts = corpus.split(train.heldOut);
+  return { source: batchSource(parts, corpus, hash), train: parts.train, heldOut: parts.heldOut };
 }
 
 /** A spec that has changed since the run began changes nothing in the run; a note says where they differ. */

@@ -11,9 +11,10 @@ import {
 } from "../../../runtime/report/progress.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
-import type { DatasetSplit, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
+import { withFieldNames } from "../../../runtime/train/log.ts";
 import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { LiveLine } from "../terminal/live-line.ts";
+import type { Amount, TrainingData } from "./begin.ts";
 import { changesText, type Change } from "./changes.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -28,6 +29,7 @@ export class Display {
   #shown = -Infinity;
   #last: TrainingProgress | undefined;
   #steps = 0;
+  #shownAs: (event: TrainEvent) => object = (event) => event;
   #step = 0;
 
   constructor(io: Io, json: boolean, meter: ProgressMeter) {
@@ -37,10 +39,15 @@ export class Display {
     this.#live = new LiveLine(io, (text) => io.out(text));
   }
 
+  /** Events are printed with the field's names, as in the log of a stage. */
+  useFieldNames(): void {
+    this.#shownAs = withFieldNames;
+  }
+
   start(
     { record, bundle, tokenizer }: Run,
     model: RunningModel,
-    { train, heldOut }: DatasetSplits,
+    { train, heldOut }: Pick<TrainingData, "train" | "heldOut">,
     from: number | undefined,
   ): void {
     const { settings: s } = record;
@@ -63,6 +70,7 @@ export class Display {
           tokens: train.tokens,
           heldOut: heldOut.tokens,
           ...documentFacts(train, heldOut),
+          ...exampleFacts(train, heldOut),
         }),
       );
     const known = `${amountOf(train, tokenizer.name)} to learn from, ${amountOf(heldOut)} held out`;
@@ -98,18 +106,19 @@ export class Display {
   event(event: TrainEvent): void {
     if (event.kind === "step") this.#step = event.step;
     const progress = this.#meter.add(event);
-    if (this.#json) return this.#line(JSON.stringify(event));
+    if (this.#json) return this.#line(JSON.stringify(this.#shownAs(event)));
     if (event.kind === "eval") this.#above(evaluationLine(event));
-    if (event.kind === "sample") this.#above(`step ${event.step}  sample:\n${indent(event.text)}`);
+    if (event.kind === "sample") this.#above(sampleText(event));
     if (progress) this.#progress(progress);
   }
 
-  end(end: "done" | "interrupted", folder: string): void {
+  /** `stage`: of a run after pre-training. */
+  end(end: "done" | "interrupted", folder: string, stage?: string): void {
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#live.end();
-    const goOn = `sinter train --resume --out ${folder}`;
-    if (end === "done")
-      this.#line(`done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
+    const goOn = `sinter ${stage ?? "train"} --resume --out ${folder}`;
+    const use = stage ? `sinter chat ${folder}` : `sinter sample ${folder} -p "…"`;
+    if (end === "done") this.#line(`done: ${folder} (report.html shows the curves; ${use})`);
     else if (this.#step < this.#steps)
       this.#line(`stopped after step ${this.#step}, saved; go on with: ${goOn}`);
     else
@@ -147,6 +156,12 @@ export class Display {
   }
 }
 
+/** A text; of a question, with its answer. */
+const sampleText = ({ step, prompt, text }: TrainEvent & { readonly kind: "sample" }): string =>
+  prompt === ""
+    ? `step ${step}  sample:\n${indent(text)}`
+    : `step ${step}  ${prompt.trimEnd()}\n${indent(text)}`;
+
 function evaluationLine({
   step,
   loss,
@@ -170,8 +185,16 @@ const indent = (text: string): string =>
     .map((line) => `    ${line}`)
     .join("\n");
 
-/** "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)". */
-function amountOf({ tokens, documents }: DatasetSplit, tokenizer?: string): string {
+/**
+ * "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)", "900 examples (4,321 of 12,345
+ * tokens learnt, characters)".
+ */
+function amountOf({ tokens, documents, examples }: Amount, tokenizer?: string): string {
+  if (examples) {
+    const count = counted(examples.count, "example");
+    const learnt = `${thousands(examples.learnt)} of ${thousands(tokens)} tokens learnt`;
+    return tokenizer === undefined ? count : `${count} (${learnt}, ${tokenizer})`;
+  }
   const inTokens = `${thousands(tokens)} tokens`;
   if (!documents) return tokenizer === undefined ? thousands(tokens) : `${inTokens} (${tokenizer})`;
   const count = counted(documents.count, "document");
@@ -183,5 +206,8 @@ const cutLine = (cut: number, context: number): string =>
   "cut: " +
   "the end is not learnt from them";
 
-const documentFacts = ({ documents: a }: DatasetSplit, { documents: b }: DatasetSplit): object =>
+const exampleFacts = ({ examples: a }: Amount, { examples: b }: Amount): object =>
+  a && b ? { examples: a.count, heldOutExamples: b.count, learntTokens: a.learnt } : {};
+
+const documentFacts = ({ documents: a }: Amount, { documents: b }: Amount): object =>
   a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {};

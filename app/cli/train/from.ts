@@ -2,7 +2,7 @@
  * A run that begins with another run's weights: they become its checkpoint of step 0. Moments begin at zero,
  * and the data at its start.
  */
-import { checkpointFile, openNewest } from "../../../runtime/store/checkpoint.ts";
+import { checkpointFile, openBest } from "../../../runtime/store/checkpoint.ts";
 import {
   writeCheckpoint,
   type OpenCheckpoint,
@@ -16,6 +16,7 @@ import { nameIn } from "../../../runtime/store/renamed.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { TensorPlace } from "../../../runtime/contract/manifest.ts";
+import { grownTensor } from "./grow-vocabulary.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -24,7 +25,10 @@ interface Parameter {
   readonly shape: readonly number[];
 }
 
-/** Throws `input` and names the tensor where the two models differ. Writes nothing. */
+/**
+ * Throws `input` and names the tensor where the two models differ, unless it is in the number of tokens, when
+ * the vocabulary has grown. Writes nothing.
+ */
 export function checkSameParameters(source: Run, run: Run): void {
   const have = new Map(parametersOf(source).map(({ name, shape }) => [name, shape]));
   const refuse = (why: string): never => {
@@ -37,13 +41,28 @@ export function checkSameParameters(source: Run, run: Run): void {
   for (const { name, shape } of parametersOf(run)) {
     const there = nameIn(have, name);
     const found = have.get(there) ?? refuse(`it has no tensor ${name} [${shape}]`);
-    if (found.join() !== shape.join()) refuse(`tensor ${name} is [${found}]; the model has [${shape}]`);
+    if (found.join() !== shape.join() && growingAxis(found, shape, source, run) === undefined)
+      refuse(`tensor ${name} is [${found}]; the model has [${shape}]`);
     have.delete(there);
   }
   for (const [name, shape] of have) refuse(`tensor ${name} [${shape}] has no place in the model`);
 }
 
-function parametersOf({ bundle }: Run): Parameter[] {
+/** The dimension that has grown with the vocabulary; undefined where the shapes differ otherwise. */
+function growingAxis(
+  had: readonly number[],
+  has: readonly number[],
+  { bundle: before }: Pick<Run, "bundle">,
+  { bundle: now }: Pick<Run, "bundle">,
+): number | undefined {
+  const [from, to] = [before.manifest.model.sizes.vocab, now.manifest.model.sizes.vocab];
+  const differing = has.flatMap((size, i) => (size === had[i] ? [] : [i]));
+  const [axis, ...more] = differing;
+  const isOne = axis !== undefined && more.length === 0 && had.length === has.length;
+  return isOne && from < to && had[axis] === from && has[axis] === to ? axis : undefined;
+}
+
+function parametersOf({ bundle }: Pick<Run, "bundle">): Parameter[] {
   const { train, infer } = bundle.manifest.modules;
   const tensors: readonly TensorPlace[] = (train ?? infer)!.tensors;
   return tensors
@@ -64,7 +83,7 @@ export interface Source {
 
 export async function openSource(files: Files, dir: string, io: Io): Promise<Source> {
   const source = await openRunAt(dir, io);
-  const found = await openNewest(files, source.folder, toUse(source));
+  const found = await openBest(files, source.folder, toUse(source));
   if (!found)
     throw new SinterError(
       "input",
@@ -75,16 +94,29 @@ export async function openSource(files: Files, dir: string, io: Io): Promise<Sou
   return { run: source, checkpoint: found.checkpoint };
 }
 
-export async function takeWeights(files: Files, { checkpoint }: Source, run: Run): Promise<void> {
+export async function takeWeights(
+  files: Files,
+  { checkpoint, run: source }: Source,
+  run: Run,
+): Promise<void> {
   const { record, bundle, folder } = run;
   const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
   const identity = await identityOf(run, wasm!.sha256);
+  const had = new Map(parametersOf(source).map((tensor) => [tensor.name, tensor.shape]));
+  const { seed } = record.settings;
   const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
     name,
     shape,
     async *bytes() {
+      const before = had.get(nameIn(had, name)) ?? shape;
+      const axis = growingAxis(before, shape, source, run);
       // plain f32, whatever format the other run stores
-      yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
+      const values = await checkpoint.read(name, before);
+      const grown =
+        axis === undefined
+          ? values
+          : grownTensor(values, { shape: before, axis, to: shape[axis]!, name, seed });
+      yield new Uint8Array(grown.buffer);
     },
   }));
   const state = {

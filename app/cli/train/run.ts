@@ -4,7 +4,6 @@
  */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { batchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
@@ -22,7 +21,7 @@ import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { train } from "../../../runtime/train/train.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
-import type { TrainingText } from "./begin.ts";
+import type { TrainingData } from "./begin.ts";
 import type { Change } from "./changes.ts";
 import { Display } from "./display.ts";
 import type { Io } from "../terminal/io.ts";
@@ -43,7 +42,7 @@ const OTHER_KERNELS =
 
 export async function goOn(
   run: Run,
-  data: TrainingText,
+  data: TrainingData,
   o: GoOnOptions,
   io: Io,
 ): Promise<"done" | "interrupted"> {
@@ -88,7 +87,7 @@ async function loadedRun(run: Run, model: RunningModel, o: GoOnOptions, io: Io):
 /** Trains to the end, or until the signal; log, report and checkpoints are written on the way. */
 async function trained(
   { run, model, identity, from }: LoadedRun,
-  data: TrainingText,
+  data: TrainingData,
   o: GoOnOptions,
   signal: AbortSignal,
   io: Io,
@@ -96,9 +95,10 @@ async function trained(
   const files = nodeFiles();
   const { record, bundle, tokenizer, folder } = run;
   const step = from?.step ?? 0;
-  const log = await openLog(files, folder, step);
+  const log = await openLog(files, folder, step, record.stage !== undefined);
   const show = new Display(io, o.json, await progressMeter(model, record.settings.steps));
-  show.start(run, model, data.parts, from?.step);
+  if (record.stage) show.useFieldNames();
+  show.start(run, model, data, from?.step);
   show.changed(step, o.changes);
   const facts = factsOf(run, model);
   const report = async (): Promise<void> => {
@@ -112,7 +112,7 @@ async function trained(
   const training = train(model, {
     settings: record.settings,
     scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
-    data: batchSource(data.parts, data.corpus, record.data.sha256),
+    data: data.source,
     tokenizer,
     host: nodeHost,
     from,
@@ -121,7 +121,9 @@ async function trained(
       settings: { ...samplerDefaults, ...bundle.manifest.model.sample },
       prompt: "",
       tokens: SAMPLE_TOKENS,
+      ...(data.questions && { questions: data.questions }),
     },
+    best: data.best,
     async save(progress) {
       const saving = saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
       const file = await savedOr(files, folder, saving);
@@ -132,11 +134,11 @@ async function trained(
       log.add(event);
       show.event(event);
     },
-    evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
+    evaluating: (tokens) => show.evaluating(tokens, data.heldOut.tokens),
   });
   const end = await orLastReport(failed, training);
   await report();
-  show.end(end, folder);
+  show.end(end, folder, record.stage?.stage);
   return end;
 }
 

@@ -4,10 +4,10 @@
  */
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
-import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import { builtInChat, chatFormatNames } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import { formatOfRun } from "../train/stage-format.ts";
 import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
 import { causeOf } from "../terminal/files.ts";
 import { flag, oneWord, read, text, type Options } from "../options/option.ts";
@@ -57,7 +57,7 @@ export const chatVerb = defineVerb({
   async run([dir], asked, io) {
     const used = await useRun(dir!, asked, io);
     try {
-      const format = formatFor(used.run.tokenizer, asked.chatFormat, io);
+      const format = formatFor(used.run, asked.chatFormat, io);
       return await talk(used, format, asked, io).finally(() => format.close());
     } finally {
       await used.model.close();
@@ -65,10 +65,11 @@ export const chatVerb = defineVerb({
   },
 });
 
-function formatFor(tokenizer: Tokenizer, wanted: Asked["chatFormat"], io: Io): ChatFormat {
+function formatFor(run: Run, wanted: Asked["chatFormat"], io: Io): ChatFormat {
+  const { tokenizer } = run;
   if (wanted === "plain") return plainChat(tokenizer);
   if (wanted !== undefined) return builtInChat(tokenizer, wanted);
-  const known = chatFormatOf(tokenizer);
+  const known = formatOfRun(run);
   if (!known)
     io.err(
       'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" ' +

@@ -58,6 +58,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./train.ts")).trainVerb,
   },
   {
+    name: "sft",
+    group: "learning",
+    summary: "teach a model to answer, from examples",
+    load: async () => (await import("./sft.ts")).sftVerb,
+  },
+  {
     name: "eval",
     group: "learning",
     summary: "the loss of a trained model over a text",

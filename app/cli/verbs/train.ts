@@ -2,16 +2,9 @@
  * `sinter train SPEC`: compiles the spec for this machine, trains it on a text, keeps everything in one
  * folder.
  */
-import { clearUnfinished } from "../../../runtime/store/checkpoint.ts";
-import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import type { Files } from "../../../runtime/base/files.ts";
-import { lockFolder } from "../../../runtime/node/lock.ts";
-import { nodeFiles } from "../../../runtime/node/files.ts";
-import { removeRun } from "../../../runtime/store/remove-run.ts";
-import { beginRun, holdsRun, type Run } from "../../../runtime/store/run-folder.ts";
-import { prepare, reopen, type CheckedSpec, type Prepared, type Reopened } from "../train/begin.ts";
-import { openSource, takeWeights, type Source } from "../train/from.ts";
-import { goOn, type GoOnOptions } from "../train/run.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { prepare, reopen, type CheckedSpec } from "../train/begin.ts";
+import { startRun } from "../train/start.ts";
 import { flag, text, whole, withDefault, type Options } from "../options/option.ts";
 import { targetOption, workersOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
@@ -61,48 +54,22 @@ export const trainVerb = defineVerb({
     "sinter train --resume --out runs/shakespeare --steps 4000 --set lr=3e-4",
   ],
   async run([given], asked, io) {
-    const files = nodeFiles();
     const from = asked.from === undefined ? undefined : pathFrom(io, asked.from);
     const specPath = given ?? (from === undefined ? undefined : `${from}/spec.sinter`);
     refuseContradictions(asked, specPath);
     const settings = settingsAsked(asked);
     const spec = specPath === undefined ? undefined : readModel(specPath, asked, settings, io);
     const folder = pathFrom(io, asked.out ?? `runs/${spec!.model.name}`);
-    if (asked.force && from === folder)
-      throw new SinterError(
-        "usage",
-        "--from and --out are one folder, and --force would remove it before it is read",
-      );
-    const held = await holdsRun(files, folder);
-    const goesOn = held && !asked.force;
-    if (goesOn && !asked.resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
-    if (!goesOn && !spec)
-      throw new SinterError(
-        "input",
-        `${folder} holds no run to go on with`,
-        "Begin one: sinter train SPEC --out DIR",
-      );
-
-    const source = from === undefined ? undefined : await openSource(files, from, io);
-    try {
-      // writes nothing: a mistake leaves no folder behind
-      const begun = goesOn ? undefined : await prepare(folder, spec!, asked, io, source);
-      await files.makeFolder(folder);
-      const unlock = lockFolder(folder);
-      try {
-        if (held && asked.force) await removeRun(files, folder);
-        if (begun) await begin(files, begun, source, asked.force);
-        const set = { ...checkOptions(asked).set, ...settings };
-        const opened = begun ?? (await reopen(folder, spec, set, asked.data, io));
-        return exitCodeOf(
-          await goOn(atTarget(opened.run, asked), opened.data, goOnOptions(asked, opened), io),
-        );
-      } finally {
-        unlock();
-      }
-    } finally {
-      await source?.checkpoint.close();
-    }
+    const lacks = spec ? undefined : "Begin one: sinter train SPEC --out DIR";
+    const set = { ...checkOptions(asked).set, ...settings };
+    return startRun(
+      { ...asked, folder, from, lacks },
+      {
+        prepare: (source) => prepare(folder, spec!, asked, io, source),
+        reopen: () => reopen(folder, spec, set, asked.data, io),
+      },
+      io,
+    );
   },
 });
 
@@ -133,35 +100,6 @@ function settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery }: Asked
   const said = Object.entries(settings).filter(([, value]) => value !== undefined);
   return Object.fromEntries(said.map(([name, value]) => [`train.${name}`, `${value}`]));
 }
-
-/** A target that was asked for counts from now on, and is recorded. */
-const atTarget = (run: Run, { target }: Asked): Run =>
-  target ? { ...run, record: { ...run.record, target } } : run;
-
-const goOnOptions = ({ workers, keep, json }: Asked, opened: Prepared | Reopened): GoOnOptions => ({
-  workers,
-  keep,
-  json,
-  changes: "changes" in opened ? opened.changes : [],
-});
-
-const exitCodeOf = (end: "done" | "interrupted"): number =>
-  end === "interrupted" ? exitCodes.interrupted : exitCodes.ok;
-
-async function begin(
-  files: Files,
-  { run, contents }: Prepared,
-  source: Source | undefined,
-  force: boolean,
-): Promise<void> {
-  if (await holdsRun(files, run.folder))
-    throw new SinterError("input", `${run.folder} has got a run meanwhile`, GO_ON);
-  await clearUnfinished(files, run.folder, force);
-  if (source) await takeWeights(files, source, run);
-  await beginRun(files, run, contents);
-}
-
-const GO_ON = "Go on with it: --resume. Begin another beside it: --out DIR. Or in its place: --force.";
 
 function readModel(
   path: string,

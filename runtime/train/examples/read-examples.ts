@@ -190,7 +190,7 @@ const isPairOfEquals = (example: Example): boolean =>
 
 /** "data.json: 1,100 rows of Alpaca (instruction, output); learnt: output; not read: id". */
 export function examplesLine(
-  { from, rows, shape, used, unused }: Examples<ExampleKind>,
+  { from, rows, shape, used, unused }: Omit<Examples<ExampleKind>, "examples" | "dropped">,
   asPrompts = false,
 ): string {
   const kind = `${shape.name} (${used.join(", ")})`;

@@ -13,8 +13,11 @@ export interface BatchShape {
 }
 
 export interface BatchSource {
-  /** Rows to learn from. All randomness comes from `random`, whose state a checkpoint holds. */
-  next(random: Random, shape: BatchShape): Batch;
+  /**
+   * Rows to learn from. All randomness comes from `random`, whose state a checkpoint holds, or follows from
+   * `index`: the number of the micro-batch within the run, from 0.
+   */
+  next(random: Random, shape: BatchShape, index: number): Batch;
   /** The rows that are held out, each once; none where nothing is held out. */
   evaluate(shape: BatchShape, options?: ReadOptions): Iterable<Batch>;
   /** How many bytes of text a target stands for: an evaluation tells bits per byte. */
@@ -39,6 +42,12 @@ export interface DocumentCounts {
   readonly count: number;
   /** Documents that are longer than a row of training: their rows lack the end. */
   readonly cut: number;
+}
+
+/** Of examples: how many there are, and how many of their tokens are learnt. */
+export interface ExampleCounts {
+  readonly count: number;
+  readonly learnt: number;
 }
 
 /** A text as rows. */

@@ -8,7 +8,7 @@ import { randomStream, type Random } from "../../base/random.ts";
 
 const SCENES = 3200;
 
-const people = [
+export const people = [
   "Anna",
   "Ben",
   "Clara",
@@ -48,8 +48,21 @@ const animals = [
   "rabbit",
   "squirrel",
 ];
-const colours = ["red", "blue", "green", "yellow", "white", "black", "brown", "grey"];
-const things = ["apple", "ball", "book", "cup", "hat", "key", "lamp", "shell", "stone", "kite", "box", "jar"];
+export const colours = ["red", "blue", "green", "yellow", "white", "black", "brown", "grey"];
+export const things = [
+  "apple",
+  "ball",
+  "book",
+  "cup",
+  "hat",
+  "key",
+  "lamp",
+  "shell",
+  "stone",
+  "kite",
+  "box",
+  "jar",
+];
 const places = ["garden", "kitchen", "forest", "market", "school", "barn", "old mill", "quiet square"];
 const weather = [
   "the sun was shining",
@@ -58,7 +71,7 @@ const weather = [
   "the wind was cold",
   "fog hung over the fields",
 ];
-const sounds: Readonly<Record<string, string>> = {
+export const sounds: Readonly<Record<string, string>> = {
   cat: "meows",
   dog: "barks",
   fox: "yelps",
@@ -72,7 +85,7 @@ const sounds: Readonly<Record<string, string>> = {
   rabbit: "thumps",
   squirrel: "chatters",
 };
-const numbers = [
+export const numbers = [
   "zero",
   "one",
   "two",
@@ -88,19 +101,19 @@ const numbers = [
   "twelve",
 ];
 const feelings = ["glad", "tired", "proud", "hungry", "surprised", "quiet"];
-const days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+export const days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 type Scene = (r: Random) => string;
 
-const pick = <T>(r: Random, list: readonly T[]): T => list[r.below(list.length)]!;
-const two = <T>(r: Random, list: readonly T[]): [T, T] => {
+export const pick = <T>(r: Random, list: readonly T[]): T => list[r.below(list.length)]!;
+export const two = <T>(r: Random, list: readonly T[]): [T, T] => {
   const first = r.below(list.length);
   return [list[first]!, list[(first + 1 + r.below(list.length - 1)) % list.length]!];
 };
-const plural = (n: number, thing: string): string =>
+export const plural = (n: number, thing: string): string =>
   `${numbers[n]} ${n === 1 ? thing : thing === "box" ? "boxes" : `${thing}s`}`;
-const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
-const a = (text: string): string => `${/^[aeiou]/.test(text) ? "an" : "a"} ${text}`;
+export const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
+export const a = (text: string): string => `${/^[aeiou]/.test(text) ? "an" : "a"} ${text}`;
 
 const scenes: readonly Scene[] = [
   (r) => {

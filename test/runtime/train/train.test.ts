@@ -193,4 +193,58 @@ describe("training", () => {
     expect(await end).toBe("done");
     expect(events.map((e) => e.kind)).toEqual(["eval", "sample"]);
   });
+
+  describe("with the best evaluation kept", () => {
+    /** Held-out losses of the evaluations, in their order: step 0, 5, 10, 15, 20. */
+    const withLosses = (losses: readonly number[], over: Partial<TrainOptions> = {}) => {
+      const model = fakeModel(3);
+      const steps: number[] = [];
+      const evaluate: typeof model.evaluate = async () => {
+        const at = steps.length;
+        steps.push(at);
+        return { sum: losses[Math.min(at, losses.length - 1)]!, count: 1 };
+      };
+      const one = { ...batchSource(corpus.split(0.1), corpus, "text") };
+      const [first] = one.evaluate({ batch: 2, context: 8 });
+      const data = { ...one, evaluate: () => [first!] };
+      return run({ model: { ...model, evaluate }, data, best: { patience: 0 }, ...over });
+    };
+
+    it("is evaluated before the first step, and each better one is saved", async () => {
+      const { events, saves, end } = withLosses([9, 4, 5, 3, 6], {
+        settings: { ...settings, saveEvery: 0 },
+      });
+      expect(await end).toBe("done");
+      expect(events.flatMap((e) => (e.kind === "eval" ? [[e.step, e.loss]] : []))).toEqual([
+        [0, 9],
+        [5, 4],
+        [10, 5],
+        [15, 3],
+        [20, 6],
+      ]);
+      expect(saves.map(({ step, best }) => [step, best?.step])).toEqual([
+        [5, 5],
+        [15, 15],
+        [20, 15],
+      ]);
+    });
+
+    it("ends where evaluations bring nothing better, and stays ended", async () => {
+      const { saves, end } = withLosses([9, 4, 5, 6, 7], { best: { patience: 2 } });
+      expect(await end).toBe("done");
+      expect(saves.at(-1)).toMatchObject({ step: 15, best: { step: 5, loss: 4, since: 2, seen: 15 } });
+      const again = withLosses([1], { best: { patience: 2 }, from: saves.at(-1)! });
+      expect(await again.end).toBe("done");
+      expect(again.events.filter((e) => e.kind === "step")).toEqual([]);
+    });
+
+    it("makes the evaluation that an interruption has left out", async () => {
+      const from = { ...({ step: 5, tokens: 80, batches: randomStream(1, "x").state() } as ResumePoint) };
+      const { events, end } = withLosses([4], {
+        from: { ...from, best: { step: 0, loss: 9, seen: 0, since: 0 } },
+      });
+      await end;
+      expect(events[0]).toMatchObject({ kind: "eval", step: 5 });
+    });
+  });
 });

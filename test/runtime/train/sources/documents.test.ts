@@ -220,8 +220,8 @@ describe("documents as rows", () => {
     const seen = new Set<number>();
     for (let i = 0; i < 20; i++) {
       const again = randomFrom(random.state());
-      const batch = source.next(random, shape);
-      expect(source.next(again, shape)).toEqual(batch);
+      const batch = source.next(random, shape, i);
+      expect(source.next(again, shape, i)).toEqual(batch);
       for (const b of [0, 4]) seen.add(batch.targets[b]!);
     }
     expect(seen).toEqual(new Set([0, 1, 2, 3]));

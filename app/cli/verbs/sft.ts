@@ -1,0 +1,140 @@
+/**
+ * `sinter sft --from RUN --data FILE`: supervised fine-tuning. A model learns answers to questions, and where
+ * answers end.
+ */
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { chatFormatWords } from "../../../runtime/contract/model.ts";
+import { prepareSft, reopenSft } from "../train/sft.ts";
+import { stageSpec } from "../train/stage-settings.ts";
+import { startRun } from "../train/start.ts";
+import {
+  flag,
+  oneWord,
+  optionalText,
+  read,
+  text,
+  whole,
+  wholeWithin,
+  withDefault,
+  type Options,
+} from "../options/option.ts";
+import { targetOption, workersOption } from "../options/run-options.ts";
+import { checkOptions, specOptions } from "../options/spec.ts";
+import { tuneOptions } from "../options/tune-file.ts";
+import { pathFrom } from "../terminal/io.ts";
+import { defineVerb } from "./verb.ts";
+
+/** A setting of the block that has an option of its own. */
+const setting = (help: string) => whole("<n>", help, { least: 0 });
+
+const options = {
+  ...specOptions,
+  ...tuneOptions,
+  from: text("<dir>", "the run, or the imported model, whose model, weights and tokenizer it begins with"),
+  data: text(
+    "<file>",
+    "examples: JSON Lines or a JSON array; - is standard input (default: built-in questions)",
+  ),
+  eval: text("<file>", "examples that are held out (default: a share of the data)"),
+  out: text("<dir>", "folder of the run (default: the one of --from with -sft behind it)"),
+  chatFormat: read(
+    text("<name>", `how dialogues are written: ${chatFormatWords.join(", ")} (default: the block's)`),
+    (given, name) => oneWord(chatFormatWords, given, name),
+  ),
+  preview: optionalText(
+    "[n]",
+    "show n examples (default: 1) with what is learnt of them, and do nothing else",
+  ),
+  dropWrong: flag("leave out rows that are wrong, instead of refusing the file; they are counted and named"),
+  steps: setting("updates"),
+  seed: setting("seed of the order of the data"),
+  workers: workersOption("threads (default: all cores); changes nothing in the result"),
+  target: targetOption(),
+  tokenizer: text("<path>", "without --from: the tokenizer's file, or the folder that holds it"),
+  resume: flag(
+    "go on from the newest whole checkpoint in --out, or begin there; " +
+      "--steps and --set NAME=VALUE change settings from there on",
+  ),
+  force: flag("begin anew where --out holds a run: it is removed once all is checked"),
+  evalEvery: setting("steps between evaluations"),
+  sampleEvery: setting("steps between answers that are shown"),
+  saveEvery: setting("steps between checkpoints"),
+  keep: withDefault("3", whole("<n>", "checkpoints to keep, besides the best one", { least: 1 })),
+  json: flag("one JSON object a line, for programs"),
+};
+type Asked = Options<typeof options>;
+
+export const sftVerb = defineVerb({
+  name: "sft",
+  summary: "teach a model to answer, from examples",
+  arguments: [{ name: "[spec]", help: "spec whose sft block counts (default: that of --from)" }],
+  options,
+  notes: [
+    "Rows are known by their keys: prompt + completion, question + answer, instruction (+ input) + output,",
+    "messages (role, content), conversations (from, value), text. The loss is over answers alone,",
+    "each with the token that ends it. A tokenizer without tokens for turns gets them.",
+    "Settings are those of the sft block: of the spec that is named, else of the run's own spec,",
+    "else the defaults; which, is printed. --set lr=1e-4 changes one of them.",
+    "The checkpoint with the best held-out loss is kept, and is the one that chat, eval and export use.",
+  ],
+  examples: [
+    "sinter sft --from runs/base --data questions.jsonl --preview",
+    "sinter sft --from runs/base --data questions.jsonl --out runs/answers",
+    "sinter sft tasks.sinter --from runs/base --data train.jsonl --eval test.jsonl --out runs/answers",
+    "sinter sft --resume --out runs/answers --steps 600",
+  ],
+  async run([spec], asked, io) {
+    const from = asked.from === undefined ? undefined : pathFrom(io, asked.from);
+    refuseContradictions(asked, spec);
+    const out = asked.out ?? `${asked.from ?? `runs/${spec!}`.replace(/\.sinter$/, "")}-sft`;
+    const folder = pathFrom(io, out);
+    const settings = settingsAsked(asked);
+    const count = asked.preview === true ? "1" : asked.preview;
+    const shown = count === undefined ? undefined : wholeWithin("--preview", count, { least: 1 });
+    const begins = spec !== undefined || from !== undefined;
+    const lacks = begins ? undefined : "Begin one: sinter sft --from RUN --data FILE --out DIR";
+    return startRun(
+      { ...asked, folder, from, lacks },
+      {
+        prepare: (source) => {
+          const block = stageSpec("sft", { spec, options: asked, settings }, source?.run, io);
+          return prepareSft(folder, block, { ...asked, preview: shown }, io, source);
+        },
+        reopen: () => reopenSft(folder, { ...asked, set: { ...withoutBlock(asked), ...settings } }, io),
+      },
+      io,
+    );
+  },
+});
+
+/** The settings of --set, for a run that goes on: without the name of the block. */
+const withoutBlock = (asked: Asked): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(checkOptions(asked).set ?? {}).map(([name, value]) => [name.replace(/^sft\./, ""), value]),
+  );
+
+function refuseContradictions({ force, resume, from, out }: Asked, spec: string | undefined): void {
+  if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");
+  if (from !== undefined && resume)
+    throw new SinterError("usage", "--from begins a run, --resume goes on with one");
+  if (spec === undefined && from === undefined && !(resume && out !== undefined))
+    throw new SinterError(
+      "usage",
+      "which model?",
+      "sinter sft --from RUN --data FILE, or sinter sft --resume --out DIR",
+    );
+}
+
+/** Settings that have options of their own, by their names in the block. */
+function settingsAsked(asked: Asked): Record<string, string> {
+  const { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat } = asked;
+  const said = Object.entries({
+    steps,
+    seed,
+    eval_every: evalEvery,
+    sample_every: sampleEvery,
+    save_every: saveEvery,
+    chat_format: chatFormat,
+  }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(said.map(([name, value]) => [name, `${value}`]));
+}

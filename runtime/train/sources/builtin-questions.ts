@@ -1,0 +1,81 @@
+/**
+ * Questions with their answers to learn from when there are none at hand, about what the built-in text tells:
+ * sums, days, sounds, who has what after a gift or a swap. The same on every machine; every question once. A
+ * model that has read the text knows the words, and learns to answer and to stop.
+ */
+import { randomStream, type Random } from "../../base/random.ts";
+import {
+  a,
+  capital,
+  colours,
+  days,
+  numbers,
+  people,
+  pick,
+  plural,
+  sounds,
+  things,
+  two,
+} from "./builtin-text.ts";
+
+export interface Question {
+  readonly prompt: string;
+  readonly completion: string;
+}
+
+const DRAWN = 3000;
+
+const kinds: readonly ((r: Random) => Question)[] = [
+  (r) => {
+    const [left, right] = [r.below(7), r.below(6)];
+    return {
+      prompt: `What is ${numbers[left]} and ${numbers[right]}?`,
+      completion: `${capital(numbers[left]!)} and ${numbers[right]} is ${numbers[left + right]}.`,
+    };
+  },
+  (r) => {
+    const day = r.below(7);
+    return {
+      prompt: `Today is ${days[day]}. What is tomorrow?`,
+      completion: `Tomorrow is ${days[(day + 1) % 7]}.`,
+    };
+  },
+  (r) => {
+    const animal = pick(r, Object.keys(sounds));
+    return { prompt: `What does a ${animal} do?`, completion: `The ${animal} ${sounds[animal]}.` };
+  },
+  (r) => {
+    const [giver, taker] = two(r, people);
+    const had = 2 + r.below(10);
+    const gave = 1 + r.below(had - 1);
+    const thing = pick(r, things);
+    return {
+      prompt: `${giver} has ${plural(had, thing)}. ${giver} gives ${plural(gave, thing)} to ${taker}.`,
+      completion: `Now ${giver} has ${plural(had - gave, thing)}.`,
+    };
+  },
+  (r) => {
+    const [one, other] = two(r, people);
+    const [mine, yours] = two(r, colours);
+    const thing = pick(r, things);
+    return {
+      prompt: `${one} has ${a(mine)} ${thing} and ${other} has ${a(yours)} ${thing}. They swap.`,
+      completion: `Now ${one} has ${a(yours)} ${thing}.`,
+    };
+  },
+];
+
+/** Some 1,200 questions, each with the one right answer. */
+export function builtinQuestions(): readonly Question[] {
+  const r = randomStream(1, "built-in questions");
+  const drawn = Array.from({ length: DRAWN }, () => pick(r, kinds)(r));
+  return [...new Map(drawn.map((question) => [question.prompt, question])).values()];
+}
+
+/** The same as a file of JSON Lines. */
+export const builtinQuestionsFile = (): Uint8Array =>
+  new TextEncoder().encode(
+    builtinQuestions()
+      .map((question) => `${JSON.stringify(question)}\n`)
+      .join(""),
+  );
