@@ -34,7 +34,7 @@ export class LaneLoop {
       const numbers = lanes.map(({ number }) => number);
       await this.#loop.run(numbers, steps);
       const added = numbers.map((number) => this.#loop.added(number));
-      await this.#ran(lanes.map((lane, i) => ({ lane, start: lane.tokens.length, tokens: added[i]!.ran })));
+      await this.#ran(lanes.map((lane, i) => ({ lane, start: added[i]!.start, tokens: added[i]!.ran })));
       return added;
     } catch (cause) {
       for (const lane of lanes) lane.lose();
@@ -44,3 +44,10 @@ export class LaneLoop {
     }
   }
 }
+
+/** Milliseconds that a module draws tokens for until the host sees them. */
+const PIECE_MS = 8;
+
+/** How many steps the next call of `draw` has, where one step took so long and the last call had `steps`. */
+export const nextSteps = (steps: number, stepMs: number): number =>
+  Math.max(1, Math.min(2 * steps, Math.floor(PIECE_MS / stepMs)));

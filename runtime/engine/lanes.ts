@@ -29,7 +29,7 @@ export interface LanesSource {
   logits(span: number): Float32Array;
   /** Copies a lane as far as so many positions were written. Absent: there is no way. */
   readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
-  /** The module's own loop. Absent: it has none, or one that rounds otherwise than single runs. */
+  /** The module's own loop. Absent: it has none. */
   readonly loop?: ModuleLoop | undefined;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
@@ -40,14 +40,12 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
   const { module, manifest } = entries;
   const { sizes } = manifest.model;
   const place = entries.findTensor("logits")?.place;
-  const consistent = module.numerics === "consistent";
-  const { lanes: count = 1 } = module;
   return new Lanes({
-    count,
+    count: module.lanes ?? 1,
     chunk: entries.find("prefill")?.context ?? 1,
     sizes,
     rings: module.cache?.bands ?? [],
-    consistent,
+    consistent: module.numerics === "consistent",
     classes: place?.shape.at(-1) ?? sizes.vocab,
     run(spans) {
       const rows = writeRun(entries, spans);
@@ -55,8 +53,7 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
     },
     logits: (span) => (entries.tensor("logits").padded() as Float32Array).subarray(span * place!.rowFloats),
     copy,
-    // several lanes' loop has other kernels than `decode`
-    loop: consistent || count === 1 ? TextLoop.of(entries) : undefined,
+    loop: TextLoop.of(entries),
     breathe,
   });
 }
@@ -92,7 +89,10 @@ export class Lanes {
    * another one that begins alike.
    */
   readonly consistent: boolean;
-  /** Draws tokens without the host. Undefined: they are drawn from logits, one by one. */
+  /**
+   * Draws tokens without the host. Undefined: they are drawn from logits, one by one. Where there are several
+   * lanes, its kernels are those of `prefill`.
+   */
   readonly loop: LaneLoop | undefined;
   readonly #source: LanesSource;
   #uses = 0;

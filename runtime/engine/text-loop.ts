@@ -44,6 +44,8 @@ export interface LoopTokens {
   readonly end: TextEnd;
   /** The tokens that were run meanwhile: from the one that was the last before, to the last but one. */
   readonly ran: readonly number[];
+  /** The position of the first of them. */
+  readonly start: number;
   /** The state of the text's random stream. */
   readonly random: RandomState;
   /** Which row of the logits was its last one: those by which no token could be drawn, where the end says so. */
@@ -152,6 +154,7 @@ export class TextLoop implements ModuleLoop {
       choiceLogprobs: part(this.#logprobs.choice),
       end,
       ran: Array.from(tokens.subarray(known - 1, end === "corrupt" ? length : length - 1)),
+      start: known - 1,
       random: [a! >>> 0, b! >>> 0, c! >>> 0, d! >>> 0],
       logitsRow: progress[progressField.row]!,
     };

@@ -5,34 +5,23 @@
  *
  *   const batch = new TextBatch(model, tokenizer);
  *   batch.addText({ prompt: "One", … });  batch.addText({ prompt: "Two", … });
- *   while (batch.size > 0) for (const { text, token, made } of await batch.step()) …
+ *   while (batch.size > 0) for (const { text, token, made } of await batch.grow()) …
  *
  * A text has a lane for itself while it grows; where there are more texts than lanes, the later ones wait. What
  * it has in common with the beginning of another text is copied from there.
  */
-import { SinterError } from "../base/errors.ts";
 import type { Lane, LaneTokens } from "../engine/lane.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
-import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
-import { promptTokens, type Generated } from "./generate.ts";
-import { checkLength, commonLength } from "./past.ts";
+import { nextSteps, type LaneLoop } from "../engine/lane-loop.ts";
+import type { EndReason } from "./continuation.ts";
+import type { Generated } from "./generate.ts";
+import { GrowingText, type BatchText, type BatchTextOptions } from "./growing-text.ts";
+import { commonLength } from "./past.ts";
+import type { DrawnText } from "./session.ts";
 
-export interface BatchTextOptions extends ContinuationOptions {
-  /** What happens when the context is full: GenerateOptions. Default: shift. */
-  readonly whenFull?: "shift" | "stop" | undefined;
-  /** Hears each piece of new text as soon as it is certain. */
-  readonly onText?: ((text: string) => void) | undefined;
-}
-
-/** A text of a batch, for whoever added it. */
-export interface BatchText {
-  /** The prompt's tokens and those that were added. */
-  readonly tokens: readonly number[];
-  /** What became of it, when it has ended. */
-  readonly made: Generated | undefined;
-}
+export type { BatchText, BatchTextOptions } from "./growing-text.ts";
 
 /** What a step has done for a text. */
 export interface Grown {
@@ -45,6 +34,12 @@ export interface Grown {
   readonly error?: unknown;
 }
 
+/** A text, and those of its tokens that run. */
+interface Chosen {
+  readonly text: GrowingText;
+  readonly spanned: LaneTokens;
+}
+
 export class TextBatch {
   readonly #model: RunningModel;
   readonly #tokenizer: Tokenizer;
@@ -52,6 +47,8 @@ export class TextBatch {
   #texts: GrowingText[] = [];
   /** The logits of one text after the other. */
   #logits: Float32Array | undefined;
+  /** How many tokens of each text the module draws at once. */
+  #steps = 1;
 
   constructor(model: RunningModel, tokenizer: Tokenizer) {
     this.#model = model;
@@ -80,10 +77,34 @@ export class TextBatch {
    * One run, and a token for each text whose tokens have all been run. Returns what became of which text;
    * nothing, where all that ran were pieces of prompts. Waits while others have opened all lanes.
    */
-  async step(signal?: AbortSignal): Promise<readonly Grown[]> {
+  step(signal?: AbortSignal): Promise<readonly Grown[]> {
+    return this.#inTurn((lanes, some) => this.#run(lanes, some), signal);
+  }
+
+  /**
+   * As `step`; but where no prompt is left to be run, and no text asks for what only logits say, the module
+   * draws tokens by itself for some milliseconds. A text may then be there several times, a token each.
+   */
+  grow(signal?: AbortSignal): Promise<readonly Grown[]> {
+    return this.#inTurn((lanes, some) => {
+      const drawn = some.map(({ text }) => text.asDrawn());
+      const isDrawn = drawn.every((text) => text !== undefined) && some.length <= (lanes.loop?.most ?? 0);
+      return isDrawn ? this.#drawInModule(lanes, some, drawn, signal) : this.#run(lanes, some);
+    }, signal);
+  }
+
+  async #inTurn(
+    work: (lanes: Lanes, some: readonly Chosen[]) => Promise<Grown[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Grown[]> {
     const [first] = this.#texts;
     if (first && !this.#texts.some((text) => text.isSeated)) await this.#model.openLane(first, { signal });
-    return this.#model.inTurn((lanes) => this.#step(lanes), signal);
+    return this.#model.inTurn(async (lanes) => {
+      const wantNothing = this.#texts.filter((text) => text.wantsNothing);
+      const ended = wantNothing.map((text) => this.#end(text, "tokens"));
+      const some = this.#choose(lanes);
+      return some.length === 0 ? ended : [...ended, ...(await work(lanes, some))];
+    }, signal);
   }
 
   /** All texts leave, and their lanes are free. */
@@ -91,22 +112,45 @@ export class TextBatch {
     for (const text of this.#texts) this.#end(text, "aborted");
   }
 
-  async #step(lanes: Lanes): Promise<readonly Grown[]> {
-    const ended = this.#texts.filter((text) => text.wantsNothing);
-    const grown: Grown[] = ended.map((text) => this.#end(text, "tokens"));
-    const some = this.#choose(lanes);
-    if (some.length === 0) return grown;
+  /** One run, and a token from the logits of each text whose tokens have all been run. */
+  async #run(lanes: Lanes, some: readonly Chosen[]): Promise<Grown[]> {
+    const grown: Grown[] = [];
     await lanes.run(some.map(({ spanned }) => spanned));
     for (const [span, { text, spanned }] of some.entries()) {
       if (!this.#texts.includes(text)) continue; // it was removed meanwhile
       text.at += spanned.tokens.length;
-      if (text.at === text.window.length) grown.push(this.#draw(text, lanes, span));
+      if (text.at === text.window.length)
+        grown.push(...this.#grown(text, () => text.draw(this.#read(lanes, span), lanes.context)));
     }
     return grown;
   }
 
+  async #drawInModule(
+    lanes: Lanes,
+    some: readonly Chosen[],
+    drawn: readonly DrawnText[],
+    signal: AbortSignal | undefined,
+  ): Promise<Grown[]> {
+    const loop: LaneLoop = lanes.loop!;
+    const own = some.map(({ spanned }) => spanned.lane);
+    for (const [i, lane] of own.entries()) loop.begin(lane, drawn[i]!);
+    const began = performance.now();
+    const added = await loop.draw(own, this.#steps, signal);
+    const steps = Math.max(...added.map(({ ran }) => ran.length));
+    this.#steps = nextSteps(this.#steps, (performance.now() - began) / steps);
+    return some.flatMap(({ text }, i) => {
+      if (!this.#texts.includes(text)) return []; // it was removed meanwhile
+      const { end, logitsRow } = added[i]!;
+      return this.#grown(text, () => {
+        const reason = text.takeDrawn(added[i]!, lanes.context);
+        // says what is wrong with these
+        return end === "corrupt" ? text.draw(this.#read(lanes, logitsRow), lanes.context) : reason;
+      });
+    });
+  }
+
   /** Which tokens run: one of each text that goes on, and as much of the prompts as there is room for. */
-  #choose(lanes: Lanes): { readonly text: GrowingText; readonly spanned: LaneTokens }[] {
+  #choose(lanes: Lanes): Chosen[] {
     const seated = this.#texts.flatMap((text) => {
       const lane = laneFor(text, lanes);
       return lane ? [{ text, lane }] : [];
@@ -128,19 +172,26 @@ export class TextBatch {
     });
   }
 
-  #draw(text: GrowingText, lanes: Lanes, span: number): Grown {
+  #read(lanes: Lanes, span: number): Float32Array {
     this.#logits ??= new Float32Array(lanes.classes);
     lanes.readLogits(this.#logits, span);
+    return this.#logits;
+  }
+
+  /** What `take` has added to the text: each token, and what became of it where it has ended. */
+  #grown(text: GrowingText, take: () => EndReason | undefined): Grown[] {
     const before = text.tokens.length;
     let end: EndReason | undefined;
     try {
-      end = text.draw(this.#logits, lanes.context);
+      end = take();
     } catch (error) {
       this.#leave(text);
-      return { text, error };
+      return [{ text, error }];
     }
-    const token = text.tokens.length > before ? { token: text.tokens.at(-1)! } : {};
-    return end ? { ...this.#end(text, end), ...token } : { text, ...token };
+    const tokens = text.tokens.slice(before).map((token): Grown => ({ text, token }));
+    if (!end) return tokens;
+    const last = tokens.pop();
+    return [...tokens, { ...this.#end(text, end), ...last }];
   }
 
   #end(text: GrowingText, reason: EndReason): Grown {
@@ -182,79 +233,6 @@ function beginsIfItMay(text: GrowingText, lane: Lane, before: readonly GrowingTe
   return true;
 }
 
-/** A text, its tokens in the context, and how many of these have been run. */
-class GrowingText implements BatchText {
-  /** The tokens of the context: the prompt's, and those that were added; the newer half after a shift. */
-  window: number[];
-  /** How many of them have been run. */
-  at = 0;
-  /** It has a lane. */
-  isSeated = false;
-  /** How many of the prompt's did not have to be run. */
-  cached: number | undefined;
-  made: Generated | undefined;
-  readonly #options: BatchTextOptions;
-  readonly #text: Continuation;
-  readonly #began = performance.now();
-  #prefilled: number | undefined;
-
-  constructor(model: RunningModel, tokenizer: Tokenizer, o: BatchTextOptions) {
-    const { context, vocab } = model.manifest.model.sizes;
-    const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
-    this.#options = o;
-    this.#text = new Continuation(tokenizer, prompt, o, o.onText ?? (() => {}));
-    this.window = o.whenFull === "stop" ? [...prompt] : prompt.slice(-context);
-    checkLength(this.window, context);
-    const unknown = prompt.find((token) => !(Number.isInteger(token) && token >= 0 && token < vocab));
-    if (unknown !== undefined)
-      throw new SinterError("input", `token ${unknown} is outside of the model's vocabulary of ${vocab}`);
-  }
-
-  get tokens(): readonly number[] {
-    return this.#text.tokens;
-  }
-
-  /** How many tokens have to be run before one can be drawn. */
-  get left(): number {
-    return this.window.length - this.at;
-  }
-
-  get wantsNothing(): boolean {
-    return this.#options.tokens === 0;
-  }
-
-  /** Adds a token. Returns why the text ends; undefined: it goes on. */
-  draw(logits: Float32Array, context: number): EndReason | undefined {
-    this.#prefilled ??= performance.now();
-    const end = this.#text.drawToken(logits);
-    if (end) return end;
-    const isFull = this.at === context;
-    if (isFull && this.#options.whenFull === "stop") return "context";
-    if (isFull) {
-      this.window = this.tokens.slice(-Math.max(1, context >> 1));
-      this.at = 0;
-    } else this.window.push(this.tokens.at(-1)!);
-    return undefined;
-  }
-
-  end(reason: EndReason): Generated {
-    const now = performance.now();
-    const prefilled = this.#prefilled ?? now;
-    this.#text.finish();
-    this.made = {
-      text: this.#text.shown,
-      tokens: this.#text.added,
-      promptTokens: this.#text.prompt.length,
-      cachedTokens: this.cached ?? 0,
-      reason,
-      prefillMs: prefilled - this.#began,
-      decodeMs: now - prefilled,
-      ...(this.#options.logprobs !== undefined && { logprobs: this.#text.logprobs }),
-    };
-    return this.made;
-  }
-}
-
 /** Texts that grow together until each has ended, in the order of their options. */
 export async function generateTogether(
   model: RunningModel,
@@ -266,7 +244,7 @@ export async function generateTogether(
   try {
     const texts = options.map((o) => batch.addText(o));
     while (batch.size > 0 && !signal?.aborted)
-      for (const { error } of await batch.step()) if (error !== undefined) throw error as Error;
+      for (const { error } of await batch.grow()) if (error !== undefined) throw error as Error;
     batch.close();
     return texts.map(({ made }) => made!);
   } finally {

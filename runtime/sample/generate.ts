@@ -6,6 +6,7 @@
 import { SinterError } from "../base/errors.ts";
 import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
 import type { TokenLogprob } from "./logprobs.ts";
+import { nextSteps } from "../engine/lane-loop.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
@@ -138,9 +139,6 @@ async function addTokens(
   return "aborted";
 }
 
-/** Milliseconds that a module draws tokens for until the host sees them. */
-const PIECE_MS = 8;
-
 /**
  * Lets the module draw tokens, in pieces of some milliseconds. Returns why the text ends; undefined: it goes
  * on, from logits, since its context is full, or since the module does not draw for it.
@@ -159,8 +157,8 @@ async function drawInModule(
   for (let steps = 1; !signal?.aborted;) {
     const before = session.cached.length;
     const began = performance.now();
-    const { tokens, end, random, logitsRow } = await drawing.add(steps, signal);
-    const stepMs = (performance.now() - began) / Math.max(1, tokens.length);
+    const { tokens, ran, end, random, logitsRow } = await drawing.add(steps, signal);
+    const stepMs = (performance.now() - began) / ran.length;
     for (const [i, token] of tokens.entries()) {
       const reason = text.takeToken(token);
       if (reason === "stop") drawing.goBack(before + 1 + i); // the module does not know of texts
@@ -169,7 +167,7 @@ async function drawInModule(
     text.takeRandom(random);
     if (end === "corrupt") text.drawToken(drawing.logits(logitsRow)); // says what is wrong with them
     if (end !== "none") return undefined;
-    steps = Math.max(1, Math.min(2 * steps, Math.floor(PIECE_MS / stepMs)));
+    steps = nextSteps(steps, stepMs);
   }
   return "aborted";
 }

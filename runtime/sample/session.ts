@@ -108,7 +108,8 @@ function sessionOf(model: RunningModel, past: Past): Session {
     draw(text) {
       const { loop } = lanes;
       const lane = lanes.of(past);
-      if (!loop || lane?.tokens.length !== text.tokens.length - 1) return undefined;
+      const isAsDecoded = lanes.consistent || lanes.all.length === 1;
+      if (!loop || !isAsDecoded || lane?.tokens.length !== text.tokens.length - 1) return undefined;
       loop.begin(lane, text);
       return {
         async add(steps, stop) {
