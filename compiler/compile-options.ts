@@ -1,5 +1,6 @@
 /** How a model is compiled: what callers may choose, with its defaults. */
 import type { ModuleName } from "../runtime/contract/manifest.ts";
+import type { Lora } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Target } from "../runtime/contract/targets.ts";
@@ -55,8 +56,13 @@ export interface CompileOptions {
    */
   readonly objective?: Objective | undefined;
   /**
+   * Linear maps of the layers get adapters (LoRA, Hu et al. 2021); by how much these count is said at run time.
+   * Default: none.
+   */
+  readonly lora?: Lora | undefined;
+  /**
    * Which parameters the module `train` trains, by name without the layer's number
-   * ("layers.attention.qkv.weight"). Default: all.
+   * ("layers.attention.qkv.weight"). Default: all; of a model with adapters these and a scalar head.
    */
   trains?(parameter: string): boolean;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */

@@ -16,8 +16,9 @@ import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts
 import type { Model } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
-import { nameIn } from "../runtime/contract/parameter-names.ts";
+import { isAdapter, isNameIn, nameIn } from "../runtime/contract/parameter-names.ts";
 import { outermost, partTensors } from "./2-check/parameters.ts";
+import { addAdapters } from "./3-graph/adapters.ts";
 import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
@@ -51,6 +52,9 @@ interface EntryContext {
   readonly isTrain: boolean;
   readonly weights: Weights;
   readonly cache: CacheFormat;
+  readonly model: Model;
+  /** Rows say by how much their adapters count. */
+  readonly byRow: boolean;
   readonly options: CompileOptions;
   readonly trains: CompileOptions["trains"];
   /** What was fused, for `explain` and the report. */
@@ -60,9 +64,15 @@ interface EntryContext {
 /** An entry's graph → the graph that is compiled. The order is that of the list. */
 const graphPasses: readonly Pass<Graph, EntryContext>[] = [
   {
+    name: "adapters",
+    when: ({ options }) => options.lora !== undefined,
+    why: "before anything is frozen: what they stand beside is",
+    run: (graph, { model, options, byRow }) => addAdapters(graph, model, { ...options.lora!, byRow }),
+  },
+  {
     name: "freeze",
     when: ({ trains }) => trains !== undefined,
-    why: "first: no gradient of it is ever asked for",
+    why: "before gradients: none of it is ever asked for",
     run: (graph, { trains }) => freeze(graph, trains!),
   },
   {
@@ -176,11 +186,13 @@ const objectiveIn = (module: ModuleName, { objective }: CompileOptions): Objecti
 function trainsOf(model: Model, module: ModuleName, options: CompileOptions): CompileOptions["trains"] {
   const objective = objectiveIn(module, options);
   const { batch, context } = model.train;
+  const isNew = (name: string): boolean => isAdapter(name) || isNameIn("head", name);
+  const trains = options.trains ?? (options.lora ? isNew : undefined);
   if (!objective || readsLogits({ entry: "train", batch, context, ...options.perRow, objective }))
-    return options.trains;
+    return trains;
   const { part } = outermost(model.output);
   const unread = partTensors(part, nameIn("output", part.name)).map((t) => t.name);
-  return (name) => !unread.includes(name) && (options.trains?.(name) ?? true);
+  return (name) => !unread.includes(name) && (trains?.(name) ?? true);
 }
 
 /** Training needs f32; what is sampled in between is computed with the same. */
@@ -217,6 +229,8 @@ function planPartition(
     const context: EntryContext = {
       isTrain: spec.entry === "train",
       ...formatsOf(name, options),
+      model,
+      byRow: "batch" in spec && options.perRow?.adapters === true,
       options,
       trains,
       record: (event) => events.push(event),
@@ -233,7 +247,9 @@ function planPartition(
   const placement = runStage(place, programs, options, dump);
   const objective = objectiveIn(name, options);
   const lanes = lanesOf(name, options);
-  return { name, partition, lanes, programs, placement, fusions, ...(objective && { objective }) };
+  const { lora } = options;
+  const asked = { ...(objective && { objective }), ...(lora && { lora }) };
+  return { name, partition, lanes, programs, placement, fusions, ...asked };
 }
 
 /** The caller's dump, into a folder. */

@@ -3,7 +3,7 @@
  * memories it goes. Where one memory does not hold an infer module, it is cut into partitions.
  */
 import type { ModuleName } from "../runtime/contract/manifest.ts";
-import type { Model } from "../runtime/contract/model.ts";
+import type { Lora, Model } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import type { Target } from "../runtime/contract/targets.ts";
 import { partitionModel, type Cut, type Partition } from "./3-graph/partition.ts";
@@ -23,6 +23,7 @@ export interface PartitionPlan {
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
   readonly objective?: Objective;
+  readonly lora?: Lora;
 }
 
 /** A module as one memory of any size would hold it. */

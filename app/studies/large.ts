@@ -6,6 +6,7 @@
  * one by one. Says what the parts are, how long each step took, tok/s, and GB/s of weights beside the limit
  * of this machine's memory.
  */
+import { stdOf } from "../../runtime/contract/storage.ts";
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
@@ -63,8 +64,9 @@ function draw(model: RunningModel): void {
       if (quantised) layRows(padded(slice) as Int32Array, encoded(place, normal, done), rowFloats);
       else if (init?.kind === "constant") values.fill(init.value);
       else {
-        const pool = scaled.get(init!.std) ?? normal.map((x) => x * init!.std);
-        scaled.set(init!.std, pool);
+        const std = stdOf(init!);
+        const pool = scaled.get(std) ?? normal.map((x) => x * std);
+        scaled.set(std, pool);
         for (
           let at = 0, from = (done * 7919) % pool.length;
           at < elements;

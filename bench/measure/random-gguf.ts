@@ -2,6 +2,7 @@
  * Writes a GGUF file of a spec's model with random weights, for measurements that do not depend on them.
  * Weights are drawn tensor by tensor like those of a new model; only the tensor at hand is in memory.
  */
+import { stdOf } from "../../runtime/contract/storage.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
@@ -80,7 +81,7 @@ async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpo
       const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
       if (init?.kind === "constant") return out.fill(init.value);
       from = (from + 7919) % normal.length;
-      return fillFrom(out, normal, from, init!.std);
+      return fillFrom(out, normal, from, stdOf(init!));
     },
   };
 }

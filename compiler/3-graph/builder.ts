@@ -38,6 +38,8 @@ export interface PerRow {
   readonly logprobs?: boolean;
   /** The entropy of each row's prediction is an output. */
   readonly entropies?: boolean;
+  /** Of a module with adapters: by how much each row's count is an input. */
+  readonly adapters?: boolean;
 }
 
 /** What the entries over whole sequences compute of the losses. */

@@ -1,5 +1,6 @@
 /** One module on its way into a bundle: planned and emitted, not yet assembled. */
 import type { ModuleName } from "../../runtime/contract/manifest.ts";
+import type { Lora } from "../../runtime/contract/model.ts";
 import type { Objective } from "../../runtime/contract/objective.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Partition } from "../3-graph/partition.ts";
@@ -15,6 +16,7 @@ export interface BuiltModule {
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
   readonly objective?: Objective;
+  readonly lora?: Lora;
   /** Empty where there are partitions, which then have the sources. */
   readonly sources: ReadonlyMap<Target, string>;
   readonly partitions?: readonly BuiltModule[];

@@ -3,6 +3,7 @@
  * row here.
  */
 import { activate, activate_backward } from "./elementwise/activate.ts";
+import { adapter_scale } from "./elementwise/adapter_scale.ts";
 import { add, add_vector } from "./elementwise/add.ts";
 import { bias, bias_backward } from "./elementwise/bias.ts";
 import { copy } from "./elementwise/copy.ts";
@@ -52,6 +53,7 @@ const table = {
   // Element by element
   activate, // f(x), the nonlinearity of an mlp
   activate_backward, // f′(x) · d_out
+  adapter_scale, // by how much an adapter counts
   add, // a + b: residuals, and cotangents of a value that is used twice
   add_vector, // the same for vectors
   bias, // a vector added to every row

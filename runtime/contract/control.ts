@@ -74,5 +74,7 @@ export const hyper = {
   correction2: 7,
   /** The weight of each row's loss: 1 / (targets that count in all micro-batches of the step). */
   scale: 8,
+  /** By how much adapters count: alpha / rank; 0: the model is as it was before it had any. */
+  lora: 9,
 } as const;
 export const HYPER_FLOATS = 16;

@@ -117,7 +117,12 @@ export const inputTensors = {
   /** The same of each sequence: [B]. 1 or −1; and by how much a pair's scores should differ. */
   labels: { dtype: "f32" },
   margins: { dtype: "f32" },
-  /** The same of a step: [32]. The objective's settings: the nearest f32 of each, then what is left. */
+  /**
+   * train, evaluate, where it was asked for at compile time: [R]. By how much the adapters of a row count:
+   * 1, or 0 for the model as it was before.
+   */
+  adapters: { dtype: "f32" },
+  /** train, evaluate: [32]. The objective's settings: the nearest f32 of each, then what is left. */
   settings: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },

@@ -5,7 +5,7 @@
  *
  * A module that no single memory holds is divided into partitions; the manifest's fields call them parts.
  */
-import type { Model } from "./model.ts";
+import type { Lora, Model } from "./model.ts";
 import type { control, hyper } from "./control.ts";
 import type { CacheFormat, DType } from "./memory-formats.ts";
 import type { Target } from "./targets.ts";
@@ -185,6 +185,8 @@ export interface ModuleManifest {
   readonly cache?: CacheManifest;
   /** How many texts' keys and values there is room for. Absent in bundles of earlier releases: 1. */
   readonly lanes?: number;
+  /** The adapters that linear maps of the layers have: parameter-names.ts. Absent: none. */
+  readonly lora?: Lora;
   /** Absent in bundles of earlier releases: float. */
   readonly numerics?: Numerics;
   /** How many workers `memoryBytes` are for. In bundles of earlier releases, the most that there can be. */

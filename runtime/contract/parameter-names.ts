@@ -8,6 +8,7 @@
  *   layers.3.PART.…    a single layer's, as checkpoints have it
  *   output.PART.…
  *   head.NAME.…        a scalar head's
+ *   ….lora_a, ….lora_b an adapter's, beside the ….weight of its map
  */
 export const TOKEN_TABLE = "token_embedding.weight";
 export const POSITION_TABLE = "position_embedding.weight";
@@ -29,3 +30,8 @@ export const nameInLayer = (name: string, layer: number): string =>
 
 /** "layers.3.attention.qkv.weight" is one of "layers.attention.qkv.weight". Others stay as they are. */
 export const nameInLayers = (name: string): string => name.replace(/^layers\.\d+\./, `${stems.layer}.`);
+
+/** "layers.attention.qkv.weight" has the adapter "layers.attention.qkv.lora_a", "… .lora_b". */
+export const adapterOf = (weight: string, which: "a" | "b"): string =>
+  weight.replace(/\.weight$/, `.lora_${which}`);
+export const isAdapter = (name: string): boolean => /\.lora_[ab]$/.test(name);

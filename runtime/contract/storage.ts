@@ -17,10 +17,15 @@ export type Storage =
   /** The runtime reads it after an entry. */
   | "output";
 
-/** What the elements of a parameter begin as; `std` is a standard deviation. */
+/** What the elements of a parameter begin as; `std` is a standard deviation. Uniform: from −bound to bound. */
 export type Init =
   | { readonly kind: "normal"; readonly std: number }
+  | { readonly kind: "uniform"; readonly bound: number }
   | { readonly kind: "constant"; readonly value: number };
+
+/** The standard deviation that an initial value has. */
+export const stdOf = (init: Init): number =>
+  init.kind === "normal" ? init.std : init.kind === "uniform" ? init.bound / Math.sqrt(3) : 0;
 
 export interface Quantised {
   readonly format: QuantisedFormat;

@@ -77,6 +77,11 @@ export class Entries {
     for (const words of this.#words) words[controlWord(field)] = value;
   }
 
+  /** A field of the control block, as an i32; all partitions have the same. */
+  control(field: number): number {
+    return this.#words[0]![controlWord(field)]!;
+  }
+
   /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */
   run(entry: EntryPlace, rows = entry.batch * entry.context): Promise<void> {
     return this.module.parts ? this.#runChain(entry, rows) : this.#pool.run(entry);

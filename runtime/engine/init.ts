@@ -13,6 +13,8 @@ export function initParameters(parameters: readonly Tensor[], seed: number): voi
     for (let slice = 0; slice < slices; slice++) {
       const { word } = randomStream(seed, `init/${checkpointName(tensor.place, slice)}`);
       if (init.kind === "constant") tensor.fill(slice, () => init.value);
+      else if (init.kind === "uniform")
+        tensor.fill(slice, () => init.bound * (2 * ((word() + 0.5) / 4294967296) - 1));
       else tensor.fill(slice, () => init.std * normalQuantile((word() + 0.5) / 4294967296));
     }
   }

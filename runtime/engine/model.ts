@@ -12,6 +12,7 @@ import type { EntryName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, ModuleName } from "../contract/manifest.ts";
 import type { Target } from "../contract/targets.ts";
 import { memoryBytesFor } from "../contract/worker-memory.ts";
+import { useAdapters } from "./adapters.ts";
 import { moduleOf, type Bundle } from "./bundle.ts";
 import { CallQueue } from "./call-queue.ts";
 import { workersFor } from "./choose-workers.ts";
@@ -31,14 +32,22 @@ import {
   rowOutput,
   trainStep,
   type Batch,
-  type CallOptions,
+  type EvaluateOptions,
   type LossSum,
   type RowOutput,
   type StepOptions,
   type StepResult,
 } from "./training.ts";
 
-export type { Batch, CallOptions, LossSum, RowOutput, StepOptions, StepResult } from "./training.ts";
+export type {
+  Batch,
+  CallOptions,
+  EvaluateOptions,
+  LossSum,
+  RowOutput,
+  StepOptions,
+  StepResult,
+} from "./training.ts";
 
 export interface RunningModel {
   readonly manifest: Manifest;
@@ -58,7 +67,7 @@ export interface RunningModel {
    */
   trainStep(micro: readonly Batch[], options: StepOptions): Promise<StepResult>;
   /** Sum of cross-entropies over the counted targets, and their number; and what the objective says. */
-  evaluate(batch: Batch, options?: CallOptions): Promise<LossSum>;
+  evaluate(batch: Batch, options?: EvaluateOptions): Promise<LossSum>;
   /**
    * Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T], whoever asked for it. A view:
    * the next one overwrites it.
@@ -94,6 +103,11 @@ export interface RunningModel {
    */
   openLane(owner: object, options?: OpenLane): Promise<void>;
   closeLane(owner: object): void;
+  /**
+   * Whether adapters count from the next call on: off, the model is its own reference. They do when a model is
+   * created.
+   */
+  useAdapters(on: boolean): Promise<void>;
   /**
    * Must be called by whoever has written into parameters, since what is in the cache was made by the old
    * ones. `trainStep` and loaders of weights do so themselves.
@@ -148,6 +162,7 @@ export async function createModel(
   const pool = await startWorkers(loaded, manifest.control, workers, host);
   const entries = new Entries({ manifest, module, partitions, tensors, pool });
   entries.setControl(manifest.control.workers, workers);
+  if (module.lora) useAdapters(entries, true);
   return {
     manifest,
     module,
@@ -189,6 +204,7 @@ type ModelCalls = Pick<
   | "inTurn"
   | "openLane"
   | "closeLane"
+  | "useAdapters"
   | "weightsChanged"
   | "close"
 >;
@@ -226,6 +242,11 @@ function callsOf(
     inTurn: (work, signal) => queue.run(() => work(lanes), signal),
     openLane: (owner, options) => reservations.open(owner, options),
     closeLane: (owner) => reservations.close(owner),
+    useAdapters: (on) =>
+      queue.run(async () => {
+        weightsChanged();
+        useAdapters(entries, on);
+      }),
     weightsChanged,
     close() {
       const error = closedWhileCalled(model.name);

@@ -10,7 +10,7 @@ import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contr
 import { instantiate } from "./host.ts";
 import type { Partition } from "./partitions.ts";
 import { writeSpan } from "./run-inputs.ts";
-import { tensorIn } from "./tensors.ts";
+import { tensorIn, type Tensor } from "./tensors.ts";
 
 /** An entry of more arithmetic is not run for the check: without joining, this much takes a second or two. */
 const MOST_FLOPS = 5e10;
@@ -100,9 +100,16 @@ function fillInput(memory: WebAssembly.Memory, place: TensorPlace, model: Manife
   const tensor = tensorIn(memory.buffer, place);
   let i = 0;
   const noise = (): number => ((i++ * 7919) % 4093) / 4093 - 0.5;
-  if (place.name === "hyper") tensor.fill(0, () => (i++ === model.hyper.scale ? 1 / 64 : 0));
+  if (place.name === "hyper") fillHyper(tensor, model);
   else if (place.dtype === "f32") tensor.fill(0, noise);
   else tensor.fill(0, () => (i++ * 7919 + place.name.length) % ids);
+}
+
+/** What scales: the loss, and adapters. */
+function fillHyper(tensor: Tensor, { hyper }: Manifest): void {
+  const scales: readonly number[] = [hyper.scale, hyper.lora];
+  let i = 0;
+  tensor.fill(0, () => (scales.includes(i++) ? 1 / 64 : 0));
 }
 
 function allSlices(memory: WebAssembly.Memory, place: TensorPlace): Float64Array {

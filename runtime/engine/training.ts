@@ -6,6 +6,7 @@ import type { OutputName } from "../contract/entries.ts";
 import type { TrainSettings } from "../contract/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
+import { useAdapters } from "./adapters.ts";
 import { MixtureCounts, type MixtureLoad } from "./mixtures.ts";
 import {
   countUnits,
@@ -29,6 +30,11 @@ export interface Batch extends KnownRows {
    * (chosen) answer; default: 1 / (units of the step).
    */
   readonly weights?: Float32Array;
+  /**
+   * [B·T]: by how much the adapters of each row count, by a module that was compiled to take it: 1, or 0 for the
+   * model without them. Default: 1.
+   */
+  readonly adapters?: Float32Array;
 }
 
 export interface StepResult {
@@ -49,6 +55,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Numbers that the objective's equation names. Default: as they were compiled. */
   readonly settings?: Readonly<Record<string, number>>;
+}
+
+export interface EvaluateOptions extends CallOptions {
+  /** Whether adapters count in this call. Default: as `useAdapters` has left it. */
+  readonly adapters?: boolean;
 }
 
 export interface StepOptions extends CallOptions {
@@ -101,7 +112,25 @@ export async function trainStep(
   };
 }
 
-export async function evaluate(entries: Entries, batch: Batch, { settings }: CallOptions): Promise<LossSum> {
+export async function evaluate(
+  entries: Entries,
+  batch: Batch,
+  { settings, adapters }: EvaluateOptions,
+): Promise<LossSum> {
+  if (adapters === undefined) return evaluateNow(entries, batch, settings);
+  const before = useAdapters(entries, adapters);
+  try {
+    return await evaluateNow(entries, batch, settings);
+  } finally {
+    useAdapters(entries, before);
+  }
+}
+
+async function evaluateNow(
+  entries: Entries,
+  batch: Batch,
+  settings: CallOptions["settings"],
+): Promise<LossSum> {
   const entry = entries.get("evaluate");
   const { objective } = entry;
   writeBatch(entries, batch);
@@ -126,6 +155,7 @@ function writeBatch(entries: Entries, batch: Batch): void {
   entries.tensor("tokens").write(batch.tokens);
   entries.tensor("targets").write(batch.targets);
   writeKnownRows(entries, batch);
+  entries.findTensor("adapters")?.write(batch.adapters ?? Float32Array.from(batch.targets, () => 1));
 }
 
 function writeWeights(entries: Entries, { targets, weights }: Batch, units: number): void {
@@ -164,7 +194,7 @@ const notCompiledFor = (what: string, option: string): SinterError =>
 function writeHyper(entries: Entries, lr: number, step: number, units: number): void {
   const { hyper, model } = entries.manifest;
   const { beta1, beta2, eps, decay, clip }: TrainSettings = model.train;
-  const numbers: Record<keyof typeof hyper, number> = {
+  const numbers: Record<Exclude<keyof typeof hyper, "lora">, number> = {
     lr,
     beta1,
     beta2,
@@ -176,5 +206,5 @@ function writeHyper(entries: Entries, lr: number, step: number, units: number): 
     scale: 1 / units,
   };
   const values = entries.tensor("hyper").padded();
-  for (const [name, at] of Object.entries(hyper)) values[at] = numbers[name as keyof typeof hyper];
+  for (const [name, value] of Object.entries(numbers)) values[hyper[name as keyof typeof numbers]] = value;
 }

@@ -94,6 +94,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     tokenLosses: () => new Float32Array(16),
     logprobs: () => new Float32Array(16),
     rowOutput: () => new Float32Array(16),
+    useAdapters: async () => {},
     feed: (tokens, start, signal) =>
       queue.run(async () => {
         await feedByPosition(lanes, tokens, start);

@@ -44,7 +44,9 @@ test("a module has its entries, and their tensors have the names and types of th
     ["reward_margin", {}],
     ["kto", {}],
   ] as const) {
-    const { placement } = planModule(withHead, "train", { objective: objectiveOf(name, terms) });
+    const lora = { rank: 2, alpha: 2, on: ["attention"] } as const;
+    const options = { objective: objectiveOf(name, terms), lora, perRow: { adapters: true } };
+    const { placement } = planModule(withHead, "train", options);
     for (const { value } of placement.persistent.values()) used.add(value.name);
   }
   const ends = ["x_in", "x_out"]; // a module in one memory has none

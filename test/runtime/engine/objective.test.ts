@@ -47,7 +47,7 @@ const open = (compiled: Compiled, workers = 1): Promise<RunningModel> =>
 const next = noise(77);
 const rows = (low: number, high: number, count = R): Float32Array =>
   Float32Array.from({ length: count }, () => low + ((high - low) * (next() + 1)) / 2);
-const batch: Required<Omit<Batch, "weights">> & Batch = {
+const batch: Required<Omit<Batch, "weights" | "adapters">> & Batch = {
   tokens: Int32Array.from({ length: R }, (_, i) => (i * 11 + 5) % 40),
   // answers of unequal lengths, behind prompts of unequal lengths
   targets: Int32Array.from({ length: R }, (_, i) => {
