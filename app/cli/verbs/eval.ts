@@ -1,4 +1,4 @@
-/** `sinter eval DIR`: the loss of a trained model over a text. */
+/** `sinter eval DIR`: the loss of a trained model over a text, or what it answers to questions. */
 import type { Corpus, DocumentCounts, DatasetSplit } from "../../../runtime/train/sources/batch-source.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
@@ -8,7 +8,8 @@ import { counted, thousands } from "../../../runtime/contract/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
-import { flag, oneWord, read, text, whole, wholeWithin } from "../options/option.ts";
+import { evalExamples } from "../train/eval-examples.ts";
+import { flag, oneWord, read, text, whole, wholeWithin, withDefault } from "../options/option.ts";
 import { targetOption, workersOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
@@ -21,7 +22,16 @@ type PartName = (typeof parts)[number];
 
 const options = {
   weights: weightsOption,
-  data: text("<file>", "UTF-8 text, - is standard input (default: the one that it was trained on)"),
+  data: text(
+    "<file>",
+    "UTF-8 text, or examples for a run that has learnt from some; - is standard input " +
+      "(default: what it was trained on)",
+  ),
+  text: flag("of a run that has learnt from examples: the loss over a text, --data or the built-in one"),
+  answers: withDefault(
+    "200",
+    whole("<n>", "of a run that has learnt from examples: most questions to answer", { least: 0 }),
+  ),
   part: read(
     text("<name>", "all, train or held-out (default: all of another text, the held-out part of its own)"),
     (given, name) => oneWord(parts, given, name),
@@ -44,7 +54,7 @@ const options = {
 
 export const evalVerb = defineVerb({
   name: "eval",
-  summary: "the loss of a trained model over a text",
+  summary: "the loss of a trained model, and what it answers",
   arguments: [{ name: "<dir>", help: "folder of a run" }],
   options,
   examples: [
@@ -52,9 +62,16 @@ export const evalVerb = defineVerb({
     "sinter eval runs/shakespeare --data other.txt --json",
     "sinter eval runs/shakespeare --weights q8_0",
     "sinter eval runs/gpt2 --data wikitext.txt --context 1024 --stride 512",
+    "sinter eval runs/answers --data test.jsonl --answers 1000",
   ],
   async run([dir], asked, io) {
     const run = await openRunAt(dir!, io);
+    if (run.record.stage && !asked.text) {
+      const given = (["context", "stride"] as const).find((name) => asked[name] !== undefined);
+      if (given)
+        throw new SinterError("usage", `--${given} is for texts, and this run has learnt from examples`);
+      return evalExamples(run, run.record.stage, asked, io);
+    }
     const isDocuments = run.record.settings.rows === "documents";
     if (isDocuments && asked.stride !== undefined)
       throw new SinterError(
@@ -154,8 +171,8 @@ async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Pr
       `${run.record.model} was imported, and no text belongs to it`,
       "Name one: --data FILE",
     );
-  const text =
-    data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
+  const path = run.record.stage ? undefined : run.record.data.path; // of a stage, the path has examples
+  const text = data === undefined ? readDataAgain(path, io) : readData(dataPath(data, io), io);
   const { settings } = run.record;
   const { vocab } = run.bundle.manifest.model.sizes;
   const train = { ...settings, context: row ?? settings.context };

@@ -66,7 +66,7 @@ export const verbs: readonly VerbRow[] = [
   {
     name: "eval",
     group: "learning",
-    summary: "the loss of a trained model over a text",
+    summary: "the loss of a trained model, and what it answers",
     load: async () => (await import("./eval.ts")).evalVerb,
   },
   {

@@ -206,6 +206,27 @@ describe("going on", () => {
       return file.subarray(8 + Number(file.readBigUInt64LE(0)));
     };
     expect(weights("half").equals(weights("whole"))).toBe(true);
+    const bests = (name: string): unknown => /"best\\":\{[^}]*\}/.exec(bytes(name).toString("latin1"))?.[0];
+    expect(bests("half")).toBeDefined();
+    expect(bests("half")).toBe(bests("whole"));
+  }, 60_000);
+
+  test("evaluations that bring nothing better end it, before and after an interruption", async () => {
+    const wild = [
+      "--set",
+      "eval_every=1",
+      "--set",
+      "lr=1",
+      "--set",
+      "schedule=constant",
+      "--set",
+      "patience=3",
+    ];
+    await sft("patient", "--steps", "2", ...wild);
+    await sinter("sft", "--resume", "--out", path("patient"), "--steps", "9", ...FLAGS);
+    const steps = logOf("patient").filter(({ kind }) => kind === "step");
+    expect(steps).toHaveLength(3);
+    expect(checkpoints("patient")).toContain("step-000000.safetensors");
   }, 60_000);
 
   test("other data, and another verb, are refused", async () => {
@@ -306,5 +327,41 @@ describe("data", () => {
     mkdirSync(copy);
     cpSync(path("fresh"), copy, { recursive: true });
     expect(recordOf("copied")["stage"]).toMatchObject({ chatFormat: "turns" });
+  }, 60_000);
+});
+
+describe("sinter eval", () => {
+  const evaluated = async (name: string, ...more: readonly string[]): Promise<Record<string, number>> =>
+    JSON.parse(await sinter("eval", path(name), "--json", "--workers", "1", ...more)) as never;
+
+  test("tells the answers' loss, which are right, which end, and how long they are", async () => {
+    await sft("evaluated", "--steps", "4");
+    const facts = await evaluated("evaluated", "--answers", "3");
+    expect(facts).toMatchObject({ part: "held-out", examples: 4, answers: 3, step: 4 });
+    const last = logOf("evaluated")
+      .filter(({ kind }) => kind === "eval")
+      .at(-1)!;
+    expect(facts["eval_loss"]).toBeCloseTo(Number(last["eval_loss"]), 5);
+    for (const name of ["exact_match", "stopped"]) {
+      expect(facts[name]).toBeGreaterThanOrEqual(0);
+      expect(facts[name]).toBeLessThanOrEqual(1);
+    }
+    expect(facts["completions/mean_length"]).toBeGreaterThanOrEqual(0);
+    const other = await evaluated("evaluated", "--data", path("data.jsonl"), "--answers", "0");
+    expect(other).toMatchObject({ part: "all", examples: 40 });
+    expect(other["answers"]).toBeUndefined();
+  }, 60_000);
+
+  test("uses the best checkpoint, and --text the loss over a text, by which forgetting is seen", async () => {
+    const flags = ["--steps", "4", "--set", "eval_every=1", "--set", "lr=1", "--set", "schedule=constant"];
+    await sft("forgets", ...flags);
+    const evals = logOf("forgets").filter(({ kind }) => kind === "eval");
+    const best = evals.toSorted((a, b) => Number(a["eval_loss"]) - Number(b["eval_loss"]))[0]!;
+    const facts = await evaluated("forgets", "--answers", "0");
+    expect(Number(best["step"])).toBeLessThan(4);
+    expect(facts["step"]).toBe(best["step"]);
+    expect(facts["eval_loss"]).toBeCloseTo(Number(best["eval_loss"]), 5);
+    const text = await evaluated("forgets", "--text");
+    expect(text["bits_per_byte"]).toBeGreaterThan(0);
   }, 60_000);
 });
