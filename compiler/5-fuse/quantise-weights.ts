@@ -28,11 +28,17 @@ export function quantiseWeights(graph: Graph, weights: Weights): Graph {
     const nodes = s.nodes.flatMap((node) =>
       Object.values(node.outs).some((ref) => exact.has(ref.value))
         ? [node]
-        : quantised(graph, values, node, weights, known),
+        : quantised(graph, values, node, weights, known).map(accepted),
     );
     return { ...s, nodes };
   });
   return { ...graph, values, sections };
+}
+
+/** Without the inputs that the op has not: one that knows no dead rows computes all. */
+function accepted(node: Node): Node {
+  const known = new Set(opOf(node.op).tensors.map((t) => t.name));
+  return { ...node, ins: Object.fromEntries(Object.entries(node.ins).filter(([name]) => known.has(name))) };
 }
 
 /** What some node wants computed with weights as they are. */

@@ -1,9 +1,11 @@
 /**
  * Decoding reads large operands for a single row. Here an op of few rows over a large operand becomes two
  * nodes, one that computes S pieces of it and one that puts the pieces' results together, so that each worker
- * reads one piece of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts).
+ * reads one piece of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts). A product whose
+ * number of rows is known at run time alone has both: few rows in pieces, many whole, with the same bits.
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
+ *   – with live, many rows                →  sums = matmul_split(a, b, live);  matmul_sum(sums, a, b, live, …)
  *   attention_cached(qkv, …), one row     →  attended, top, sums = attention_split(qkv, …);
  *                                            attention_merge(attended, top, sums)
  *
@@ -36,7 +38,7 @@ function split(graph: Graph, values: Map<string, Value>, node: Node, leastBytes:
   if (!how) return [node];
   const tensors = Object.entries({ ...node.ins, ...node.outs });
   const d = unify(op, Object.fromEntries(tensors.map(([name, ref]) => [name, refShape(graph, ref)])));
-  if (!how.isWorthIt(d, leastBytes)) return [node];
+  if (!how.isWorthIt(d, leastBytes, (input) => node.ins[input] !== undefined)) return [node];
   const partial = ([argument, shape]: readonly [string, readonly number[]]): [string, Ref] => {
     const name = `${node.outs["out"]!.value}.${argument}`;
     values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
@@ -46,7 +48,7 @@ function split(graph: Graph, values: Map<string, Value>, node: Node, leastBytes:
   const partials = Object.fromEntries(Object.entries(between).map(partial));
   return [
     asNode(how.parts, { ...node, outs: { ...node.outs, ...partials } }),
-    asNode(how.merge, { ...node, ins: { ...node.ins, ...partials } }),
+    asNode(how.merge, { ...node, ins: { ...without(node.ins, how.without?.(d) ?? []), ...partials } }),
   ];
 }
 
@@ -62,5 +64,7 @@ function asNode(name: OpName, { ins, outs, attrs }: Node): Node {
   };
 }
 
+const without = <T>(named: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
+  Object.fromEntries(Object.entries(named).filter(([n]) => !names.includes(n)));
 const only = <T>(named: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
   Object.fromEntries(names.filter((n) => Object.hasOwn(named, n)).map((n) => [n, named[n]!]));

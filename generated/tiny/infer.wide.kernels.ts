@@ -908,23 +908,138 @@ function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): voi
   }
 }
 
-/** out = a·b + bias   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_2x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
-  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
-  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-    const a1 = v128.load32_splat(a, 64);
-    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+/** sums[4] += a[4, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_4x16_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 192), s1_1 = v128.load(sums, 208), s1_2 = v128.load(sums, 224), s1_3 = v128.load(sums, 240);
+    let s2_0 = v128.load(sums, 384), s2_1 = v128.load(sums, 400), s2_2 = v128.load(sums, 416), s2_3 = v128.load(sums, 432);
+    let s3_0 = v128.load(sums, 576), s3_1 = v128.load(sums, 592), s3_2 = v128.load(sums, 608), s3_3 = v128.load(sums, 624);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+      const a3 = v128.load32_splat(x, 192);
+      s3_0 = madd(a3, b0, s3_0); s3_1 = madd(a3, b1, s3_1); s3_2 = madd(a3, b2, s3_2); s3_3 = madd(a3, b3, s3_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 192); v128.store(sums, s1_1, 208); v128.store(sums, s1_2, 224); v128.store(sums, s1_3, 240);
+    v128.store(sums, s2_0, 384); v128.store(sums, s2_1, 400); v128.store(sums, s2_2, 416); v128.store(sums, s2_3, 432);
+    v128.store(sums, s3_0, 576); v128.store(sums, s3_1, 592); v128.store(sums, s3_2, 608); v128.store(sums, s3_3, 624);
   }
-  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
-  c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-  out += outBytes;
-  c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+}
+
+/** sums[1] += a[1, steps] · b[steps] over `bytes` of columns, 64 at a time */
+function few_rows_1x64_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 256 * 256;
+  for (; b < last; b += 256, sums += 256) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112), s0_8 = v128.load(sums, 128), s0_9 = v128.load(sums, 144), s0_10 = v128.load(sums, 160), s0_11 = v128.load(sums, 176), s0_12 = v128.load(sums, 192), s0_13 = v128.load(sums, 208), s0_14 = v128.load(sums, 224), s0_15 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112), b8 = v128.load(y, 128), b9 = v128.load(y, 144), b10 = v128.load(y, 160), b11 = v128.load(y, 176), b12 = v128.load(y, 192), b13 = v128.load(y, 208), b14 = v128.load(y, 224), b15 = v128.load(y, 240);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7); s0_8 = madd(a0, b8, s0_8); s0_9 = madd(a0, b9, s0_9); s0_10 = madd(a0, b10, s0_10); s0_11 = madd(a0, b11, s0_11); s0_12 = madd(a0, b12, s0_12); s0_13 = madd(a0, b13, s0_13); s0_14 = madd(a0, b14, s0_14); s0_15 = madd(a0, b15, s0_15);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112); v128.store(sums, s0_8, 128); v128.store(sums, s0_9, 144); v128.store(sums, s0_10, 160); v128.store(sums, s0_11, 176); v128.store(sums, s0_12, 192); v128.store(sums, s0_13, 208); v128.store(sums, s0_14, 224); v128.store(sums, s0_15, 240);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+  }
+}
+
+/** sums[2] += a[2, steps] · b[steps] over `bytes` of columns, 32 at a time */
+function few_rows_2x32_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 128 * 128;
+  for (; b < last; b += 128, sums += 128) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112);
+    let s1_0 = v128.load(sums, 192), s1_1 = v128.load(sums, 208), s1_2 = v128.load(sums, 224), s1_3 = v128.load(sums, 240), s1_4 = v128.load(sums, 256), s1_5 = v128.load(sums, 272), s1_6 = v128.load(sums, 288), s1_7 = v128.load(sums, 304);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3); s1_4 = madd(a1, b4, s1_4); s1_5 = madd(a1, b5, s1_5); s1_6 = madd(a1, b6, s1_6); s1_7 = madd(a1, b7, s1_7);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112);
+    v128.store(sums, s1_0, 192); v128.store(sums, s1_1, 208); v128.store(sums, s1_2, 224); v128.store(sums, s1_3, 240); v128.store(sums, s1_4, 256); v128.store(sums, s1_5, 272); v128.store(sums, s1_6, 288); v128.store(sums, s1_7, 304);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 192), s1_1 = v128.load(sums, 208), s1_2 = v128.load(sums, 224), s1_3 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 192); v128.store(sums, s1_1, 208); v128.store(sums, s1_2, 224); v128.store(sums, s1_3, 240);
+  }
+}
+
+/** sums[3] += a[3, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_3x16_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 192), s1_1 = v128.load(sums, 208), s1_2 = v128.load(sums, 224), s1_3 = v128.load(sums, 240);
+    let s2_0 = v128.load(sums, 384), s2_1 = v128.load(sums, 400), s2_2 = v128.load(sums, 416), s2_3 = v128.load(sums, 432);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 192) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 192); v128.store(sums, s1_1, 208); v128.store(sums, s1_2, 224); v128.store(sums, s1_3, 240);
+    v128.store(sums, s2_0, 384); v128.store(sums, s2_1, 400); v128.store(sums, s2_2, 416); v128.store(sums, s2_3, 432);
+  }
+}
+
+/** sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns */
+function few_rows_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void {
+  for (; rows >= 4; rows -= 4) {
+    few_rows_4x16_b192_a64_s192(a, b, sums, bytes, steps);
+    a += 256; sums += 768;
+  }
+  if (rows == 1) few_rows_1x64_b192_a64_s192(a, b, sums, bytes, steps);
+  else if (rows == 2) few_rows_2x32_b192_a64_s192(a, b, sums, bytes, steps);
+  else if (rows == 3) few_rows_3x16_b192_a64_s192(a, b, sums, bytes, steps);
+}
+
+/** tile[rows,16] -> out: out = (v + bias) */
+function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize): void {
+  for (const end = tile + rows * 64; tile < end; tile += 64) {
+    let v0 = v128.load(tile, 0);
+    let v16 = v128.load(tile, 16);
+    v0 = f32x4.add(v0, v128.load(bias, 0));
+    v16 = f32x4.add(v16, v128.load(bias, 16));
+    v128.store(out, v0, 0);
+    v128.store(out, v16, 16);
+    let v32 = v128.load(tile, 32);
+    let v48 = v128.load(tile, 48);
+    v32 = f32x4.add(v32, v128.load(bias, 32));
+    v48 = f32x4.add(v48, v128.load(bias, 48));
+    v128.store(out, v32, 32);
+    v128.store(out, v48, 48);
+    out += outBytes;
+  }
 }
 
 /** The block of positions that position n is in */
@@ -1062,62 +1177,376 @@ function attention_finish_8(merged: usize, out: usize, rows: i32, share: usize):
   }
 }
 
-/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_2x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
-  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
-  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-    const a1 = v128.load32_splat(a, 64);
-    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+/** sums[4] += a[4, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_4x16_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    let s2_0 = v128.load(sums, 128), s2_1 = v128.load(sums, 144), s2_2 = v128.load(sums, 160), s2_3 = v128.load(sums, 176);
+    let s3_0 = v128.load(sums, 192), s3_1 = v128.load(sums, 208), s3_2 = v128.load(sums, 224), s3_3 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+      const a3 = v128.load32_splat(x, 192);
+      s3_0 = madd(a3, b0, s3_0); s3_1 = madd(a3, b1, s3_1); s3_2 = madd(a3, b2, s3_2); s3_3 = madd(a3, b3, s3_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+    v128.store(sums, s2_0, 128); v128.store(sums, s2_1, 144); v128.store(sums, s2_2, 160); v128.store(sums, s2_3, 176);
+    v128.store(sums, s3_0, 192); v128.store(sums, s3_1, 208); v128.store(sums, s3_2, 224); v128.store(sums, s3_3, 240);
   }
-  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
-  c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-  out += outBytes; add += outBytes;
-  c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_2x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
-  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
-  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-    const a1 = v128.load32_splat(a, 64);
-    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+/** sums[1] += a[1, steps] · b[steps] over `bytes` of columns, 64 at a time */
+function few_rows_1x64_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 256 * 256;
+  for (; b < last; b += 256, sums += 256) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112), s0_8 = v128.load(sums, 128), s0_9 = v128.load(sums, 144), s0_10 = v128.load(sums, 160), s0_11 = v128.load(sums, 176), s0_12 = v128.load(sums, 192), s0_13 = v128.load(sums, 208), s0_14 = v128.load(sums, 224), s0_15 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112), b8 = v128.load(y, 128), b9 = v128.load(y, 144), b10 = v128.load(y, 160), b11 = v128.load(y, 176), b12 = v128.load(y, 192), b13 = v128.load(y, 208), b14 = v128.load(y, 224), b15 = v128.load(y, 240);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7); s0_8 = madd(a0, b8, s0_8); s0_9 = madd(a0, b9, s0_9); s0_10 = madd(a0, b10, s0_10); s0_11 = madd(a0, b11, s0_11); s0_12 = madd(a0, b12, s0_12); s0_13 = madd(a0, b13, s0_13); s0_14 = madd(a0, b14, s0_14); s0_15 = madd(a0, b15, s0_15);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112); v128.store(sums, s0_8, 128); v128.store(sums, s0_9, 144); v128.store(sums, s0_10, 160); v128.store(sums, s0_11, 176); v128.store(sums, s0_12, 192); v128.store(sums, s0_13, 208); v128.store(sums, s0_14, 224); v128.store(sums, s0_15, 240);
   }
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-  out += outBytes;
-  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+  }
 }
 
-/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
-function tile_2x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
-  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
-  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-    const a1 = v128.load32_splat(a, 128);
-    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+/** sums[2] += a[2, steps] · b[steps] over `bytes` of columns, 32 at a time */
+function few_rows_2x32_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 128 * 128;
+  for (; b < last; b += 128, sums += 128) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112), s1_4 = v128.load(sums, 128), s1_5 = v128.load(sums, 144), s1_6 = v128.load(sums, 160), s1_7 = v128.load(sums, 176);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3); s1_4 = madd(a1, b4, s1_4); s1_5 = madd(a1, b5, s1_5); s1_6 = madd(a1, b6, s1_6); s1_7 = madd(a1, b7, s1_7);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112); v128.store(sums, s1_4, 128); v128.store(sums, s1_5, 144); v128.store(sums, s1_6, 160); v128.store(sums, s1_7, 176);
   }
-  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
-  c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-  out += outBytes; add += outBytes;
-  c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+  }
+}
+
+/** sums[3] += a[3, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_3x16_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    let s2_0 = v128.load(sums, 128), s2_1 = v128.load(sums, 144), s2_2 = v128.load(sums, 160), s2_3 = v128.load(sums, 176);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+    v128.store(sums, s2_0, 128); v128.store(sums, s2_1, 144); v128.store(sums, s2_2, 160); v128.store(sums, s2_3, 176);
+  }
+}
+
+/** sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns */
+function few_rows_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void {
+  for (; rows >= 4; rows -= 4) {
+    few_rows_4x16_b64_a64_s64(a, b, sums, bytes, steps);
+    a += 256; sums += 256;
+  }
+  if (rows == 1) few_rows_1x64_b64_a64_s64(a, b, sums, bytes, steps);
+  else if (rows == 2) few_rows_2x32_b64_a64_s64(a, b, sums, bytes, steps);
+  else if (rows == 3) few_rows_3x16_b64_a64_s64(a, b, sums, bytes, steps);
+}
+
+/** tile[rows,16] -> out: out = (v + bias) + add */
+function epilogue_16_none_bias_add(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+  for (const end = tile + rows * 64; tile < end; tile += 64) {
+    let v0 = v128.load(tile, 0);
+    let v16 = v128.load(tile, 16);
+    v0 = f32x4.add(v0, v128.load(bias, 0));
+    v16 = f32x4.add(v16, v128.load(bias, 16));
+    v0 = f32x4.add(v0, v128.load(add, 0));
+    v16 = f32x4.add(v16, v128.load(add, 16));
+    v128.store(out, v0, 0);
+    v128.store(out, v16, 16);
+    let v32 = v128.load(tile, 32);
+    let v48 = v128.load(tile, 48);
+    v32 = f32x4.add(v32, v128.load(bias, 32));
+    v48 = f32x4.add(v48, v128.load(bias, 48));
+    v32 = f32x4.add(v32, v128.load(add, 32));
+    v48 = f32x4.add(v48, v128.load(add, 48));
+    v128.store(out, v32, 32);
+    v128.store(out, v48, 48);
+    out += outBytes; add += outBytes;
+  }
+}
+
+/** sums[4] += a[4, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_4x16_b128_a64_s128(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 128), s1_1 = v128.load(sums, 144), s1_2 = v128.load(sums, 160), s1_3 = v128.load(sums, 176);
+    let s2_0 = v128.load(sums, 256), s2_1 = v128.load(sums, 272), s2_2 = v128.load(sums, 288), s2_3 = v128.load(sums, 304);
+    let s3_0 = v128.load(sums, 384), s3_1 = v128.load(sums, 400), s3_2 = v128.load(sums, 416), s3_3 = v128.load(sums, 432);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+      const a3 = v128.load32_splat(x, 192);
+      s3_0 = madd(a3, b0, s3_0); s3_1 = madd(a3, b1, s3_1); s3_2 = madd(a3, b2, s3_2); s3_3 = madd(a3, b3, s3_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 128); v128.store(sums, s1_1, 144); v128.store(sums, s1_2, 160); v128.store(sums, s1_3, 176);
+    v128.store(sums, s2_0, 256); v128.store(sums, s2_1, 272); v128.store(sums, s2_2, 288); v128.store(sums, s2_3, 304);
+    v128.store(sums, s3_0, 384); v128.store(sums, s3_1, 400); v128.store(sums, s3_2, 416); v128.store(sums, s3_3, 432);
+  }
+}
+
+/** sums[1] += a[1, steps] · b[steps] over `bytes` of columns, 64 at a time */
+function few_rows_1x64_b128_a64_s128(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 256 * 256;
+  for (; b < last; b += 256, sums += 256) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112), s0_8 = v128.load(sums, 128), s0_9 = v128.load(sums, 144), s0_10 = v128.load(sums, 160), s0_11 = v128.load(sums, 176), s0_12 = v128.load(sums, 192), s0_13 = v128.load(sums, 208), s0_14 = v128.load(sums, 224), s0_15 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112), b8 = v128.load(y, 128), b9 = v128.load(y, 144), b10 = v128.load(y, 160), b11 = v128.load(y, 176), b12 = v128.load(y, 192), b13 = v128.load(y, 208), b14 = v128.load(y, 224), b15 = v128.load(y, 240);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7); s0_8 = madd(a0, b8, s0_8); s0_9 = madd(a0, b9, s0_9); s0_10 = madd(a0, b10, s0_10); s0_11 = madd(a0, b11, s0_11); s0_12 = madd(a0, b12, s0_12); s0_13 = madd(a0, b13, s0_13); s0_14 = madd(a0, b14, s0_14); s0_15 = madd(a0, b15, s0_15);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112); v128.store(sums, s0_8, 128); v128.store(sums, s0_9, 144); v128.store(sums, s0_10, 160); v128.store(sums, s0_11, 176); v128.store(sums, s0_12, 192); v128.store(sums, s0_13, 208); v128.store(sums, s0_14, 224); v128.store(sums, s0_15, 240);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+  }
+}
+
+/** sums[2] += a[2, steps] · b[steps] over `bytes` of columns, 32 at a time */
+function few_rows_2x32_b128_a64_s128(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 128 * 128;
+  for (; b < last; b += 128, sums += 128) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112);
+    let s1_0 = v128.load(sums, 128), s1_1 = v128.load(sums, 144), s1_2 = v128.load(sums, 160), s1_3 = v128.load(sums, 176), s1_4 = v128.load(sums, 192), s1_5 = v128.load(sums, 208), s1_6 = v128.load(sums, 224), s1_7 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3); s1_4 = madd(a1, b4, s1_4); s1_5 = madd(a1, b5, s1_5); s1_6 = madd(a1, b6, s1_6); s1_7 = madd(a1, b7, s1_7);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112);
+    v128.store(sums, s1_0, 128); v128.store(sums, s1_1, 144); v128.store(sums, s1_2, 160); v128.store(sums, s1_3, 176); v128.store(sums, s1_4, 192); v128.store(sums, s1_5, 208); v128.store(sums, s1_6, 224); v128.store(sums, s1_7, 240);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 128), s1_1 = v128.load(sums, 144), s1_2 = v128.load(sums, 160), s1_3 = v128.load(sums, 176);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 128); v128.store(sums, s1_1, 144); v128.store(sums, s1_2, 160); v128.store(sums, s1_3, 176);
+  }
+}
+
+/** sums[3] += a[3, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_3x16_b128_a64_s128(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 128), s1_1 = v128.load(sums, 144), s1_2 = v128.load(sums, 160), s1_3 = v128.load(sums, 176);
+    let s2_0 = v128.load(sums, 256), s2_1 = v128.load(sums, 272), s2_2 = v128.load(sums, 288), s2_3 = v128.load(sums, 304);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 128) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 64);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 128);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 128); v128.store(sums, s1_1, 144); v128.store(sums, s1_2, 160); v128.store(sums, s1_3, 176);
+    v128.store(sums, s2_0, 256); v128.store(sums, s2_1, 272); v128.store(sums, s2_2, 288); v128.store(sums, s2_3, 304);
+  }
+}
+
+/** sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns */
+function few_rows_b128_a64_s128(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void {
+  for (; rows >= 4; rows -= 4) {
+    few_rows_4x16_b128_a64_s128(a, b, sums, bytes, steps);
+    a += 256; sums += 512;
+  }
+  if (rows == 1) few_rows_1x64_b128_a64_s128(a, b, sums, bytes, steps);
+  else if (rows == 2) few_rows_2x32_b128_a64_s128(a, b, sums, bytes, steps);
+  else if (rows == 3) few_rows_3x16_b128_a64_s128(a, b, sums, bytes, steps);
+}
+
+/** sums[4] += a[4, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_4x16_b64_a128_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    let s2_0 = v128.load(sums, 128), s2_1 = v128.load(sums, 144), s2_2 = v128.load(sums, 160), s2_3 = v128.load(sums, 176);
+    let s3_0 = v128.load(sums, 192), s3_1 = v128.load(sums, 208), s3_2 = v128.load(sums, 224), s3_3 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 128);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 256);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+      const a3 = v128.load32_splat(x, 384);
+      s3_0 = madd(a3, b0, s3_0); s3_1 = madd(a3, b1, s3_1); s3_2 = madd(a3, b2, s3_2); s3_3 = madd(a3, b3, s3_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+    v128.store(sums, s2_0, 128); v128.store(sums, s2_1, 144); v128.store(sums, s2_2, 160); v128.store(sums, s2_3, 176);
+    v128.store(sums, s3_0, 192); v128.store(sums, s3_1, 208); v128.store(sums, s3_2, 224); v128.store(sums, s3_3, 240);
+  }
+}
+
+/** sums[1] += a[1, steps] · b[steps] over `bytes` of columns, 64 at a time */
+function few_rows_1x64_b64_a128_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 256 * 256;
+  for (; b < last; b += 256, sums += 256) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112), s0_8 = v128.load(sums, 128), s0_9 = v128.load(sums, 144), s0_10 = v128.load(sums, 160), s0_11 = v128.load(sums, 176), s0_12 = v128.load(sums, 192), s0_13 = v128.load(sums, 208), s0_14 = v128.load(sums, 224), s0_15 = v128.load(sums, 240);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112), b8 = v128.load(y, 128), b9 = v128.load(y, 144), b10 = v128.load(y, 160), b11 = v128.load(y, 176), b12 = v128.load(y, 192), b13 = v128.load(y, 208), b14 = v128.load(y, 224), b15 = v128.load(y, 240);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7); s0_8 = madd(a0, b8, s0_8); s0_9 = madd(a0, b9, s0_9); s0_10 = madd(a0, b10, s0_10); s0_11 = madd(a0, b11, s0_11); s0_12 = madd(a0, b12, s0_12); s0_13 = madd(a0, b13, s0_13); s0_14 = madd(a0, b14, s0_14); s0_15 = madd(a0, b15, s0_15);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112); v128.store(sums, s0_8, 128); v128.store(sums, s0_9, 144); v128.store(sums, s0_10, 160); v128.store(sums, s0_11, 176); v128.store(sums, s0_12, 192); v128.store(sums, s0_13, 208); v128.store(sums, s0_14, 224); v128.store(sums, s0_15, 240);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+  }
+}
+
+/** sums[2] += a[2, steps] · b[steps] over `bytes` of columns, 32 at a time */
+function few_rows_2x32_b64_a128_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  const last = b + bytes / 128 * 128;
+  for (; b < last; b += 128, sums += 128) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48), s0_4 = v128.load(sums, 64), s0_5 = v128.load(sums, 80), s0_6 = v128.load(sums, 96), s0_7 = v128.load(sums, 112);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112), s1_4 = v128.load(sums, 128), s1_5 = v128.load(sums, 144), s1_6 = v128.load(sums, 160), s1_7 = v128.load(sums, 176);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48), b4 = v128.load(y, 64), b5 = v128.load(y, 80), b6 = v128.load(y, 96), b7 = v128.load(y, 112);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3); s0_4 = madd(a0, b4, s0_4); s0_5 = madd(a0, b5, s0_5); s0_6 = madd(a0, b6, s0_6); s0_7 = madd(a0, b7, s0_7);
+      const a1 = v128.load32_splat(x, 128);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3); s1_4 = madd(a1, b4, s1_4); s1_5 = madd(a1, b5, s1_5); s1_6 = madd(a1, b6, s1_6); s1_7 = madd(a1, b7, s1_7);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); v128.store(sums, s0_4, 64); v128.store(sums, s0_5, 80); v128.store(sums, s0_6, 96); v128.store(sums, s0_7, 112);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112); v128.store(sums, s1_4, 128); v128.store(sums, s1_5, 144); v128.store(sums, s1_6, 160); v128.store(sums, s1_7, 176);
+  }
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 128);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+  }
+}
+
+/** sums[3] += a[3, steps] · b[steps] over `bytes` of columns, 16 at a time */
+function few_rows_3x16_b64_a128_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32): void {
+  const aEnd = a + <usize>steps * 4, end = b + bytes;
+  for (; b < end; b += 64, sums += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    let s1_0 = v128.load(sums, 64), s1_1 = v128.load(sums, 80), s1_2 = v128.load(sums, 96), s1_3 = v128.load(sums, 112);
+    let s2_0 = v128.load(sums, 128), s2_1 = v128.load(sums, 144), s2_2 = v128.load(sums, 160), s2_3 = v128.load(sums, 176);
+    for (let x = a, y = b; x < aEnd; x += 4, y += 64) {
+      const b0 = v128.load(y, 0), b1 = v128.load(y, 16), b2 = v128.load(y, 32), b3 = v128.load(y, 48);
+      const a0 = v128.load32_splat(x, 0);
+      s0_0 = madd(a0, b0, s0_0); s0_1 = madd(a0, b1, s0_1); s0_2 = madd(a0, b2, s0_2); s0_3 = madd(a0, b3, s0_3);
+      const a1 = v128.load32_splat(x, 128);
+      s1_0 = madd(a1, b0, s1_0); s1_1 = madd(a1, b1, s1_1); s1_2 = madd(a1, b2, s1_2); s1_3 = madd(a1, b3, s1_3);
+      const a2 = v128.load32_splat(x, 256);
+      s2_0 = madd(a2, b0, s2_0); s2_1 = madd(a2, b1, s2_1); s2_2 = madd(a2, b2, s2_2); s2_3 = madd(a2, b3, s2_3);
+    }
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48);
+    v128.store(sums, s1_0, 64); v128.store(sums, s1_1, 80); v128.store(sums, s1_2, 96); v128.store(sums, s1_3, 112);
+    v128.store(sums, s2_0, 128); v128.store(sums, s2_1, 144); v128.store(sums, s2_2, 160); v128.store(sums, s2_3, 176);
+  }
+}
+
+/** sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns */
+function few_rows_b64_a128_s64(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void {
+  for (; rows >= 4; rows -= 4) {
+    few_rows_4x16_b64_a128_s64(a, b, sums, bytes, steps);
+    a += 512; sums += 256;
+  }
+  if (rows == 1) few_rows_1x64_b64_a128_s64(a, b, sums, bytes, steps);
+  else if (rows == 2) few_rows_2x32_b64_a128_s64(a, b, sums, bytes, steps);
+  else if (rows == 3) few_rows_3x16_b64_a128_s64(a, b, sums, bytes, steps);
 }
 
 /** sums[1,rows] = a[1] · b[rows]ᵀ, rows 64 bytes long, padding (zeros) included */
-function dot_products_1_row64(a: usize, b: usize, sums: usize, rows: i32, spill: usize): void {
+function dots_of_row_1_row64(a: usize, b: usize, sums: usize, rows: i32, spill: usize): void {
   for (const last = sums + <usize>rows * 4; sums < last; sums += 4) {
     let s0_0 = ZERO, t0_0 = ZERO, s0_1 = ZERO, t0_1 = ZERO;
     for (let from = a, end = a + 64; from < end; from += 64) {
@@ -1146,54 +1575,35 @@ function epilogue_16_none(tile: usize, rows: usize, out: usize, outBytes: usize)
   }
 }
 
-/** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8x16_row192(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0);
-  const a0_1 = v128.load32_splat(a, 4);
-  const a0_2 = v128.load32_splat(a, 8);
-  const a0_3 = v128.load32_splat(a, 12);
-  const a0_4 = v128.load32_splat(a, 16);
-  const a0_5 = v128.load32_splat(a, 20);
-  const a0_6 = v128.load32_splat(a, 24);
-  const a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 64) {
-    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+/** sums += a[8] · b[8] over `bytes` of columns */
+function row_stream_8x16_row192(a: usize, b: usize, sums: usize, bytes: usize): void {
+  const a0 = v128.load32_splat(a, 0);
+  const a1 = v128.load32_splat(a, 4);
+  const a2 = v128.load32_splat(a, 8);
+  const a3 = v128.load32_splat(a, 12);
+  const a4 = v128.load32_splat(a, 16);
+  const a5 = v128.load32_splat(a, 20);
+  const a6 = v128.load32_splat(a, 24);
+  const a7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64, sums += 64) {
+    let s0 = v128.load(sums, 0), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
     const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
-    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    s0 = madd(a0, b0_0, s0); s1 = madd(a0, b0_1, s1); s2 = madd(a0, b0_2, s2); s3 = madd(a0, b0_3, s3);
     const b1_0 = v128.load(b, 192), b1_1 = v128.load(b, 208), b1_2 = v128.load(b, 224), b1_3 = v128.load(b, 240);
-    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    s0 = madd(a1, b1_0, s0); s1 = madd(a1, b1_1, s1); s2 = madd(a1, b1_2, s2); s3 = madd(a1, b1_3, s3);
     const b2_0 = v128.load(b, 384), b2_1 = v128.load(b, 400), b2_2 = v128.load(b, 416), b2_3 = v128.load(b, 432);
-    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    s0 = madd(a2, b2_0, s0); s1 = madd(a2, b2_1, s1); s2 = madd(a2, b2_2, s2); s3 = madd(a2, b2_3, s3);
     const b3_0 = v128.load(b, 576), b3_1 = v128.load(b, 592), b3_2 = v128.load(b, 608), b3_3 = v128.load(b, 624);
-    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    s0 = madd(a3, b3_0, s0); s1 = madd(a3, b3_1, s1); s2 = madd(a3, b3_2, s2); s3 = madd(a3, b3_3, s3);
     const b4_0 = v128.load(b, 768), b4_1 = v128.load(b, 784), b4_2 = v128.load(b, 800), b4_3 = v128.load(b, 816);
-    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    s0 = madd(a4, b4_0, s0); s1 = madd(a4, b4_1, s1); s2 = madd(a4, b4_2, s2); s3 = madd(a4, b4_3, s3);
     const b5_0 = v128.load(b, 960), b5_1 = v128.load(b, 976), b5_2 = v128.load(b, 992), b5_3 = v128.load(b, 1008);
-    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    s0 = madd(a5, b5_0, s0); s1 = madd(a5, b5_1, s1); s2 = madd(a5, b5_2, s2); s3 = madd(a5, b5_3, s3);
     const b6_0 = v128.load(b, 1152), b6_1 = v128.load(b, 1168), b6_2 = v128.load(b, 1184), b6_3 = v128.load(b, 1200);
-    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    s0 = madd(a6, b6_0, s0); s1 = madd(a6, b6_1, s1); s2 = madd(a6, b6_2, s2); s3 = madd(a6, b6_3, s3);
     const b7_0 = v128.load(b, 1344), b7_1 = v128.load(b, 1360), b7_2 = v128.load(b, 1376), b7_3 = v128.load(b, 1392);
-    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
-    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
-  }
-}
-
-/** tile[rows,16] -> out: out = (v + bias) */
-function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize): void {
-  for (const end = tile + rows * 64; tile < end; tile += 64) {
-    let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
-    v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
-    v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
-    out += outBytes;
+    s0 = madd(a7, b7_0, s0); s1 = madd(a7, b7_1, s1); s2 = madd(a7, b7_2, s2); s3 = madd(a7, b7_3, s3);
+    v128.store(sums, s0, 0); v128.store(sums, s1, 16); v128.store(sums, s2, 32); v128.store(sums, s3, 48);
   }
 }
 
@@ -1224,90 +1634,67 @@ function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: us
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
-/** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8x16_row64(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0);
-  const a0_1 = v128.load32_splat(a, 4);
-  const a0_2 = v128.load32_splat(a, 8);
-  const a0_3 = v128.load32_splat(a, 12);
-  const a0_4 = v128.load32_splat(a, 16);
-  const a0_5 = v128.load32_splat(a, 20);
-  const a0_6 = v128.load32_splat(a, 24);
-  const a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 64) {
-    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+/** sums += a[8] · b[8] over `bytes` of columns */
+function row_stream_8x16_row64(a: usize, b: usize, sums: usize, bytes: usize): void {
+  const a0 = v128.load32_splat(a, 0);
+  const a1 = v128.load32_splat(a, 4);
+  const a2 = v128.load32_splat(a, 8);
+  const a3 = v128.load32_splat(a, 12);
+  const a4 = v128.load32_splat(a, 16);
+  const a5 = v128.load32_splat(a, 20);
+  const a6 = v128.load32_splat(a, 24);
+  const a7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64, sums += 64) {
+    let s0 = v128.load(sums, 0), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
     const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
-    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    s0 = madd(a0, b0_0, s0); s1 = madd(a0, b0_1, s1); s2 = madd(a0, b0_2, s2); s3 = madd(a0, b0_3, s3);
     const b1_0 = v128.load(b, 64), b1_1 = v128.load(b, 80), b1_2 = v128.load(b, 96), b1_3 = v128.load(b, 112);
-    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    s0 = madd(a1, b1_0, s0); s1 = madd(a1, b1_1, s1); s2 = madd(a1, b1_2, s2); s3 = madd(a1, b1_3, s3);
     const b2_0 = v128.load(b, 128), b2_1 = v128.load(b, 144), b2_2 = v128.load(b, 160), b2_3 = v128.load(b, 176);
-    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    s0 = madd(a2, b2_0, s0); s1 = madd(a2, b2_1, s1); s2 = madd(a2, b2_2, s2); s3 = madd(a2, b2_3, s3);
     const b3_0 = v128.load(b, 192), b3_1 = v128.load(b, 208), b3_2 = v128.load(b, 224), b3_3 = v128.load(b, 240);
-    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    s0 = madd(a3, b3_0, s0); s1 = madd(a3, b3_1, s1); s2 = madd(a3, b3_2, s2); s3 = madd(a3, b3_3, s3);
     const b4_0 = v128.load(b, 256), b4_1 = v128.load(b, 272), b4_2 = v128.load(b, 288), b4_3 = v128.load(b, 304);
-    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    s0 = madd(a4, b4_0, s0); s1 = madd(a4, b4_1, s1); s2 = madd(a4, b4_2, s2); s3 = madd(a4, b4_3, s3);
     const b5_0 = v128.load(b, 320), b5_1 = v128.load(b, 336), b5_2 = v128.load(b, 352), b5_3 = v128.load(b, 368);
-    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    s0 = madd(a5, b5_0, s0); s1 = madd(a5, b5_1, s1); s2 = madd(a5, b5_2, s2); s3 = madd(a5, b5_3, s3);
     const b6_0 = v128.load(b, 384), b6_1 = v128.load(b, 400), b6_2 = v128.load(b, 416), b6_3 = v128.load(b, 432);
-    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    s0 = madd(a6, b6_0, s0); s1 = madd(a6, b6_1, s1); s2 = madd(a6, b6_2, s2); s3 = madd(a6, b6_3, s3);
     const b7_0 = v128.load(b, 448), b7_1 = v128.load(b, 464), b7_2 = v128.load(b, 480), b7_3 = v128.load(b, 496);
-    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
-    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
+    s0 = madd(a7, b7_0, s0); s1 = madd(a7, b7_1, s1); s2 = madd(a7, b7_2, s2); s3 = madd(a7, b7_3, s3);
+    v128.store(sums, s0, 0); v128.store(sums, s1, 16); v128.store(sums, s2, 32); v128.store(sums, s3, 48);
   }
 }
 
-/** tile[rows,16] -> out: out = (v + bias) + add */
-function epilogue_16_none_bias_add(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
-  for (const end = tile + rows * 64; tile < end; tile += 64) {
-    let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
-    v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
-    v0 = f32x4.add(v0, v128.load(add, 0));
-    v16 = f32x4.add(v16, v128.load(add, 16));
-    v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v32 = f32x4.add(v32, v128.load(add, 32));
-    v48 = f32x4.add(v48, v128.load(add, 48));
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
-    out += outBytes; add += outBytes;
-  }
-}
-
-/** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0);
-  const a0_1 = v128.load32_splat(a, 4);
-  const a0_2 = v128.load32_splat(a, 8);
-  const a0_3 = v128.load32_splat(a, 12);
-  const a0_4 = v128.load32_splat(a, 16);
-  const a0_5 = v128.load32_splat(a, 20);
-  const a0_6 = v128.load32_splat(a, 24);
-  const a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 64) {
-    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+/** sums += a[8] · b[8] over `bytes` of columns */
+function row_stream_8x16_row128(a: usize, b: usize, sums: usize, bytes: usize): void {
+  const a0 = v128.load32_splat(a, 0);
+  const a1 = v128.load32_splat(a, 4);
+  const a2 = v128.load32_splat(a, 8);
+  const a3 = v128.load32_splat(a, 12);
+  const a4 = v128.load32_splat(a, 16);
+  const a5 = v128.load32_splat(a, 20);
+  const a6 = v128.load32_splat(a, 24);
+  const a7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64, sums += 64) {
+    let s0 = v128.load(sums, 0), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
     const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
-    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    s0 = madd(a0, b0_0, s0); s1 = madd(a0, b0_1, s1); s2 = madd(a0, b0_2, s2); s3 = madd(a0, b0_3, s3);
     const b1_0 = v128.load(b, 128), b1_1 = v128.load(b, 144), b1_2 = v128.load(b, 160), b1_3 = v128.load(b, 176);
-    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    s0 = madd(a1, b1_0, s0); s1 = madd(a1, b1_1, s1); s2 = madd(a1, b1_2, s2); s3 = madd(a1, b1_3, s3);
     const b2_0 = v128.load(b, 256), b2_1 = v128.load(b, 272), b2_2 = v128.load(b, 288), b2_3 = v128.load(b, 304);
-    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    s0 = madd(a2, b2_0, s0); s1 = madd(a2, b2_1, s1); s2 = madd(a2, b2_2, s2); s3 = madd(a2, b2_3, s3);
     const b3_0 = v128.load(b, 384), b3_1 = v128.load(b, 400), b3_2 = v128.load(b, 416), b3_3 = v128.load(b, 432);
-    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    s0 = madd(a3, b3_0, s0); s1 = madd(a3, b3_1, s1); s2 = madd(a3, b3_2, s2); s3 = madd(a3, b3_3, s3);
     const b4_0 = v128.load(b, 512), b4_1 = v128.load(b, 528), b4_2 = v128.load(b, 544), b4_3 = v128.load(b, 560);
-    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    s0 = madd(a4, b4_0, s0); s1 = madd(a4, b4_1, s1); s2 = madd(a4, b4_2, s2); s3 = madd(a4, b4_3, s3);
     const b5_0 = v128.load(b, 640), b5_1 = v128.load(b, 656), b5_2 = v128.load(b, 672), b5_3 = v128.load(b, 688);
-    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    s0 = madd(a5, b5_0, s0); s1 = madd(a5, b5_1, s1); s2 = madd(a5, b5_2, s2); s3 = madd(a5, b5_3, s3);
     const b6_0 = v128.load(b, 768), b6_1 = v128.load(b, 784), b6_2 = v128.load(b, 800), b6_3 = v128.load(b, 816);
-    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    s0 = madd(a6, b6_0, s0); s1 = madd(a6, b6_1, s1); s2 = madd(a6, b6_2, s2); s3 = madd(a6, b6_3, s3);
     const b7_0 = v128.load(b, 896), b7_1 = v128.load(b, 912), b7_2 = v128.load(b, 928), b7_3 = v128.load(b, 944);
-    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
-    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
+    s0 = madd(a7, b7_0, s0); s1 = madd(a7, b7_1, s1); s2 = madd(a7, b7_2, s2); s3 = madd(a7, b7_3, s3);
+    v128.store(sums, s0, 0); v128.store(sums, s1, 16); v128.store(sums, s2, 32); v128.store(sums, s3, 48);
   }
 }
 
@@ -2062,38 +2449,24 @@ function layernorm_R8_C16_w_b_live(x: usize, w: usize, b: usize, live: usize, ou
   }
 }
 
-/** matmul  a[8,16] b[16,48] bias[48] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
+/** matmul  a[8,16] b[16,48] bias[48] live[1] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_M8_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
+function matmul_M8_K16_N48_bias_live(a: usize, b: usize, bias: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
-  for (;;) {
-    // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-    const packed = scratch; // b: panels of [16,16]
-    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-    const panel0 = firstPanel;
-    const panel1 = min(panel0 + 3, lastPanel);
-    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-    const tile0 = firstTile;
-    const tile1 = min(tile0 + 2, lastTile);
-    for (let panel = panel0; panel < panel1; panel++) {
-      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-      const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 1); tile++) {
-        const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
-      }
-      if (from < to && to > 1) {
-        const place = <usize>1 * 1152 + <usize>panel * 64;
-        tile_2x16_a64_4_b64_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+  const first = share(3, worker), last = share(3, worker + 1);
+  const rows = min(load<i32>(live), 8);
+  const end = <usize>last * 64;
+  for (let from = <usize>first * 64; from < end; from += 192) {
+    const bytes = min(end - from, 192); // of each row's sums in scratch
+    memory.fill(scratch, 0, <usize>rows * 192);
+    for (let k = 0; k < 16; k += 8) {
+      few_rows_b192_a64_s192(a + <usize>k * 4, b + from + <usize>k * 192, scratch, bytes, min(8, 16 - k), rows);
+    }
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let group: usize = 0; group < bytes; group += 64) {
+        epilogue_16_none_bias(scratch + r * 192 + group, 1, out + r * 192 + from + group, 192, bias + from + group);
       }
     }
-    if (alone) break;
-    first = 4 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
-    if (first >= 6) break;
-    last = min(first + 1, 6);
-    fresh = false;
   }
 }
 
@@ -2206,112 +2579,66 @@ function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
   }
 }
 
-/** matmul  a[8,16] b[16,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
+/** matmul  a[8,16] b[16,16] bias[16] add[8,16] live[1] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_M8_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
+function matmul_M8_K16_N16_bias_add_live(a: usize, b: usize, bias: usize, add: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
-  for (;;) {
-    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-    const packed = scratch; // b: panels of [16,16]
-    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-    const panel0 = firstPanel;
-    const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-    const tile0 = firstTile;
-    const tile1 = min(tile0 + 2, lastTile);
-    for (let panel = panel0; panel < panel1; panel++) {
-      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-      const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 1); tile++) {
-        const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
-      }
-      if (from < to && to > 1) {
-        const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_a64_4_b64_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+  const first = share(1, worker), last = share(1, worker + 1);
+  const rows = min(load<i32>(live), 8);
+  const end = <usize>last * 64;
+  for (let from = <usize>first * 64; from < end; from += 64) {
+    const bytes = min(end - from, 64); // of each row's sums in scratch
+    memory.fill(scratch, 0, <usize>rows * 64);
+    for (let k = 0; k < 16; k += 8) {
+      few_rows_b64_a64_s64(a + <usize>k * 4, b + from + <usize>k * 64, scratch, bytes, min(8, 16 - k), rows);
+    }
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let group: usize = 0; group < bytes; group += 64) {
+        epilogue_16_none_bias_add(scratch + r * 64 + group, 1, out + r * 64 + from + group, 64, bias + from + group, add + r * 64 + from + group);
       }
     }
-    if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
-    if (first >= 2) break;
-    last = min(first + 1, 2);
-    fresh = false;
   }
 }
 
-/** matmul  a[8,16] b[16,32] bias[32] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
+/** matmul  a[8,16] b[16,32] bias[32] live[1] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_M8_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
+function matmul_M8_K16_N32_bias_live_relu2(a: usize, b: usize, bias: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
-  for (;;) {
-    // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-    const packed = scratch + 384; // b: panels of [16,16]
-    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-    const panel0 = firstPanel;
-    const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-    const tile0 = firstTile;
-    const tile1 = min(tile0 + 2, lastTile);
-    for (let panel = panel0; panel < panel1; panel++) {
-      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-      const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 1); tile++) {
-        const sums = scratch;
-        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
-        const place = <usize>tile * 768 + <usize>panel * 64;
-        epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
-      }
-      if (from < to && to > 1) {
-        const sums = scratch;
-        tile_2x16_a64_4_b64(a + <usize>1 * 384, columns, 16, sums, 64);
-        const place = <usize>1 * 768 + <usize>panel * 64;
-        epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
+  const first = share(2, worker), last = share(2, worker + 1);
+  const rows = min(load<i32>(live), 8);
+  const end = <usize>last * 64;
+  for (let from = <usize>first * 64; from < end; from += 128) {
+    const bytes = min(end - from, 128); // of each row's sums in scratch
+    memory.fill(scratch, 0, <usize>rows * 128);
+    for (let k = 0; k < 16; k += 8) {
+      few_rows_b128_a64_s128(a + <usize>k * 4, b + from + <usize>k * 128, scratch, bytes, min(8, 16 - k), rows);
+    }
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let group: usize = 0; group < bytes; group += 64) {
+        epilogue_16_relu2_bias(scratch + r * 128 + group, 1, out + r * 128 + from + group, 128, bias + from + group);
       }
     }
-    if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
-    if (first >= 4) break;
-    last = min(first + 1, 4);
-    fresh = false;
   }
 }
 
-/** matmul  a[8,32] b[32,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
+/** matmul  a[8,32] b[32,16] bias[16] add[8,16] live[1] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_M8_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
+function matmul_M8_K32_N16_bias_add_live(a: usize, b: usize, bias: usize, add: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
-  for (;;) {
-    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-    const packed = scratch; // b: panels of [32,16]
-    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-    const panel0 = firstPanel;
-    const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-    const tile0 = firstTile;
-    const tile1 = min(tile0 + 2, lastTile);
-    for (let panel = panel0; panel < panel1; panel++) {
-      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-      const columns = packed + <usize>(panel - panel0) * 2112;
-      for (let tile = from; tile < min(to, 1); tile++) {
-        const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
-      }
-      if (from < to && to > 1) {
-        const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_a128_4_b64_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+  const first = share(1, worker), last = share(1, worker + 1);
+  const rows = min(load<i32>(live), 8);
+  const end = <usize>last * 64;
+  for (let from = <usize>first * 64; from < end; from += 64) {
+    const bytes = min(end - from, 64); // of each row's sums in scratch
+    memory.fill(scratch, 0, <usize>rows * 64);
+    for (let k = 0; k < 32; k += 8) {
+      few_rows_b64_a128_s64(a + <usize>k * 4, b + from + <usize>k * 64, scratch, bytes, min(8, 32 - k), rows);
+    }
+    for (let r: usize = 0; r < <usize>rows; r++) {
+      for (let group: usize = 0; group < bytes; group += 64) {
+        epilogue_16_none_bias_add(scratch + r * 64 + group, 1, out + r * 64 + from + group, 64, bias + from + group, add + r * 64 + from + group);
       }
     }
-    if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
-    if (first >= 2) break;
-    last = min(first + 1, 2);
-    fresh = false;
   }
 }
 
@@ -2379,7 +2706,7 @@ function matmul_nt_M1_K16_N32(a: usize, b: usize, out: usize, spill: usize, work
   const first = share(2, worker), last = share(2, worker + 1);
   for (let group = first; group < last; group++) {
     const place = <usize>group * 64;
-    dot_products_1_row64(a, b + <usize>group * 1024, scratch, 16, spill);
+    dots_of_row_1_row64(a, b + <usize>group * 1024, scratch, 16, spill);
     epilogue_16_none(scratch, 1, out + place, 128);
   }
 }
@@ -2413,11 +2740,11 @@ function embed_R1_V32_C16_X8_position_table_positions(tokens: usize, table: usiz
 function matmul_M1_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(3, worker), last = share(3, worker + 1);
-  const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
+  const bytes = <usize>(last - first) * 64; // of the worker's columns
   const from = <usize>first * 64;
-  memory.fill(scratch, 0, bytes * 1);
+  memory.fill(scratch, 0, bytes);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8x16_row192(a + k * 4, b + k * 192 + from, scratch, bytes);
+    row_stream_8x16_row192(a + k * 4, b + k * 192 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias(scratch + group, 1, out + from + group, 192, bias + from + group);
@@ -2531,11 +2858,11 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
 function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
-  const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
+  const bytes = <usize>(last - first) * 64; // of the worker's columns
   const from = <usize>first * 64;
-  memory.fill(scratch, 0, bytes * 1);
+  memory.fill(scratch, 0, bytes);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
+    row_stream_8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias_add(scratch + group, 1, out + from + group, 64, bias + from + group, add + from + group);
@@ -2547,11 +2874,11 @@ function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize,
 function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(2, worker), last = share(2, worker + 1);
-  const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
+  const bytes = <usize>(last - first) * 64; // of the worker's columns
   const from = <usize>first * 64;
-  memory.fill(scratch, 0, bytes * 1);
+  memory.fill(scratch, 0, bytes);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8x16_row128(a + k * 4, b + k * 128 + from, scratch, bytes);
+    row_stream_8x16_row128(a + k * 4, b + k * 128 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_relu2_bias(scratch + group, 1, out + from + group, 128, bias + from + group);
@@ -2563,11 +2890,11 @@ function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usiz
 function matmul_M1_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
-  const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
+  const bytes = <usize>(last - first) * 64; // of the worker's columns
   const from = <usize>first * 64;
-  memory.fill(scratch, 0, bytes * 1);
+  memory.fill(scratch, 0, bytes);
   for (let k: usize = 0; k < 32; k += 8) {
-    row_stream_1x8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
+    row_stream_8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias_add(scratch + group, 1, out + from + group, 64, bias + from + group, add + from + group);
@@ -2732,17 +3059,17 @@ export function prefill(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_R8_C16_w_b_live(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, ROWS, layernorm_1_out, own, worker);
     barrier();
-    matmul_M8_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, TASK_COUNTERS, own, worker);
+    matmul_M8_K16_N48_bias_live(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, ROWS, attention_qkv_out, own, worker);
     barrier();
     attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
     barrier();
-    matmul_M8_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, TASK_COUNTERS, own, worker);
+    matmul_M8_K16_N16_bias_add_live(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, ROWS, sum, own, worker);
     barrier();
     layernorm_R8_C16_w_b_live(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, ROWS, layernorm_2_out, own, worker);
     barrier();
-    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, TASK_COUNTERS, own, worker);
+    matmul_M8_K16_N32_bias_live_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, ROWS, mlp_hidden, own, worker);
     barrier();
-    matmul_M8_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, TASK_COUNTERS, own, worker);
+    matmul_M8_K32_N16_bias_add_live(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, ROWS, sum_2, own, worker);
     barrier();
   }
 

@@ -53,6 +53,11 @@ export interface Tile {
   readonly bGap?: number;
   /** Bytes from row to row of out. Absent: each call says. */
   readonly outRow?: number;
+  /**
+   * K is `stretches[1]`, and summed in `stretches[0]` stretches, each from zero; stretch p is the steps K·p/P …
+   * K·(p+1)/P. Their sums are added in this order, and wait in scratch meanwhile. (Mode "set" alone.)
+   */
+  readonly stretches?: readonly [P: number, K: number];
   /** Default: "set". */
   readonly mode?: TileMode;
   /** Default: none. */
@@ -71,6 +76,8 @@ export interface TileCall {
   readonly outBytes?: number;
   /** Address of α[mr], for the modes "fade" and "scaled". */
   readonly alpha?: string | undefined;
+  /** Address of [mr,nr], contiguous, where the sums of stretches wait: it may be `out`. */
+  readonly waiting?: string | undefined;
   /** The tile's addends: a mask for "keep" (i32), addresses for the others. */
   readonly addends?: readonly string[];
 }
@@ -79,16 +86,26 @@ const usesAlpha = ({ mode = "set" }: Tile): boolean => mode === "fade" || mode =
 
 /** A call of the tile, as a statement. Its function is added to the module when it is not there yet. */
 export function callTile(w: Writer, t: Tile, call: TileCall): string {
-  const { a, b, steps, out, outBytes, alpha, addends = [] } = call;
+  const { a, b, steps, out, outBytes, alpha, waiting, addends = [] } = call;
   const own = t.outRow === undefined ? [`${outBytes}`] : [];
-  const given = [a, b, steps, out, ...own, ...(usesAlpha(t) ? [alpha] : []), ...addends];
+  const given = [
+    a,
+    b,
+    ...(t.stretches ? [] : [steps]),
+    out,
+    ...own,
+    ...(usesAlpha(t) ? [alpha] : []),
+    ...(t.stretches ? [waiting] : []),
+    ...addends,
+  ];
   return `${tileFunction(w, t)}(${given.join(", ")});`;
 }
 
 function tileFunction(w: Writer, t: Tile): string {
-  const { mr, nr, aRow, aStep, bStep, bGap, outRow, mode = "set", addends = [] } = t;
+  const { mr, nr, aRow, aStep, bStep, bGap, outRow, stretches, mode = "set", addends = [] } = t;
   const name = [
     `tile_${mr}x${nr}_a${aRow}_${aStep}_b${bStep}`,
+    ...(stretches ? [`k${stretches[1]}in${stretches[0]}`] : []),
     ...(bGap === undefined ? [] : [`gap${bGap}`]),
     ...(outRow === undefined ? [] : [`out${outRow}`]),
     ...(mode === "set" ? [] : [mode]),
@@ -106,17 +123,20 @@ function emitTile(w: Writer, name: string, t: Tile): void {
       `from row to row of a: ${t.aRow}, from step to step: a ${t.aStep}, b ${t.bStep} */`,
   );
   const parameters = [
-    ...["a", "b", "steps", "out"].map((p) => `${p}: usize`),
+    ...["a", "b", ...(t.stretches ? [] : ["steps"]), "out"].map((p) => `${p}: usize`),
     ...(outRow === undefined ? ["outBytes: usize"] : []),
     ...(usesAlpha(t) ? ["alpha: usize"] : []),
+    ...(t.stretches ? ["waiting: usize"] : []),
     ...addends.map((x) => `${x}: ${x === "keep" ? "i32" : "usize"}`),
   ];
   w.block(`function ${name}(${parameters.join(", ")}): void`, () => {
-    for (const i of rows) startRow(w, t, i);
-    if (t.bGap === undefined) multiply(w, t, "steps");
+    if (t.stretches) multiplyInStretches(w, t, t.stretches);
+    else for (const i of rows) startRow(w, t, i);
+    if (t.stretches) for (const i of rows) addWaiting(w, t, i);
+    else if (t.bGap === undefined) multiply(w, t, endOf(t, "steps"));
     else
       w.block(`for (; <isize>steps > 0; steps -= ${PANEL}, b += ${t.bGap})`, () =>
-        multiply(w, t, `min<isize>(steps, ${PANEL})`),
+        multiply(w, t, endOf(t, `min<isize>(steps, ${PANEL})`)),
       );
     if (addends.includes("keep")) w.line("const mask = i32x4.splat(keep);");
     if (addends.includes("bias"))
@@ -152,10 +172,12 @@ function startRow(w: Writer, t: Tile, i: number): void {
   );
 }
 
-/** The sums of all rows take up so many steps of k; `a` and `b` move on. */
-function multiply(w: Writer, t: Tile, steps: string): void {
+const endOf = (t: Tile, steps: string): string => `const end = a + ${steps} * ${t.aStep}`;
+
+/** The sums of all rows take up the steps before `end`, which `init` may declare; `a` and `b` move on. */
+function multiply(w: Writer, t: Tile, init: string): void {
   const vectors = vectorsOf(t);
-  w.block(`for (const end = a + ${steps} * ${t.aStep}; a < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
+  w.block(`for (${init}; a < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
     w.line(`const ${vectors.map((j) => `b${j} = v128.load(b${offset(16 * j)})`).join(", ")};`);
     for (const i of count(t.mr)) {
       w.line(`const a${i} = v128.load32_splat(a${offset(i * t.aRow)});`);
@@ -163,6 +185,43 @@ function multiply(w: Writer, t: Tile, steps: string): void {
     }
   });
 }
+
+/** After it, the sums of the last stretch are in registers, and those of the others are added and wait. */
+function multiplyInStretches(w: Writer, t: Tile, [P, K]: readonly [P: number, K: number]): void {
+  const rows = count(t.mr);
+  const stretch = (part: string): void => {
+    for (const i of rows) startRow(w, t, i);
+    multiply(w, t, `const end = start + <usize>(${part} * ${K} / ${P}) * ${t.aStep}`);
+  };
+  w.line("const start = a;");
+  w.block("", () => {
+    stretch("1");
+    for (const i of rows) storeWaiting(w, t, i);
+  });
+  w.block(`for (let part = 2; part < ${P}; part++)`, () => {
+    stretch("part");
+    for (const i of rows) addWaiting(w, t, i);
+    for (const i of rows) storeWaiting(w, t, i);
+  });
+  stretch(`${P}`);
+}
+
+/** What a row's sums wait for: those of earlier stretches are added first. */
+const addWaiting = (w: Writer, t: Tile, i: number): void =>
+  w.line(
+    vectorsOf(t)
+      .map((j) => `c${i}_${j} = f32x4.add(v128.load(waiting${offset(waitingAt(t, i, j))}), c${i}_${j});`)
+      .join(" "),
+  );
+
+const storeWaiting = (w: Writer, t: Tile, i: number): void =>
+  w.line(
+    vectorsOf(t)
+      .map((j) => `v128.store(waiting, c${i}_${j}${offset(waitingAt(t, i, j))});`)
+      .join(" "),
+  );
+
+const waitingAt = ({ nr }: Tile, row: number, vector: number): number => row * nr * 4 + 16 * vector;
 
 /** Scales the sums of row i, or adds to them. */
 function finishRow(w: Writer, t: Tile, i: number): void {

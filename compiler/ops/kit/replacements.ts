@@ -13,7 +13,7 @@ export interface Replacements<In extends string, D extends string, A, To extends
   /** The op that does the same with its caches in fewer bits. */
   readonly cacheQuantised?: CacheQuantisedBy<In, A, To>;
   /** The two ops that do the same, one over parts of an operand and one for the parts' results. */
-  readonly split?: SplitBy<D, A, To>;
+  readonly split?: SplitBy<In, D, A, To>;
 }
 
 interface QuantisedBy<In, To> {
@@ -32,11 +32,13 @@ interface CacheQuantisedBy<In, A, To> {
   shape(f32: readonly number[], attrs: A, format: CacheFormat): readonly number[];
 }
 
-interface SplitBy<D extends string, A, To> {
+interface SplitBy<In, D extends string, A, To> {
   readonly parts: To;
   readonly merge: To;
   /** Is an operand large enough, `leastBytes` or more, and are its parts? */
-  isWorthIt(d: Readonly<Record<D, number>>, leastBytes: number): boolean;
+  isWorthIt(d: Readonly<Record<D, number>>, leastBytes: number, has: (input: In) => boolean): boolean;
+  /** Inputs that `merge` could have, and does not need. */
+  without?(d: Readonly<Record<D, number>>): readonly In[];
   /** Shapes of what `parts` hands to `merge`, by argument. */
   between(
     d: Readonly<Record<D, number>>,

@@ -6,41 +6,43 @@ import { defineOp } from "../kit/op.ts";
 import { FEW_ROWS } from "./gemm/cache-blocks.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
+import { isSplit } from "./gemm/stretches.ts";
 
-/** Longer rows of b are long enough even where each worker reads a piece of every row. */
-const LONGEST_ROW_BYTES = 64 * 1024;
-
-export const matmul = defineOp("a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
-  doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add",
-  attrs: matmulAttrs,
-  flops: matmulFlops,
-  independent: "M",
-  inPlace: { out: "add" },
-  reference: (t, d, attrs) =>
-    matmulReference(
-      t,
-      d,
-      attrs,
-      (m, k) => t.a[m * d.K + k]!,
-      (k, n) => t.b[k * d.N + n]!,
-    ),
-  backward: () => [
-    { op: "matmul_nt", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[K,N]ᵀ
-    { op: "matmul_tn", ins: { a: "a", b: "d_out" }, outs: { out: "d_b" } }, // [M,K]ᵀ·[M,N]
-  ],
-  quantised: {
-    by: "matmul_quantised",
-    weights: "b",
-    transposed: true,
-    integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
+export const matmul = defineOp(
+  "a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  {
+    doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add",
+    attrs: matmulAttrs,
+    flops: matmulFlops,
+    independent: "M",
+    rows: "M",
+    inPlace: { out: "add" },
+    reference: (t, d, attrs) =>
+      matmulReference(
+        t,
+        d,
+        attrs,
+        (m, k) => t.a[m * d.K + k]!,
+        (k, n) => t.b[k * d.N + n]!,
+      ),
+    backward: () => [
+      { op: "matmul_nt", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[K,N]ᵀ
+      { op: "matmul_tn", ins: { a: "a", b: "d_out" }, outs: { out: "d_b" } }, // [M,K]ᵀ·[M,N]
+    ],
+    quantised: {
+      by: "matmul_quantised",
+      weights: "b",
+      transposed: true,
+      integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
+    },
+    split: {
+      parts: "matmul_split",
+      merge: "matmul_sum",
+      isWorthIt: (d, leastBytes, has) => (d.M === 1 || has("live")) && isSplit(d, leastBytes),
+      without: ({ M }) => (M <= FEW_ROWS ? ["a", "b"] : []),
+      between: ({ M, N }, _attrs, parts) => ({ sums: [parts, Math.min(M, FEW_ROWS), N] }),
+    },
+    ...emitter("nn"),
+    cases: forwardCases,
   },
-  split: {
-    parts: "matmul_split",
-    merge: "matmul_sum",
-    isWorthIt: ({ M, K, N }, leastBytes) =>
-      M <= FEW_ROWS && K * N * 4 >= leastBytes && N * 4 <= LONGEST_ROW_BYTES,
-    between: ({ M, N }, _attrs, parts) => ({ sums: [parts, M, N] }),
-  },
-  ...emitter("nn"),
-  cases: forwardCases,
-});
+);

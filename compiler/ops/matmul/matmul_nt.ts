@@ -7,30 +7,34 @@ import { FEW_ROWS } from "./gemm/cache-blocks.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 
-export const matmul_nt = defineOp("a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
-  doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",
-  attrs: matmulAttrs,
-  flops: matmulFlops,
-  independent: "M",
-  inPlace: { out: "add" },
-  reference: (t, d, attrs) =>
-    matmulReference(
-      t,
-      d,
-      attrs,
-      (m, k) => t.a[m * d.K + k]!,
-      (k, n) => t.b[n * d.K + k]!,
-    ),
-  backward: () => [
-    { op: "matmul", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[N,K]
-    { op: "matmul_tn", ins: { a: "d_out", b: "a" }, outs: { out: "d_b" } }, // [M,N]ᵀ·[M,K]
-  ],
-  quantised: {
-    by: "matmul_quantised",
-    weights: "b",
-    transposed: false,
-    integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
+export const matmul_nt = defineOp(
+  "a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  {
+    doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",
+    attrs: matmulAttrs,
+    flops: matmulFlops,
+    independent: "M",
+    rows: "M",
+    inPlace: { out: "add" },
+    reference: (t, d, attrs) =>
+      matmulReference(
+        t,
+        d,
+        attrs,
+        (m, k) => t.a[m * d.K + k]!,
+        (k, n) => t.b[n * d.K + k]!,
+      ),
+    backward: () => [
+      { op: "matmul", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[N,K]
+      { op: "matmul_tn", ins: { a: "d_out", b: "a" }, outs: { out: "d_b" } }, // [M,N]ᵀ·[M,K]
+    ],
+    quantised: {
+      by: "matmul_quantised",
+      weights: "b",
+      transposed: false,
+      integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
+    },
+    ...emitter("nt"),
+    cases: forwardCases,
   },
-  ...emitter("nt"),
-  cases: forwardCases,
-});
+);

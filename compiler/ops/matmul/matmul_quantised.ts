@@ -8,7 +8,7 @@ import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./gemm/product-plan
 import { emitGemm } from "./gemm/tile-loops.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./gemm/few-rows.ts";
-import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.ts";
+import { blockTiles, type MatmulTensor } from "./gemm/cache-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots } from "./quantised/bf16-dots.ts";
 import { sampleWeight } from "./quantised/samples.ts";
@@ -20,7 +20,7 @@ import { weightsIn, elementsOf, formatAttrs } from "./quantised/activation-rows.
 type Sizes = Record<"M" | "K" | "N", number>;
 const quantisedAttrs = { ...matmulAttrs, ...formatAttrs };
 type Attrs = AttrTypes<typeof quantisedAttrs>;
-const asDots = (d: Sizes, attrs: Attrs): boolean => attrs.format === "bf16" && usesFewRows("nt", d.M);
+const asDots = (d: Sizes, attrs: Attrs): boolean => attrs.format === "bf16" && d.M <= 4;
 const plan = (d: Sizes, k: Kernel<MatmulTensor, Attrs>) =>
   planOf("nt", d, k, panelSource(k.attrs.format, d.K));
 

@@ -1,118 +1,180 @@
 /**
- * A product of a few rows with a matrix of short rows, in two steps: P workers' worth of b's rows, each a
- * stretch of memory, give P partial sums (matmul_split); then these are added and finished (matmul_sum). P
- * does not depend on the number of workers, so neither do the bits. Without the split every worker would read
- * a piece of each row, and prefetchers stop at every end of a piece.
+ * A product of a few rows with a matrix of short rows, in two steps: P stretches of b's rows, each a piece of
+ * memory, give P partial sums (matmul_split); then these are added and finished (matmul_sum). P does not
+ * depend on the number of workers, so neither do the bits. Without the split every worker would read a piece
+ * of each row, and prefetchers stop at every end of a piece.
+ *
+ * Where rows may be dead and more than F of them are live, matmul_split does nothing, and matmul_sum computes
+ * all of the product by register tiles, in the same stretches: a, b and live are there then.
+ *
  * 5-fuse/split.ts decides where.
  */
-import { defineOp } from "../kit/op.ts";
+import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
+import { PANEL } from "../kit/panels.ts";
+import type { Dims } from "../kit/signature.ts";
 import type { Writer } from "../kit/writer.ts";
+import { blockTiles, type MatmulTensor } from "./gemm/cache-blocks.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
 import { epilogueReference, matmulAttrs } from "./gemm/matmul-op.ts";
-import { rowStream, TASK_COLUMNS } from "./gemm/few-rows.ts";
+import { fewRowsTasks, liveRows, streamVectors, TASK_COLUMNS } from "./gemm/few-rows.ts";
+import { gemmDynamic, gemmScratch, gemmTasks, planOf, type Plan } from "./gemm/product-plan.ts";
+import { gemmTileChoices } from "./gemm/product-tiles.ts";
+import { eachStreams, rowStream } from "./gemm/row-tiles.ts";
+import { stretchStart, stretchStartText } from "./gemm/stretches.ts";
+import { emitGemm } from "./gemm/tile-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/**
- * Rows of b that are read at once. They are neighbours, so they are one stream of memory; more of them would
- * spare the sums trips through L1.
- */
-const ROWS = 1;
+const LINE_BYTES = TASK_COLUMNS * 4;
 
-/** First row of part p. */
-const partStart = (p: number, K: number, P: number): number => Math.floor((p * K) / P / ROWS) * ROWS;
-const rowsOfPart = (p: number, K: number, P: number): [number, number] => [
-  partStart(p, K, P),
-  p === P - 1 ? K : partStart(p + 1, K, P),
-];
-
-export const matmul_split = defineOp("a[M,K] b[K,N] -> sums[P,M,N]", {
-  doc: "sums[p] = a[:, rows of p] · b[rows of p, :],  part p = rows K·p/P … K·(p+1)/P",
-  flops: ({ M, N, K }) => 2 * M * N * K,
-  reference({ a, b, sums }, { M, N, K, P }) {
-    for (let p = 0; p < P; p++) {
-      const [from, to] = rowsOfPart(p, K, P);
-      for (let m = 0; m < M; m++)
+export const matmul_split = defineOp("a[M,K] b[K,N] live[1]?:i32 -> sums[P,F,N]", {
+  doc:
+    "sums[p] = a[:, rows of p] · b[rows of p, :],  part p = rows K·p/P … K·(p+1)/P;  nothing where more than " +
+    "F rows are live",
+  flops: ({ M, N, K, F }) => (M <= F ? 2 * M * N * K : 0),
+  bytes: ({ N, K, F, P }) => 4 * (F * K + K * N + P * F * N),
+  rows: "M",
+  reference({ a, b, live, sums }, { M, N, K, P, F }) {
+    const rows = Math.min(M, live?.[0] ?? M);
+    for (let p = 0; p < P; p++)
+      for (let m = 0; rows <= F && m < rows; m++)
         for (let n = 0; n < N; n++) {
           let v = 0;
-          for (let k = from; k < to; k++) v += a[m * K + k]! * b[k * N + n]!;
-          sums[(p * M + m) * N + n] = v;
+          for (let k = stretchStart(p, K, P); k < stretchStart(p + 1, K, P); k++)
+            v += a[m * K + k]! * b[k * N + n]!;
+          sums[(p * F + m) * N + n] = v;
         }
-    }
   },
-  tasks: ({ P }) => P,
-  emit(w, at, { M, N, K, P }, k) {
+  tasks: ({ P, N }) => P * fewRowsTasks({ N }),
+  emit(w, at, { M, N, K, P, F }, k) {
     const bRow = rowBytes(N);
-    const aRow = rowBytes(K);
-    const rest = (K - partStart(P - 1, K, P)) % ROWS;
-    const vectors = k.target === "wide" ? 4 : 2;
-    w.block("for (let part = first; part < last; part++)", () => {
+    const lines = fewRowsTasks({ N });
+    w.line(`const rows = ${liveRows(k, at.live, M)};`);
+    if (M > F) w.line(`if (rows > ${F}) return;`);
+    w.block("for (let task = first, next = 0; task < last; task = next)", () => {
+      w.line(`const part = task / ${lines}, line = task - part * ${lines};`);
+      w.line(`next = min(task + ${lines} - line, last); // columns of one part`);
+      w.line(`const from = <usize>line * ${LINE_BYTES}, bytes = <usize>(next - task) * ${LINE_BYTES};`);
       w.line(
-        `const start = part * ${K} / ${P} / ${ROWS} * ${ROWS}, end = part == ${P - 1} ? ${K - rest} : ` +
-          `(part + 1) * ${K} / ${P} / ${ROWS} * ${ROWS};`,
+        `const start = ${stretchStartText("part", K, P)}, end = ${stretchStartText("(part + 1)", K, P)};`,
       );
-      w.line(`const partial = ${at.sums} + <usize>part * ${M * bRow};`);
-      w.line(`memory.fill(partial, 0, ${M * bRow});`);
-      const pass = (rows: number, row: string): void =>
+      w.line(`const partial = ${at.sums} + <usize>part * ${F * bRow} + from;`);
+      if (M === 1) {
+        w.line("memory.fill(partial, 0, bytes);");
+        const stream = rowStream(w, 1, bRow, streamVectors(k.target));
         w.line(
-          `${rowStream(w, M, rows, bRow, aRow, vectors)}(${at.a} + <usize>${row} * 4, ${at.b} + ` +
-            `<usize>${row} * ${bRow}, partial, ${bRow});`,
+          `for (let row = start; row < end; row++) ${stream}(${at.a} + <usize>row * 4, ${at.b} + ` +
+            `<usize>row * ${bRow} + from, partial, bytes);`,
         );
-      w.block(`for (let row = start; row < end; row += ${ROWS})`, () => pass(ROWS, "row"));
-      if (rest > 0) w.block(`if (part == ${P - 1})`, () => pass(rest, `${K - rest}`));
+        return;
+      }
+      w.line(`for (let r: usize = 0; r < <usize>rows; r++) memory.fill(partial + r * ${bRow}, 0, bytes);`);
+      eachStreams(
+        w,
+        k.target,
+        { b: bRow, a: rowBytes(K), sums: bRow },
+        { from: "start", to: "end" },
+        { a: at.a, b: `${at.b} + from`, sums: "partial", bytes: "bytes", rows: "rows" },
+      );
     });
   },
   cases: [
-    { d: { M: 1, K: 64, N: 48, P: 8 } },
-    { d: { M: 1, K: 131, N: 33, P: 8 } },
-    { d: { M: 2, K: 37, N: 16, P: 8 } },
-    { d: { M: 4, K: 61, N: 130, P: 3 } },
-    { d: { M: 3, K: 5, N: 17, P: 8 } },
-    { d: { M: 1, K: 768, N: 768, P: 8 } },
-    { d: { M: 1, K: 3072, N: 768, P: 8 } },
+    { d: { M: 1, K: 64, N: 48, P: 8, F: 1 } },
+    { d: { M: 1, K: 131, N: 33, P: 8, F: 1 } },
+    { d: { M: 2, K: 37, N: 16, P: 8, F: 2 } },
+    { d: { M: 4, K: 61, N: 130, P: 3, F: 4 } },
+    { d: { M: 3, K: 5, N: 17, P: 8, F: 3 } },
+    { d: { M: 13, K: 83, N: 97, P: 8, F: 13 } },
+    { d: { M: 1, K: 768, N: 768, P: 8, F: 1 } },
+    { d: { M: 1, K: 3072, N: 768, P: 8, F: 1 } },
   ],
 });
 
-export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
-  doc: "pre = Σ_p sums[p] + bias,  out = act(pre) · act'(gate) + add",
-  attrs: matmulAttrs,
-  flops: ({ P, M, N }) => P * M * N,
-  inPlace: { out: "add" },
-  reference(t, { P, M, N }, attrs) {
-    epilogueReference(t, M, N, attrs, (m, n) => {
-      let v = 0;
-      for (let p = 0; p < P; p++) v += t.sums[(p * M + m) * N + n]!;
-      return v;
-    });
+type SumTensor = MatmulTensor | "sums" | "live";
+type SumKernel = Kernel<SumTensor, AttrTypes<typeof matmulAttrs>>;
+const planOfSum = (d: Dims, k: SumKernel): Plan => planOf("nn", d, k);
+/** Are there more rows than matmul_split takes? */
+const isTiled = (d: Dims): boolean => d["M"]! > d["F"]!;
+
+/** Tiles as a product of many rows has them; blocks of K, if there are any, are the stretches. */
+const sumTiles = (d: Dims, target: Parameters<typeof blockTiles>[2]): Dims =>
+  isTiled(d) ? blockTiles("nn", d as Record<"M" | "N" | "K", number>, target, 1, d["P"]) : {};
+
+export const matmul_sum = defineOp(
+  "sums[P,F,N] a[M,K]? b[K,N]? bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  {
+    doc:
+      "pre = Σ_p sums[p] + bias,  out = act(pre) · act'(gate) + add;  where more than F rows are live, " +
+      "Σ_p a·b over stretch p is computed here",
+    attrs: matmulAttrs,
+    flops: (d) => (d.M > d.F ? 2 * d.M * d.N * d.K : d.P * d.M * d.N),
+    rows: "M",
+    inPlace: { out: "add" },
+    reference(t, { P, F, M, N, K }, attrs) {
+      const rows = Math.min(M, t.live?.[0] ?? M);
+      epilogueReference(t, rows, N, attrs, (m, n) => {
+        let v = 0;
+        if (rows > F) for (let k = 0; k < K; k++) v += t.a[m * K + k]! * t.b[k * N + n]!;
+        else for (let p = 0; p < P; p++) v += t.sums[(p * F + m) * N + n]!;
+        return v;
+      });
+    },
+    tiles: (d, _attrs, target) => sumTiles(d, target),
+    tileChoices: {
+      ...gemmTileChoices,
+      whyNot: (kernel, tiles) =>
+        tiles["KC"] === kernel.tiles["KC"]
+          ? gemmTileChoices.whyNot(kernel, tiles)
+          : "blocks of K are the stretches",
+    },
+    tasks: (d, k) => (isTiled(d) ? gemmTasks(planOfSum(d, k)) : fewRowsTasks(d)),
+    dynamic: (d, k) =>
+      isTiled(d) ? gemmDynamic(planOfSum(d, k)) : { fixed: fewRowsTasks(d), grain: fewRowsTasks(d) },
+    scratch: (d, k) => Math.max(LINE_BYTES, isTiled(d) ? gemmScratch(planOfSum(d, k)) : 0),
+    emit(w, at, d, k) {
+      w.line(`const rows = ${liveRows(k, at.live, d.M)};`);
+      if (!isTiled(d)) return emitSum(w, at, d, k);
+      w.block(`if (rows <= ${d.F})`, () => emitSum(w, at, d, k));
+      w.block("else", () => emitGemm(w, at, planOfSum(d, k), k));
+    },
+    cases: [
+      { d: { P: 8, F: 1, M: 1, N: 48, K: 1 } },
+      { d: { P: 8, F: 4, M: 17, N: 61, K: 83 }, with: ["a", "b", "live", "bias", "add"] },
+      { d: { P: 8, F: 2, M: 7, N: 33, K: 5 }, with: ["a", "b"] },
+      { d: { P: 8, F: 3, M: 3, N: 61, K: 1 }, with: ["bias", "pre"], attrs: { activation: "gelu_tanh" } },
+      { d: { P: 2, F: 2, M: 2, N: 17, K: 1 }, with: ["bias", "add"] },
+      { d: { P: 8, F: 1, M: 1, N: 768, K: 1 }, with: ["gate"], attrs: { derivative: "silu" } },
+      { d: { P: 8, F: 1, M: 1, N: 3072, K: 1 }, with: ["bias"], attrs: { activation: "gelu_tanh" } },
+    ],
   },
-  tasks: ({ N }) => rowBytes(N) / (TASK_COLUMNS * 4),
-  scratch: () => TASK_COLUMNS * 4,
-  emit(w, at, { P, M, N }, k) {
-    const outRow = rowBytes(N);
-    const add = addParts(w, P, M * outRow);
-    const epilogue = epilogueFunction(w, k, TASK_COLUMNS);
-    const task = TASK_COLUMNS * 4; // bytes
-    w.block(
-      `for (let place = <usize>first * ${task}, end = <usize>last * ${task}; place < end; place += ${task})`,
-      () => {
-        for (let m = 0; m < M; m++) {
-          const here = `place${m ? ` + ${m * outRow}` : ""}`;
-          w.line(`${add}(${at.sums} + ${here}, scratch);`);
-          const tensors = epilogueTensors(k).map((t) =>
-            t === "bias" ? `${at.bias} + place` : `${at[t]} + ${here}`,
-          );
-          w.line(`${epilogue}(${["scratch", 1, `${at.out} + ${here}`, outRow, ...tensors].join(", ")});`);
-        }
-      },
-    );
-  },
-  cases: [
-    { d: { P: 8, M: 1, N: 48 } },
-    { d: { P: 8, M: 3, N: 61 }, with: ["bias", "pre"], attrs: { activation: "gelu_tanh" } },
-    { d: { P: 2, M: 2, N: 17 }, with: ["bias", "add"] },
-    { d: { P: 8, M: 1, N: 768 }, with: ["gate"], attrs: { derivative: "silu" } },
-    { d: { P: 8, M: 1, N: 3072 }, with: ["bias"], attrs: { activation: "gelu_tanh" } },
-  ],
-});
+);
+
+/** A few rows: the parts' sums are added, and finished. */
+function emitSum(
+  w: Writer,
+  at: Readonly<Record<SumTensor, string>>,
+  { P, F, M, N }: Readonly<Record<"P" | "F" | "M" | "N", number>>,
+  k: SumKernel,
+): void {
+  const outRow = rowBytes(N);
+  const add = addParts(w, P, F * outRow);
+  const epilogue = epilogueFunction(w, k, PANEL);
+  w.block(
+    `for (let place = <usize>first * ${LINE_BYTES}, end = <usize>last * ${LINE_BYTES}; place < end; place ` +
+      `+= ${LINE_BYTES})`,
+    () => {
+      const ofRow = (row: string): void => {
+        const here = `place${row}`;
+        w.line(`${add}(${at.sums} + ${here}, scratch);`);
+        const tensors = epilogueTensors(k).map((t) =>
+          t === "bias" ? `${at.bias} + place` : `${at[t]} + ${here}`,
+        );
+        w.line(`${epilogue}(${["scratch", 1, `${at.out} + ${here}`, outRow, ...tensors].join(", ")});`);
+      };
+      if (M === 1) ofRow("");
+      else w.block("for (let r: usize = 0; r < <usize>rows; r++)", () => ofRow(` + r * ${outRow}`));
+    },
+  );
+}
 
 /** A function (sums, out): out[16] = Σ_p sums[p][16]. */
 function addParts(w: Writer, P: number, partBytes: number): string {

@@ -18,7 +18,7 @@ export interface Epilogue {
   readonly derivative: Activation | "none";
 }
 /** The kernel of a product. Gradients of weights have no epilogue. */
-export type MatmulKernel = Kernel<MatmulTensor, Partial<Epilogue>>;
+export type MatmulKernel = Kernel<MatmulTensor | "live", Partial<Epilogue>>;
 
 /**
  * Can the register tile finish its elements by itself? It can add, which is cheap, but an activation is not.
@@ -29,9 +29,14 @@ export function isLight(k: MatmulKernel): boolean {
   return activation === "none" && derivative === "none" && !k.has("pre");
 }
 
-/** Up to so many rows of a, nothing of b is used often enough to be packed. */
-export const FEW_ROWS = 4;
-export const usesFewRows = (form: Form, M: number): boolean => form !== "tn" && M <= FEW_ROWS;
+/**
+ * Up to so many rows of a, nothing of b is used often enough to be packed (bench/EXPERIMENTS.md); where all
+ * rows are live, as in training, register tiles begin earlier.
+ */
+export const FEW_ROWS = 16;
+const FEW_FIXED_ROWS = 4;
+export const usesFewRows = (form: Form, M: number, live = false): boolean =>
+  form !== "tn" && M <= (live ? FEW_ROWS : FEW_FIXED_ROWS);
 
 /** So many floats of each row of b are packed at a time, into PB panels: four cache lines, 256 bytes. */
 const PACKED_ROW_FLOATS = 64;
@@ -51,12 +56,13 @@ const LONGEST_BLOCK = 4096;
 export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims =>
   usesFewRows(form, d.M) ? {} : blockTiles(form, d, target);
 
-/** The same for any number of rows. Blocks of K are multiples of `multiple`. */
+/** The same for any number of rows. Blocks of K are multiples of `multiple`, or so many stretches of K. */
 export function blockTiles(
   form: Form,
   { M, N, K }: Record<"M" | "N" | "K", number>,
   target: Target,
   multiple = 16,
+  stretches?: number,
 ): Dims {
   const { MR, NR } = registerTile(target);
   const rowTiles = Math.ceil(M / MR);
@@ -75,7 +81,7 @@ export function blockTiles(
     return blocks(KC, PACKED_ROW_FLOATS / NR, (1024 * KIB) / stripBytes(KC));
   }
   if (K > LONGEST_BLOCK) {
-    const KC = evenBlocks(K, 256, multiple);
+    const KC = stretches ? Math.ceil(K / stretches) : evenBlocks(K, 256, multiple);
     // a, which is large, is read once per PB panels
     const PB = Math.min(panels, (768 * KIB) / panelBytes(KC));
     return blocks(KC, PB, (1024 * KIB) / (PB * MR * NR * 4));

@@ -10,8 +10,9 @@ import type { Writer } from "../../kit/writer.ts";
 import { gemmTileChoices } from "./product-tiles.ts";
 import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./product-plan.ts";
 import { emitGemm } from "./tile-loops.ts";
-import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./few-rows.ts";
+import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic, liveRows } from "./few-rows.ts";
 import {
+  FEW_ROWS,
   gemmTiles,
   usesFewRows,
   type Epilogue,
@@ -22,18 +23,46 @@ import {
 
 type Sizes = Record<"M" | "N" | "K", number>;
 
+/**
+ * Which loops a kernel has: those of few rows, those of many (register tiles), or both, and the number of live
+ * rows decides. A product b[N,K] with dead rows always has dot products, so that no bit depends on that number.
+ */
+function waysOf(
+  form: Form,
+  { M }: Sizes,
+  k: MatmulKernel,
+): { readonly few: boolean; readonly many: boolean } {
+  const live = k.has("live");
+  const few = usesFewRows(form, M, live) || (form === "nt" && live);
+  return { few: few || live, many: !few };
+}
+
 export const emitter = (form: Form) => ({
   tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
   tileChoices: gemmTileChoices,
   tasks: (d: Sizes, k: MatmulKernel): number =>
-    usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
+    waysOf(form, d, k).many ? gemmTasks(planOf(form, d, k)) : fewRowsTasks(d),
   dynamic: (d: Sizes, k: MatmulKernel): DynamicTasks =>
-    usesFewRows(form, d.M) ? fewRowsDynamic(d) : gemmDynamic(planOf(form, d, k)),
-  scratch: (d: Sizes, k: MatmulKernel): number =>
-    usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k)),
-  emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: MatmulKernel): void {
-    if (usesFewRows(form, d.M)) emitFewRows(w, at, form, d, k);
-    else emitGemm(w, at, planOf(form, d, k), k);
+    waysOf(form, d, k).many ? gemmDynamic(planOf(form, d, k)) : fewRowsDynamic(d),
+  scratch(d: Sizes, k: MatmulKernel): number {
+    const { few, many } = waysOf(form, d, k);
+    return Math.max(few ? fewRowsScratch(form, d) : 0, many ? gemmScratch(planOf(form, d, k)) : 0);
+  },
+  emit(
+    w: Writer,
+    at: Record<MatmulTensor, string> & { readonly live?: string },
+    d: Sizes,
+    k: MatmulKernel,
+  ): void {
+    const { few, many } = waysOf(form, d, k);
+    const fewRows = (rows: string): void => emitFewRows(w, at, form, d, k, rows);
+    const manyRows = (): void => emitGemm(w, at, planOf(form, d, k), k);
+    if (!few) return manyRows();
+    if (at.live === undefined || !k.has("live")) return fewRows(`${d.M}`);
+    w.line(`const rows = ${liveRows(k, at.live, d.M)};`);
+    if (!many) return fewRows("rows");
+    w.block(`if (rows <= ${FEW_ROWS})`, () => fewRows("rows"));
+    w.block("else", manyRows);
   },
 });
 

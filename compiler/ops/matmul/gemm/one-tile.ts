@@ -2,7 +2,7 @@
  * One tile of out: its product with a block of K, and after the last block its epilogue. Between two blocks
  * of K the sums wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn).
  */
-import { callTile, type Addend } from "../../kit/register-tile.ts";
+import { callTile, type Addend, type TileMode } from "../../kit/register-tile.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import { isLight, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
@@ -26,51 +26,78 @@ export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): 
   const { p, k, at } = g;
   const outBytes = rowBytes(p.N);
   const place = `const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`;
-  const multiply = (out: string, bytes: number, addends: readonly Addend[]): void =>
-    w.line(multiplied(w, g, tile, rows, out, bytes, addends));
-  const added = (["bias", "add"] as const).filter((t) => k.has(t));
-  if (isLight(k) && !p.blocked) {
+  const multiply = (out: string, bytes: number, addends: readonly Addend[], mode: TileMode = "set"): void =>
+    w.line(multiplied(w, g, tile, rows, out, bytes, addends, mode));
+  const intoOut = (addends: readonly Addend[]): void => {
     w.line(place);
-    return multiply(`${at.out} + place`, outBytes, p.form === "tn" ? ["keep"] : added);
-  }
+    multiply(`${at.out} + place`, outBytes, addends);
+  };
+  const added = (["bias", "add"] as const).filter((t) => k.has(t));
+  const light = isLight(k) && !p.chained;
+  if (light && !p.blocked) return intoOut(p.form === "tn" ? ["keep"] : added);
   const waiting = `<usize>((${tile} - tile0) * ${p.PB} + panel - panel0) * ${p.MR * p.NR * 4}`;
   w.line(`const sums = scratch${p.blocked ? ` + ${waiting}` : ""};`);
-  if (!isLight(k)) {
-    multiply("sums", p.NR * 4, p.blocked ? ["keep"] : []);
-    const epilogue = (): void => {
-      w.line(place);
-      w.line(finished(w, g, rows));
-    };
-    return p.blocked ? w.block(`if (k0 >= ${p.K - p.KC})`, epilogue) : epilogue();
-  }
-  w.block(`if (k0 < ${p.K - p.KC})`, () => multiply("sums", p.NR * 4, ["keep"]));
-  w.block("else", () => {
+  const intoSums = (): void => {
+    const later = (): void =>
+      p.chained ? multiply("sums", p.NR * 4, [], "add") : multiply("sums", p.NR * 4, ["keep"]);
+    if (!p.blocked) return multiply("sums", p.NR * 4, []);
+    if (!p.chained && !p.stretches) return later();
+    w.block("if (k0 == 0)", () => multiply("sums", p.NR * 4, []));
+    w.block("else", later);
+  };
+  const epilogue = (): void => {
     w.line(place);
-    multiply(`${at.out} + place`, outBytes, ["sums", ...added]);
-  });
+    w.line(finished(w, g, rows));
+  };
+  const isLast = p.stretches ? `part == ${p.stretches - 1}` : `k0 >= ${p.K - p.KC}`;
+  if (!light) {
+    intoSums();
+    return p.blocked ? w.block(`if (${isLast})`, epilogue) : epilogue();
+  }
+  w.block(`if (!(${isLast}))`, intoSums);
+  w.block("else", () => intoOut(["sums", ...added]));
 }
+
+/** What an addend of the register tile is in this product. */
+const addendOf = ({ p, at }: Product, addend: Addend): string => {
+  switch (addend) {
+    case "keep":
+      if (p.form === "tn") return `accumulate${p.KC < p.K ? " || k0 > 0" : ""} ? -1 : 0`;
+      return p.stretches ? "-1" : "k0 > 0 ? -1 : 0";
+    case "sums":
+      return "sums";
+    case "bias":
+      return biasOf(p, at);
+    case "add":
+      return `${at.add} + place`;
+  }
+};
 
 /** The call of the register tile. */
 function multiplied(
   w: Writer,
-  { p, at, steps }: Product,
+  g: Product,
   tile: string,
   rows: number,
   out: string,
   outBytes: number,
   addends: readonly Addend[],
+  mode: TileMode,
 ): string {
+  const { p, at, steps } = g;
   const tn = p.form === "tn";
   const strides = tn ? { aRow: 4, aStep: rows * 4 } : { aRow: rowBytes(p.K), aStep: 4 };
-  const values: Readonly<Record<Addend, string>> = {
-    keep: tn ? `accumulate${p.KC < p.K ? " || k0 > 0" : ""} ? -1 : 0` : "k0 > 0 ? -1 : 0",
-    sums: "sums",
-    bias: biasOf(p, at),
-    add: `${at.add} + place`,
-  };
   return callTile(
     w,
-    { mr: rows, nr: p.NR, ...strides, bStep: p.NR * 4, addends },
+    {
+      mr: rows,
+      nr: p.NR,
+      ...strides,
+      bStep: p.NR * 4,
+      ...(mode !== "set" && { outRow: outBytes, mode }),
+      ...(p.stretches && !p.blocked && { stretches: [p.stretches, p.K] as const }),
+      addends,
+    },
     {
       a: tn
         ? `strips + <usize>(${tile} - tile0) * ${p.stripBytes}`
@@ -79,7 +106,8 @@ function multiplied(
       steps,
       out,
       outBytes,
-      addends: addends.map((x) => values[x]),
+      waiting: "scratch",
+      addends: addends.map((x) => addendOf(g, x)),
     },
   );
 }

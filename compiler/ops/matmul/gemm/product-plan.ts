@@ -7,9 +7,14 @@
  *   by rows    task = tile · panels + panel: for products whose a is packed (tn) and larger than b, and for
  *              products of many rows, whose last quarter of tiles is shared by columns: task = … + panel ·
  *              tiles + tile
+ *   by lines   where rows may be dead, a task is a line of 16 columns with all tiles of live rows
+ *
+ * Sums over K: of a product that says nothing, in blocks of KC steps, each from zero. Where rows may be dead,
+ * a product of few rows and one of many must come to the same bits: then all of K is one chain of additions,
+ * which the next block goes on with, or is cut into `stretches`, as matmul_split cuts it.
  */
 import type { DynamicTasks, Kernel } from "../../kit/op.ts";
-import { ceilTo } from "../../kit/panels.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
@@ -51,6 +56,12 @@ export interface Plan {
   readonly sumsBytes: number;
   /** Tasks run along rows of tiles instead of down panels. */
   readonly byRows: boolean;
+  /** Rows may be dead: tasks are lines of columns, and the local `rows` says how many are live. */
+  readonly live: boolean;
+  /** A block of K goes on with the sums of the one before, instead of adding its own to them. */
+  readonly chained: boolean;
+  /** Into how many stretches K is cut; their sums are added in order. Blocks of K, if any, are these. */
+  readonly stretches?: number | undefined;
   readonly source?: PanelSource | undefined;
 }
 
@@ -60,10 +71,12 @@ export interface Plan {
  */
 const MANY_ROWS = 512;
 
-export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: PanelSource): Plan {
+export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor | "live">, source?: PanelSource): Plan {
   const { M, N, K } = d as Record<"M" | "N" | "K", number>;
   const { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
   const blocked = form !== "tn" && KC < K;
+  const live = k.has("live");
+  const stretches = d["P"];
   const packedSteps = ceilTo(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1);
   return {
     form,
@@ -81,12 +94,17 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: Pa
     panels: rowBytes(N) / (NR * 4),
     panelBytes: spread(packedSteps * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
-    sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
-    byRows: form === "tn" ? M > N : M >= MANY_ROWS,
+    sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) && !stretches ? 0 : 1),
+    byRows: form === "tn" ? M > N : M >= MANY_ROWS && !live,
+    live,
+    chained: live && blocked && !stretches,
+    stretches,
   };
 }
 
-export const gemmTasks = (p: Plan): number => p.rowTiles * p.panels;
+/** Panels in a line of 16 columns. */
+export const panelsOfLine = ({ NR }: Plan): number => PANEL / NR;
+export const gemmTasks = (p: Plan): number => (p.live ? p.panels / panelsOfLine(p) : p.rowTiles * p.panels);
 export const gemmScratch = (p: Plan): number => p.sumsBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
 
 /** Is the last quarter of the tiles shared by columns? */
@@ -105,7 +123,11 @@ const PIECES = 8;
  * only its own panels.
  */
 export function gemmDynamic(p: Plan): DynamicTasks {
-  const [units, each] = p.byRows ? [p.rowTiles, p.panels] : [p.panels, p.rowTiles];
+  const [units, each] = p.live
+    ? [gemmTasks(p), 1]
+    : p.byRows
+      ? [p.rowTiles, p.panels]
+      : [p.panels, p.rowTiles];
   const tasks = units * each;
   const rest = Math.ceil(units * DYNAMIC_SHARE);
   if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K)) return { fixed: tasks, grain: tasks };

@@ -15,13 +15,15 @@ const MOST_ACCUMULATORS = 32;
 const STEPS = 16;
 
 export const gemmTileChoices: TileChoices<Sizes, unknown> = {
-  whyNot({ d: { M, N, K } }, tiles) {
+  whyNot({ d: { M, N, K }, tiles: own }, tiles) {
     const { MR, NR, KC, PB, RB } = tiles as GemmTiles;
     if (NR !== 8 && NR !== 16) return `NR ${NR} is neither 8 nor 16`; // epilogues work on pairs of vectors
     return (
       outside("MR", MR, 1, (MOST_ACCUMULATORS * 4) / NR) ??
       outside("KC", KC, 1, K) ??
-      (KC < K && KC % STEPS !== 0 ? `KC ${KC} is neither K nor a multiple of ${STEPS}` : undefined) ??
+      (KC !== own["KC"] && KC < K && KC % STEPS !== 0
+        ? `KC ${KC} is neither K nor a multiple of ${STEPS}`
+        : undefined) ??
       outside("PB", PB, 1, rowFloats(N) / NR) ??
       outside("RB", RB, 1, Math.ceil(M / MR))
     );

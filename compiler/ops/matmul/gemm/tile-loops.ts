@@ -11,13 +11,13 @@ import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { MatmulKernel, MatmulTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
-import { gemmDynamic, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
+import { gemmDynamic, panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
 
 export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: MatmulKernel): void {
   const g: Product = { p, k, at, steps: p.KC >= p.K ? `${p.K}` : "steps" };
   w.line(
     `// ${p.rowTiles} tiles of ${p.MR} rows × ${p.panels} panels of ${p.NR} columns; task = ` +
-      `${p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`,
+      `${p.live ? "16 columns" : p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`,
   );
   w.line(
     `const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${p.KC},${p.NR}]`,
@@ -42,7 +42,11 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
 function emitShare(w: Writer, p: Plan): void {
   const { rowTiles, panels } = p;
   const endOfRows = `(last + ${panels - 1}) / ${panels}`;
-  if (tailByColumns(p)) {
+  if (p.live) {
+    const each = panelsOfLine(p) > 1 ? ` * ${panelsOfLine(p)}` : "";
+    w.line(`const firstPanel = first${each}, lastPanel = last${each};`);
+    w.line(`const firstTile = 0, lastTile = (rows + ${p.MR - 1}) / ${p.MR}; // of live rows`);
+  } else if (tailByColumns(p)) {
     const { fixed } = gemmDynamic(p);
     const firstOfTail = fixed / panels;
     const tall = rowTiles - firstOfTail;
@@ -70,8 +74,14 @@ function emitShare(w: Writer, p: Plan): void {
     );
 }
 
-function overK(w: Writer, { K, KC }: Plan, body: () => void): void {
+function overK(w: Writer, { K, KC, stretches }: Plan, body: () => void): void {
   if (KC >= K) return body();
+  if (stretches)
+    return w.block(`for (let part = 0; part < ${stretches}; part++)`, () => {
+      w.line(`const k0 = part * ${K} / ${stretches};`);
+      w.line(`const steps: usize = (part + 1) * ${K} / ${stretches} - k0;`);
+      body();
+    });
   w.block(`for (let k0 = 0; k0 < ${K}; k0 += ${KC})`, () => {
     w.line(`const steps: usize = min(${KC}, ${K} - k0);`);
     body();
@@ -161,7 +171,8 @@ function tilesOfPanel(w: Writer, g: Product): void {
   const rest = p.M - whole * p.MR;
   const tail = (all: string): string => (tailByColumns(p) ? `tail ? ${all} : ` : "");
   const tileOf = (task: string): string => `(${task} - panel + ${p.panels - 1}) / ${p.panels}`;
-  if (p.byRows)
+  if (p.live) w.line("const from = tile0, to = tile1;");
+  else if (p.byRows)
     w.line(
       `const from = ${tail("tile0")}max(tile0, ${tileOf("first")}), to = ${tail("tile1")}min(tile1, ` +
         `${tileOf("last")});`,
