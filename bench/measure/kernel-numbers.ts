@@ -80,7 +80,7 @@ export function liveOutputs(
   op: Op,
   c: Case,
   inputs: Tensors,
-  outputs: Record<string, Float64Array>,
+  outputs: Tensors,
 ): Record<string, Float64Array> {
   const live = inputs["live"]?.[0];
   if (live === undefined) return outputs;

@@ -8,6 +8,7 @@ import { type Attrs, type Op } from "../ops/kit/op.ts";
 import type { Dims } from "../ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
+import { lettersOf } from "../ops/kit/signature.ts";
 import { kernelKey, kernelSpec, scratchOf, type KernelSpec } from "./kernel-spec.ts";
 
 /** What `tune` writes and the compiler takes: one kernel's tiles on one target. */
@@ -97,10 +98,10 @@ export function chooseTiles(
 function specOf({ op: name, d, attrs, tensors, target }: TileChoice): KernelSpec | string {
   if (!Object.hasOwn(ops, name)) return `there is no operation ${name}`;
   const op: Op = ops[name as keyof typeof ops];
-  const letters = new Set(op.tensors.flatMap((t) => t.letters));
+  const letters = new Set(op.tensors.flatMap(lettersOf));
   const names = op.tensors.map((t) => t.name);
   const needed = new Set(
-    op.tensors.filter((t) => !t.optional || tensors.includes(t.name)).flatMap((t) => t.letters),
+    op.tensors.filter((t) => !t.optional || tensors.includes(t.name)).flatMap(lettersOf),
   );
   for (const [letter, size] of Object.entries(d))
     if (!letters.has(letter) || !Number.isSafeInteger(size) || size < 1 || size > 2 ** 31)

@@ -58,6 +58,9 @@ export function parseSignature(signature: string): TensorSlot[] {
 export const shapeOf = (slot: TensorSlot, d: Dims): number[] =>
   slot.letters.map((letter) => (isNumber(letter) ? Number(letter) : d[letter]!));
 
+/** The letters of a tensor's dimensions, without those that are always the same. */
+export const lettersOf = ({ letters }: TensorSlot): readonly string[] => letters.filter((l) => !isNumber(l));
+
 const isNumber = (letter: string): boolean => /^\d+$/.test(letter);
 
 /**
