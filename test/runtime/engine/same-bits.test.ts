@@ -45,7 +45,7 @@ const q8: CompileOptions = { weights: "q8_0", cache: "q8_0" };
 const kinds: Readonly<Record<string, Kind>> = {
   "f32, GPT": { spec: gpt },
   "f32, Llama": { spec: llama },
-  "f32, decoding in stretches": { spec: llama, options: { splitBytes: 1 }, waits: true },
+  "f32, decoding in stretches": { spec: llama, options: { splitBytes: 1 } },
   bf16: { spec: llama, options: { weights: "bf16" }, waits: true },
   q8_0: { spec: llama, options: { weights: "q8_0" }, waits: true },
   q4_0: { spec: llama, options: { weights: "q4_0" }, waits: true },
