@@ -5,9 +5,10 @@
  * A token of each of B texts in one run (the lanes of a module), for several B by turns: tokens per second of
  * all rows together, and how many times one row's that is. Beside it the roofline, in tokens per second: by
  * the time that memory needs for weights and caches, or arithmetic for the multiply-adds, whichever is longer,
- * at the limits that are measured in the same run. "Possible" is B, or what the roofline allows as a multiple
- * of one row's measured rate where that is less. Weights are drawn at random, since speed does not depend on
- * them. A mixture's rows are counted as if all went to the same experts.
+ * at the limits that are measured between the runs. "Possible" is B, or what the roofline allows as a multiple
+ * of one row's measured rate where that is less. Ratios are medians of those within a cycle of all numbers of
+ * rows, since machines get faster and slower. Weights are drawn at random: speed does not depend on them. A
+ * mixture's rows are counted as if all went to the same experts.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -43,7 +44,7 @@ const target = named("target", targets, o.target);
 /** Tokens that a text is fed before it begins again at `position`. */
 const STEPS = 16;
 /** Runs of one number of rows, one after the other, before another number has its turn. */
-const RUNS = 4;
+const RUNS = 5;
 joinPairs(target);
 if (counts[0] !== 1) throw new Error("--rows begins with 1: the others are compared with it");
 if (o.model.length === 0) throw new Error("--model SPEC:NAME:WEIGHTS says what is measured");
@@ -66,7 +67,7 @@ async function measure(text: string): Promise<void> {
   fillTensors(model.of("parameter"));
   const bytes = bytesPerToken(shorter, { weights });
   const cacheBytes = (model.module.cache!.bytes / lanes) * (position / context);
-  const { times, read } = await byTurns(model);
+  const cycles = await byTurns(model);
   const inIntegers = weightsText.startsWith("q");
   const arithmetic = inIntegers
     ? (await measureDots(target, [1, workers]))[workers]!
@@ -74,40 +75,47 @@ async function measure(text: string): Promise<void> {
   const { flops } = model.entry("decode");
   await model.close();
 
+  const over = (of: (cycle: Cycle) => number): number => median(cycles.map(of));
   console.log(
     `\n${name} in ${weightsText}, cache in ${cache}, ${target}, ${workers} workers, position ${position}: ` +
       `${sizeText(bytes)} of weights a run, ${sizeText(cacheBytes)} of keys and values and ` +
-      `${(flops / 1e6).toFixed(0)} M operations a row; limits ${read.toFixed(1)} GB/s, ` +
+      `${(flops / 1e6).toFixed(0)} M operations a row; limits ${over(({ read }) => read).toFixed(1)} GB/s, ` +
       `${arithmetic.toFixed(0)} ${inIntegers ? "GOP/s of integers" : "GFLOP/s"}`,
   );
   print("rows", "ms", "tok/s", "× one row", "possible", "of it", "roofline", "of it", "bound by");
-  const one = 1000 / median(times[0]!);
   for (const [i, B] of counts.entries()) {
-    const ms = median(times[i]!);
-    const memoryMs = (bytes + B * cacheBytes) / read / 1e6;
     const arithmeticMs = (B * flops) / arithmetic / 1e6;
-    const rate = (1000 * B) / ms;
-    const roofline = (1000 * B) / Math.max(memoryMs, arithmeticMs);
-    const possible = Math.min(B, roofline / one);
+    const memoryMs = ({ read }: Cycle): number => (bytes + B * cacheBytes) / read / 1e6;
+    const leastMs = (cycle: Cycle): number => Math.max(memoryMs(cycle), arithmeticMs);
+    const ms = over((cycle) => cycle.ms[i]!);
+    const gain = over((cycle) => (B * cycle.ms[0]!) / cycle.ms[i]!);
+    const possible = Math.min(
+      B,
+      over((cycle) => (B * cycle.ms[0]!) / leastMs(cycle)),
+    );
     print(
       `${B}`,
       ms.toFixed(2),
-      rate.toFixed(1),
-      (rate / one).toFixed(2),
+      ((1000 * B) / ms).toFixed(1),
+      gain.toFixed(2),
       possible.toFixed(2),
-      percent(rate / one / possible),
-      roofline.toFixed(1),
-      percent(rate / roofline),
-      memoryMs > arithmeticMs ? "memory" : "arithmetic",
+      percent(gain / possible),
+      ((1000 * B) / over(leastMs)).toFixed(1),
+      percent(over((cycle) => leastMs(cycle) / cycle.ms[i]!)),
+      over(memoryMs) > arithmeticMs ? "memory" : "arithmetic",
     );
   }
 }
 
-/** Milliseconds of runs of each number of rows, and the read limit between them in GB/s. */
-async function byTurns(model: RunningModel): Promise<{ readonly times: number[][]; readonly read: number }> {
-  const times: number[][] = counts.map(() => []);
+/** What was measured in one go: the read limit in GB/s, and milliseconds of a run of each number of rows. */
+interface Cycle {
+  readonly read: number;
+  readonly ms: readonly number[];
+}
+
+async function byTurns(model: RunningModel): Promise<readonly Cycle[]> {
+  const cycles: Cycle[] = [];
   const meter = await readMeter(workers);
-  const limits: number[] = [];
   const { vocab } = model.manifest.model.sizes;
   let step = 0;
   const run = async (B: number): Promise<number> => {
@@ -124,19 +132,24 @@ async function byTurns(model: RunningModel): Promise<{ readonly times: number[][
     );
     return performance.now() - began;
   };
-  for (const B of counts) for (let i = 0; i < STEPS; i++) await run(B); // touches all pages once
+  const several = async (B: number): Promise<number> => {
+    await run(B); // the last number of rows has left other things in caches
+    const times: number[] = [];
+    for (let n = 0; n < RUNS; n++) times.push(await run(B));
+    return median(times);
+  };
+  for (const B of counts) await several(B); // touches all pages once
   const logits = new Float32Array(vocab);
   await model.inTurn(async (lanes) => lanes.readLogits(logits.subarray(0, lanes.classes)));
   if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-  for (const until = performance.now() + Number(o.ms); limits.length < 3 || performance.now() < until;) {
-    limits.push(await meter.rate());
-    for (const [i, B] of counts.entries()) {
-      await run(B); // what another number of rows has left in caches
-      for (let n = 0; n < RUNS; n++) times[i]!.push(await run(B));
-    }
+  for (const until = performance.now() + Number(o.ms); cycles.length < 3 || performance.now() < until;) {
+    const read = await meter.rate();
+    const ms: number[] = [];
+    for (const B of counts) ms.push(await several(B));
+    cycles.push({ read, ms });
   }
   await meter.close();
-  return { times, read: median(limits) };
+  return cycles;
 }
 
 function print(...cells: readonly string[]): void {
