@@ -70,6 +70,7 @@ export function buildGraph(
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
     ...(segment.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
+  positionsOf(b); // an input of every run, also where no row depends on its position
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
   const again = job.entry === "generate" && { again: { value: "loop", element: loopField.more } };
   return { entry, batch, context, values: b.values, sections, objective: b.objective, ...again };
