@@ -51,6 +51,11 @@ export interface CompileOptions {
    */
   readonly perRow?: PerRow;
   /**
+   * Sequences of a batch hold several documents, each of which sees itself alone: `train` and `evaluate` take
+   * each row's position in its document, and the row at which that begins. Default: false.
+   */
+  readonly packed?: boolean | undefined;
+  /**
    * What the module `train` makes smaller, and what its `evaluate` says: an equation, from `objectiveOf` or a
    * spec. Default: the next token's cross-entropy.
    */

@@ -161,7 +161,8 @@ const emit: Stage<PartitionPlan, Sources, CompileOptions> = {
 function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: CompileOptions): EntrySpec[] {
   const { batch, context } = model.train;
   const objective = objectiveIn(module, options);
-  const rows = { batch, context, ...perRow, ...(objective && { objective }) };
+  const { packed = false } = options;
+  const rows = { batch, context, packed, ...perRow, ...(objective && { objective }) };
   const most = prefillRows(model);
   const lanes = lanesOf(module, options);
   const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {

@@ -10,6 +10,7 @@ import { ceilTo, PANEL } from "../ops/kit/panels.ts";
 import {
   activation,
   declare,
+  documentsOf,
   emit,
   initialStd,
   isIncremental,
@@ -39,13 +40,11 @@ export function layerTables(b: Builder): void {
 function ropeTables(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
-    const table = declare(
-      b,
-      ropeTableName(p.rope, p.headDim),
-      ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim],
-      "activation",
-    );
-    emit(b, "rope_table", { positions: positionsOf(b) }, { table }, ropeAttrsOf(p.rope));
+    const positions = positionsOf(b);
+    // sequences of a batch have the same positions, unless each row says its own
+    const rows = "context" in b.job && !positions ? b.job.context : b.rows;
+    const table = declare(b, ropeTableName(p.rope, p.headDim), [rows, 2 * p.headDim], "activation");
+    emit(b, "rope_table", { positions }, { table }, ropeAttrsOf(p.rope));
   }
 }
 
@@ -146,7 +145,8 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   } else {
     const { context } = b.job as { context: number };
     const lse = activation(b, `${name}.lse`, [p.heads, rows]);
-    emit(b, "attention", { qkv, window }, { out: attended, lse }, { ...sizes, context, causal: p.causal });
+    const ins = { qkv, window, documents: documentsOf(b) };
+    emit(b, "attention", ins, { out: attended, lse }, { ...sizes, context, causal: p.causal });
   }
   const bias = p.outBias ?? p.bias;
   return linear(b, `${name}.out`, attended, rows, inner, p.width, bias, residualStd(b), `${name}.projected`);

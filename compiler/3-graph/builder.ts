@@ -46,6 +46,8 @@ export interface PerRow {
 interface Losses extends PerRow {
   /** Absent: the next token's cross-entropy. */
   readonly objective?: Objective;
+  /** Several documents in a sequence, each of which sees itself alone: rows say where theirs begins. */
+  readonly packed?: boolean;
 }
 
 /** What a graph is built for: an entry of the module, and the sizes of one call. */
@@ -168,7 +170,12 @@ export function section(
 
 /** [R]: each row's position in its text. Undefined where all rows' positions follow from their numbers. */
 export const positionsOf = (b: Builder): Ref | undefined =>
-  isIncremental(b) ? input(b, "positions", [b.rows]) : undefined;
+  isIncremental(b) || isPacked(b) ? input(b, "positions", [b.rows]) : undefined;
+
+/** [R]: the row of its sequence at which each row's document begins. Undefined where a sequence is one document. */
+export const documentsOf = (b: Builder): Ref | undefined =>
+  isPacked(b) ? input(b, "first", [b.rows]) : undefined;
+const isPacked = ({ job }: Builder): boolean => "packed" in job && job.packed === true;
 
 /** [S,4], and how many of them are live; undefined where all are. */
 export function spansOf(b: Builder): { readonly spans: Ref; readonly spanCount: Ref | undefined } {

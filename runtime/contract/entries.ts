@@ -126,8 +126,15 @@ export const inputTensors = {
   settings: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },
-  /** prefill, decode, generate: [R]. The position of each row in its text. */
+  /**
+   * prefill, decode, generate: [R]. The position of each row in its text. train, evaluate, where documents are packed: in its document.
+   */
   positions: { dtype: "i32" },
+  /**
+   * train, evaluate, where documents are packed: [R]. The row of its sequence at which each row's document
+   * begins; it sees no row before that.
+   */
+  first: { dtype: "i32" },
   /** prefill, decode, generate: [S,4]. `spanField` says what a row is. */
   spans: { dtype: "i32" },
   /** prefill, decode, generate: [1]. How many rows are live: the first ones. */

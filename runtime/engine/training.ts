@@ -2,7 +2,7 @@
  * Learning and evaluating: batches of tokens and targets in, losses out. One call of the entry `train` is one
  * micro-batch: it adds to the gradients that are there, and the last one of a step updates the parameters.
  */
-import type { OutputName } from "../contract/entries.ts";
+import type { OutputName, TensorName } from "../contract/entries.ts";
 import type { TrainSettings } from "../contract/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
@@ -30,6 +30,13 @@ export interface Batch extends KnownRows {
    * (chosen) answer; default: 1 / (units of the step).
    */
   readonly weights?: Float32Array;
+  /**
+   * [B·T]: each row's position in its document, and the row of its sequence at which that begins, by a module
+   * that was compiled for packed documents. The latter never falls along a sequence. Default: a sequence is one
+   * document.
+   */
+  readonly positions?: Int32Array;
+  readonly first?: Int32Array;
   /**
    * [B·T]: by how much the adapters of each row count, by a module that was compiled to take it: 1, or 0 for the
    * model without them. Default: 1.
@@ -155,7 +162,22 @@ function writeBatch(entries: Entries, batch: Batch): void {
   entries.tensor("tokens").write(batch.tokens);
   entries.tensor("targets").write(batch.targets);
   writeKnownRows(entries, batch);
+  writeDocuments(entries, batch);
   entries.findTensor("adapters")?.write(batch.adapters ?? Float32Array.from(batch.targets, () => 1));
+}
+
+/** Where documents stand, in a module that asks. */
+function writeDocuments(entries: Entries, { targets, positions, first }: Batch): void {
+  const begins = entries.findTensor("first");
+  if (!begins) {
+    if (positions || first) throw notCompiledFor("takes no documents side by side", "`packed: true`");
+    return;
+  }
+  const { context, inputs } = entries.get("evaluate");
+  begins.write(first ?? new Int32Array(targets.length));
+  // not every model reads them; runs of prefill and decode use the same tensor
+  if (inputs.includes("positions" satisfies TensorName))
+    entries.tensor("positions").write(positions ?? Int32Array.from(targets, (_, r) => r % context));
 }
 
 function writeWeights(entries: Entries, { targets, weights }: Batch, units: number): void {

@@ -8,6 +8,10 @@
  *   out[q,:] = Σ_k P[q,k] V[k,:]
  *   lse[h,q] = ln Σ_k e^S[q,k]
  *
+ * Where documents stand side by side, `documents` says of each row at which row of its sequence its
+ * document begins; blocks of keys before it are skipped. It never falls along a sequence, and is no larger than
+ * the row itself.
+ *
  * A task is one key/value head of one sequence: its K and V are packed once for all of its query heads.
  */
 import { defineOp, oneByOne } from "../kit/op.ts";
@@ -40,11 +44,11 @@ const areasOf = (s: Sizes) => {
   return areas({ ...queryAreas(s), k_across: positions * s.D * 4, v_panels: positions * s.DP * 4 });
 };
 
-export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R]?", {
+export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 documents[R]?:i32 -> out[R,O] lse[H,R]?", {
   doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
   attrs: attentionAttrs,
   flops: ({ R }, a) => 4 * a.heads * a.head_dim * pairs(a) * (R / a.context),
-  reference({ qkv, window, out, lse }, { R, Q, O }, a) {
+  reference({ qkv, window, documents, out, lse }, { R, Q, O }, a) {
     const H = a.heads;
     const G = a.kv_heads;
     const D = a.head_dim;
@@ -56,7 +60,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       const v = (H + G + g) * D; // columns of qkv
       for (let r = 0; r < R; r++) {
         const start = r - (r % T);
-        const first = start + firstSeen(r - start, a, window);
+        const first = start + firstSeen(r - start, a, window, documents?.[r]);
         const last = a.causal ? r : start + T - 1;
         const scores = Array.from(
           { length: last - first + 1 },
@@ -78,7 +82,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   backward: (_has, attrs) => [
     {
       op: "attention_backward",
-      ins: { qkv: "qkv", window: "window", out: "out", lse: "lse", d_out: "d_out" },
+      ins: { qkv: "qkv", window: "window", documents: "documents", out: "out", lse: "lse", d_out: "d_out" },
       outs: { d_qkv: "d_qkv" },
       attrs,
     },
@@ -89,7 +93,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   dynamic: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,
   emit(w, at, d, k) {
-    const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context);
+    const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context, k.has("documents"));
     const { T, D, G } = s;
     const positions = ceilTo(T, PANEL);
     for (const [name, offset] of areasOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);
@@ -115,6 +119,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
           outRow: s.outRow,
           across: "k_across",
           panels: "v_panels",
+          ...(s.documents && { documents: `${at.documents} + (<usize>(sequence * ${T}) << 2)` }),
           ...(k.has("lse") && {
             lse: () =>
               w.line(
@@ -133,7 +138,9 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
         w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, "mine", d.O, s.outRow, `${T}`));
     });
   },
-  sample: (tensor, _d, noise) => (tensor === "window" ? 23 : noise()),
+  constants: ["documents"],
+  sample: (tensor, _d, noise, i, a) =>
+    tensor === "window" ? 23 : tensor === "documents" ? documentStart(i % a.context) : noise(),
   cases: [
     {
       d: { R: 66, Q: 24, O: 12, H: 4, Z: 1 },
@@ -144,6 +151,11 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       d: { R: 50, Q: 32, O: 16, H: 2, Z: 1 },
       attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50, window: 9 },
       with: ["lse", "window"],
+    },
+    {
+      d: { R: 100, Q: 32, O: 16, H: 2, Z: 1 },
+      attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50 },
+      with: ["lse", "documents"],
     },
     {
       d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 },
@@ -162,6 +174,9 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
     },
   ],
 });
+
+/** Documents of 11 rows, for tests. */
+export const documentStart = (position: number): number => position - (position % 11);
 
 /** Σ_c x[i + c] · x[j + c] over D numbers. */
 function dot(x: Float64Array, i: number, j: number, D: number): number {

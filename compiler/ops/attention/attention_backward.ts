@@ -20,24 +20,27 @@ import {
   sizesOf,
   type AttentionAttrs,
 } from "./kit/kernel-sizes.ts";
+import { documentStart } from "./attention.ts";
 import { sequenceTileChoices } from "./kit/attention-tiles.ts";
 
 /** A sequence of up to 96 positions is one block of scores, whose products overwrite instead of adding. */
 const QUERIES = 96;
 const KEYS = 192;
 
-const gradient = (d: Dims, { attrs, tiles }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">) =>
-  gradientOf(sizesOf(d, attrs, tiles, attrs.context));
+const gradient = (
+  d: Dims,
+  { attrs, tiles, has }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles" | "has">,
+) => gradientOf(sizesOf(d, attrs, tiles, attrs.context, has("documents")));
 
 export const attention_backward = defineOp(
-  "qkv[R,Q] window[Z,Z]?:i32 out[R,O] lse[H,R] d_out[R,O] -> d_qkv[R,Q]",
+  "qkv[R,Q] window[Z,Z]?:i32 documents[R]?:i32 out[R,O] lse[H,R] d_out[R,O] -> d_qkv[R,Q]",
   {
     doc:
       "dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / " +
       "√D − lse)",
     attrs: attentionAttrs,
     flops: ({ R }, a) => 10 * a.heads * a.head_dim * pairs(a) * (R / a.context),
-    reference({ qkv, window, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
+    reference({ qkv, window, documents, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
       const H = a.heads;
       const G = a.kv_heads;
       const D = a.head_dim;
@@ -53,7 +56,7 @@ export const attention_backward = defineOp(
           let delta = 0;
           for (let c = 0; c < D; c++) delta += d_out[r * O + h * D + c]! * out[r * O + h * D + c]!;
           const start = r - (r % T);
-          const first = start + firstSeen(r - start, a, window);
+          const first = start + firstSeen(r - start, a, window, documents?.[r]);
           const last = a.causal ? r : start + T - 1;
           for (let n = first; n <= last; n++) {
             let score = 0;
@@ -83,7 +86,8 @@ export const attention_backward = defineOp(
       emitGradientLocals(w, at, k, p);
       w.block(`for (let task = first; task < last; task++)`, () => emitGradientTask(w, at, p, d.Q));
     },
-    sample: (tensor, _d, noise) => (tensor === "window" ? 23 : noise()),
+    sample: (tensor, _d, noise, i, a) =>
+      tensor === "window" ? 23 : tensor === "documents" ? documentStart(i % a.context) : noise(),
     cases: [
       {
         d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 },

@@ -36,18 +36,22 @@ export const embed = defineOp(
           out[r * C + c] = table[tokens[r]! * C + c]! + (position_table?.[position * C + c] ?? 0);
       }
     },
-    backward: (has, attrs) =>
+    backward: (has, attrs) => [
+      { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
       has("positions")
-        ? []
-        : [
-            { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
-            {
-              op: "embed_dpositions",
-              ins: { d_out: "d_out" },
-              outs: { d_positions: "d_position_table" },
-              attrs,
-            },
-          ],
+        ? // a table like the other one
+          {
+            op: "embed_dtable",
+            ins: { tokens: "positions", d_out: "d_out" },
+            outs: { d_table: "d_position_table" },
+          }
+        : {
+            op: "embed_dpositions",
+            ins: { d_out: "d_out" },
+            outs: { d_positions: "d_position_table" },
+            attrs,
+          },
+    ],
     quantised: { by: "embed_quantised", weights: "table", transposed: false },
     rows: "R",
     rowTasks: true,

@@ -26,6 +26,8 @@ interface Config {
   /** Positions that a query sees: a constant of the kernel, or what a tensor says. */
   readonly window?: number;
   readonly byTensor?: boolean;
+  /** Rows of a sequence at which documents begin; the first is 0. */
+  readonly documents?: readonly number[];
 }
 
 const config = (batch: number, T: number, heads: number, kv: number, D: number, causal = true): Config => ({
@@ -37,8 +39,10 @@ const config = (batch: number, T: number, heads: number, kv: number, D: number, 
   causal,
 });
 const windowed = (window: number, cfg: Config, byTensor = false): Config => ({ ...cfg, window, byTensor });
-function show({ batch, T, heads, kv, D, causal, window, byTensor }: Config): string {
-  const seen = window ? `, window ${window}${byTensor ? " by tensor" : ""}` : "";
+const packed = (documents: readonly number[], cfg: Config): Config => ({ ...cfg, documents });
+function show({ batch, T, heads, kv, D, causal, window, byTensor, documents }: Config): string {
+  const apart = documents ? `, documents at ${documents.join(" ")}` : "";
+  const seen = `${window ? `, window ${window}${byTensor ? " by tensor" : ""}` : ""}${apart}`;
   const direction = causal === false ? ", not causal" : "";
   return `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${direction}${seen}`;
 }
@@ -47,16 +51,23 @@ const windowAttr = ({ window = 0, byTensor }: Config): { window: number } => ({
   window: byTensor ? 1 : window,
 });
 const caseOf = (cfg: Config, lse = true): Case => {
-  const { batch, T, heads, kv, D, causal = true, byTensor } = cfg;
+  const { batch, T, heads, kv, D, causal = true, byTensor, documents } = cfg;
   return {
     d: { R: batch * T, Q: (heads + 2 * kv) * D, O: heads * D, H: heads, Z: 1 },
     attrs: { heads, kv_heads: kv, head_dim: D, context: T, causal, ...windowAttr(cfg) },
-    with: [...(lse ? ["lse"] : []), ...(byTensor ? ["window"] : [])],
+    with: [...(lse ? ["lse"] : []), ...(byTensor ? ["window"] : []), ...(documents ? ["documents"] : [])],
   };
 };
-/** With the window's tensor, where the case has one. */
-const withWindow = ({ window, byTensor }: Config, inputs: Tensors): Tensors =>
-  byTensor ? { ...inputs, window: Float64Array.of(window!) } : inputs;
+/** With the window's tensor, and that of documents, where the case has one. */
+const withWindow = ({ window, byTensor, documents, batch, T }: Config, inputs: Tensors): Tensors => ({
+  ...inputs,
+  ...(byTensor && { window: Float64Array.of(window!) }),
+  ...(documents && {
+    documents: Float64Array.from({ length: batch * T }, (_, r) =>
+      documents.findLast((start) => start <= r % T)!,
+    ),
+  }),
+});
 const cachedCase = (rows: number, positions: number, cfg: Config): Case => {
   const { heads, kv, D } = cfg;
   const shapes = cacheShapes(1, positions, kv, D);
@@ -172,6 +183,17 @@ const banded = [
   windowed(130, config(1, 777, 1, 1, 8), true),
   windowed(1 << 30, config(1, 500, 2, 1, 8), true),
 ];
+/** Documents side by side, each of which sees itself alone. */
+const documents = [
+  packed([0, 1, 2, 7, 8, 30], config(2, 33, 4, 2, 8)),
+  packed([0, 40], config(1, 64, 2, 2, 32)),
+  packed([0, 47, 48, 49, 95], config(1, 100, 2, 1, 5)),
+  packed([0, 96, 97, 192, 384], config(1, 500, 2, 1, 16)),
+  packed([0, 5, 390, 401], config(1, 777, 1, 1, 8)),
+  packed([0, 100, 150, 600], config(1, 900, 2, 2, 64)),
+  windowed(20, packed([0, 50, 60, 200], config(1, 300, 2, 1, 8))),
+  windowed(130, packed([0, 33, 500], config(1, 600, 1, 1, 12)), true),
+];
 const MANY = 60_000; // ms: dozens of kernels are compiled
 
 /** All sizes on `wide`, some of them on the other targets. */
@@ -180,6 +202,12 @@ function onAllTargets(check: (cfgs: readonly Config[], target: Target) => Promis
     it(
       `equals its reference: ${target}`,
       () => check(target === "wide" ? [...typical, ...awkward] : typical, target),
+      MANY,
+    );
+  for (const target of targets)
+    it(
+      `sees its own document only: ${target}`,
+      () => check(target === "wide" ? documents : documents.slice(0, 4), target),
       MANY,
     );
   for (const target of targets)

@@ -45,7 +45,7 @@ test("a module has its entries, and their tensors have the names and types of th
     ["kto", {}],
   ] as const) {
     const lora = { rank: 2, alpha: 2, on: ["attention"] } as const;
-    const options = { objective: objectiveOf(name, terms), lora, perRow: { adapters: true } };
+    const options = { objective: objectiveOf(name, terms), lora, perRow: { adapters: true }, packed: true };
     const { placement } = planModule(withHead, "train", options);
     for (const { value } of placement.persistent.values()) used.add(value.name);
   }

@@ -19,6 +19,7 @@ import { hyper } from "../../../runtime/contract/control.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { MOST_SETTINGS, type Objective } from "../../../runtime/contract/objective.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
+import type { KnownRows } from "../../../runtime/engine/objective.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { interpret, type Numbers } from "../../support/interpret.ts";
@@ -47,7 +48,7 @@ const open = (compiled: Compiled, workers = 1): Promise<RunningModel> =>
 const next = noise(77);
 const rows = (low: number, high: number, count = R): Float32Array =>
   Float32Array.from({ length: count }, () => low + ((high - low) * (next() + 1)) / 2);
-const batch: Required<Omit<Batch, "weights" | "adapters">> & Batch = {
+const batch: Required<KnownRows> & Batch = {
   tokens: Int32Array.from({ length: R }, (_, i) => (i * 11 + 5) % 40),
   // answers of unequal lengths, behind prompts of unequal lengths
   targets: Int32Array.from({ length: R }, (_, i) => {

@@ -9,7 +9,7 @@
  *   fromQueries  C[k,D] += Sᵀ[k,q] · B[q,D]  the scores are read down their columns
  */
 import type { Writer } from "../../kit/writer.ts";
-import { type Sizes } from "./kernel-sizes.ts";
+import { isBounded, type Sizes } from "./kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import { callTile, type Tile, type TileMode } from "../../kit/register-tile.ts";
 
@@ -57,10 +57,21 @@ const behind = ({ each }: Sizes, rows: string): string => (each === 1 ? rows : `
 
 /**
  * The first key that row r of the block may see, relative to the block: may be negative. A single position's
- * rows are heads.
+ * rows are heads. It grows with r.
  */
-export const windowStart = (s: Sizes, ahead: string, r: string): string =>
-  `${ahead}${s.causal ? ` + ${positionOf(s, r)}` : ""} + 1 - WINDOW`;
+export function windowStart(s: Sizes, ahead: string, r: string): string {
+  const window = `${ahead}${s.causal ? ` + ${positionOf(s, r)}` : ""} + 1 - WINDOW`;
+  if (!s.documents) return window;
+  const document = `${ahead} - q + load<i32>(first_q${r === "0" ? "" : ` + (<usize>(${r}) << 2)`})`;
+  return s.windowed ? `max(${window}, ${document})` : document;
+}
+
+/**
+ * Documents: the first key that anybody of the block sees, and some before it, so that whole tiles of it are
+ * computed for all rows.
+ */
+export const blockStart = (s: Sizes, ahead: string): string =>
+  `max(${windowStart(s, ahead, "0")} - ${s.MR - 1}, 0)`;
 
 export interface Scores {
   readonly a: string;
@@ -86,7 +97,8 @@ export interface Scores {
 export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const cRow = s.KB * 4;
   w.line(`// ${p.c}[rows,keys] = ${p.a}[rows,${s.D}] · ${p.b}`);
-  const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
+  const least = s.documents ? blockStart(s, p.ahead) : `max(${windowStart(s, p.ahead, "0")}, 0)`;
+  const firstPanel = isBounded(s) ? `${least} / ${s.NR} * ${s.NR}` : "0";
   const end = s.causal ? `min(${p.keys}, ${p.ahead} + ${behind(s, p.rows)})` : p.keys;
   w.block(`for (let k = ${firstPanel}; k < ${end}; k += ${s.NR})`, () => {
     const place = p.ring ? `(${p.firstKey} + k) % ${p.ring}` : `${p.firstKey} + k`;
@@ -102,7 +114,10 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
       outRow: cRow,
     });
     // later rows do not see so far back
-    const below = s.windowed && s.causal ? rowOf(s, `(k + ${s.NR - 1} + WINDOW - ${p.ahead})`) : undefined;
+    const below =
+      s.windowed && s.causal && !s.documents
+        ? rowOf(s, `(k + ${s.NR - 1} + WINDOW - ${p.ahead})`)
+        : undefined;
     rowTiles(
       w,
       s,
@@ -196,7 +211,7 @@ function fromKeys(w: Writer, s: Sizes, p: FromKeys, { least, from, to }: Stretch
   const last = (mr: number): string => (s.each === 1 ? `r + ${mr}` : `(r + ${mr - 1}) / ${s.each} + 1`);
   const end = (mr: number): string => (s.causal ? `min(${to}, ${p.ahead} + ${last(mr)})` : to);
   const seen = `max(${windowStart(s, p.ahead, "r")}, ${least ?? 0})${apart ? ` & ~${PANEL - 1}` : ""}`; // by the tile's first row
-  const first = s.windowed ? seen : least;
+  const first = isBounded(s) ? seen : least;
   const after = (each: number, bytes: number): string =>
     first ? ` + <usize>((${first}) / ${each}) * ${bytes}` : "";
   const rows = apart ? after(PANEL, p.panels.rows) : after(1, PANEL_BYTES);
@@ -249,10 +264,13 @@ export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
     // r runs over keys here; the first query that sees key r is r − ahead
     const first = s.causal ? `max(r - ${p.ahead}, 0)` : "0";
     // … and the last query that sees key r + mr − 1 stands WINDOW − 1 positions behind it
-    const steps = (mr: number): string =>
+    const seeing = (mr: number): string =>
       s.windowed
         ? `max(min(${p.rows}, r + ${mr - 1} + WINDOW - ${p.ahead}) - ${first}, 0)`
         : `${p.rows} - ${first}`;
+    // keys of documents before the block's are nobody's
+    const steps = (mr: number): string =>
+      s.documents ? `(r + ${mr - 1} < ${windowStart(s, p.ahead, "0")} ? 0 : ${seeing(mr)})` : seeing(mr);
     rowTiles(w, s, "0", keys, p.tail, (mr) =>
       callTile(w, tile(mr), {
         a: `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`,

@@ -8,7 +8,7 @@ import { packRowsFunction, packTransposedFunction } from "../../kit/pack-panels.
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitFromKeys, emitFromQueries, emitScores, contiguous } from "./block-products.ts";
-import { areas, windowLocal, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
+import { areas, isBounded, windowLocal, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./score-rows.ts";
 import { emitEndOfRow, emitHide, usedRow } from "./softmax.ts";
 
@@ -19,7 +19,9 @@ import { emitEndOfRow, emitHide, usedRow } from "./softmax.ts";
 const FIRST_KEYS = 48;
 
 /** The kernel's tensors as generated code names them. */
-export type Addresses = Readonly<Record<"qkv" | "window" | "out" | "lse" | "d_out" | "d_qkv", string>>;
+export type Addresses = Readonly<
+  Record<"qkv" | "window" | "documents" | "out" | "lse" | "d_out" | "d_qkv", string>
+>;
 
 export interface Gradient {
   readonly s: Sizes;
@@ -128,6 +130,7 @@ function emitQueryOperands(w: Writer, at: Addresses, p: Gradient): void {
   const head = `<usize>h * ${D * 4}`;
   w.line(`const rows = min(${QB}, ${T} - q);`);
   w.line(`const row = sequence * ${T} + q; // of the whole batch`);
+  if (p.s.documents) w.line(`const first_q = ${at.documents} + (<usize>row << 2); // where documents begin`);
   w.line(`const query = x + <usize>q * ${qkvRow} + ${head}; // Q[rows,D]`);
   w.line(`const d_o = ${at.d_out} + <usize>row * ${outRow} + ${head}; // dO[rows,D]`);
   w.line(`const lse_q = ${at.lse} + <usize>h * ${lseRow} + (<usize>row << 2); // lse[rows]`);
@@ -147,9 +150,11 @@ function emitQueryOperands(w: Writer, at: Addresses, p: Gradient): void {
 
 /** What a block of queries gives and gets from the keys that it sees. */
 function emitKeyBlocks(w: Writer, p: Gradient): void {
-  const { T, KB, windowed, causal } = p.s;
+  const { T, KB, windowed, documents, causal } = p.s;
   if (T <= KB) return emitKeyBlock(w, p, { firstKey: "0", ahead: "q", keys: `${T}` });
-  const first = windowed ? `max(q + 1 - WINDOW, 0) / ${FIRST_KEYS} * ${FIRST_KEYS}` : "0";
+  const least = windowed ? "max(q + 1 - WINDOW, 0)" : "0";
+  const seen = documents ? `max(${least}, load<i32>(first_q))` : least;
+  const first = isBounded(p.s) ? `${seen} / ${FIRST_KEYS} * ${FIRST_KEYS}` : "0";
   const end = causal ? "q + rows" : T;
   w.block(`for (let first_key = ${first}; first_key < ${end}; first_key += ${KB})`, () => {
     w.line(`const ahead = q - first_key, keys = min(${KB}, ${T} - first_key);`);
@@ -189,7 +194,7 @@ function emitScoreGradients(w: Writer, s: Sizes, block: Pick<KeyBlock, "keys" | 
     w.line(`const at_row = <usize>r * ${s.KB * 4};`);
     emitEndOfRow(w, s, block);
     emitHide(w, s, block, "scores + at_row");
-    const row = `scores + at_row${s.windowed ? " + (begin << 2)" : ""}`;
+    const row = `scores + at_row${isBounded(s) ? " + (begin << 2)" : ""}`;
     const statistic = (name: string): string => `load<f32>(${name} + (<usize>r << 2))`;
     w.line(
       `${rowGradFunction(w)}(${row}, ${usedRow(s, "d_scores + at_row")}, SCALE, ${statistic("lse_q")}, ` +

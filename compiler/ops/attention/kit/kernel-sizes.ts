@@ -37,6 +37,11 @@ export interface Sizes {
   readonly each: number;
   /** A query sees the last WINDOW positions only: an i32 local of the kernel. */
   readonly windowed: boolean;
+  /**
+   * A query sees its own document only: the row of the sequence at which it begins stands at `first_q`, for row
+   * 0 of a block of queries. Both are locals of the kernel, and so is `q`, that row's place in the sequence.
+   */
+  readonly documents: boolean;
   readonly scale: number;
   /**
    * Register tile, and the block of queries × keys whose scores stand in scratch. QB is a multiple of MR, KB
@@ -63,13 +68,14 @@ export const attentionAttrs = {
 };
 export type AttentionAttrs = AttrTypes<typeof attentionAttrs>;
 
-export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number): Sizes {
+export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number, documents = false): Sizes {
   const H = attrs.heads;
   const G = attrs.kv_heads;
   const D = attrs.head_dim;
   const R = d["R"]!;
   if (H % G !== 0 || d["Q"] !== (H + 2 * G) * D || d["O"] !== H * D || R % T !== 0)
     throw new Error(`attention of ${JSON.stringify({ ...d, ...attrs })}`);
+  if (documents && !attrs.causal) throw new Error("documents side by side need attention that looks back");
   return {
     T,
     B: R / T,
@@ -84,6 +90,7 @@ export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number):
     causal: attrs.causal,
     each: 1,
     windowed: attrs.window !== 0,
+    documents,
     scale: 1 / Math.sqrt(D),
     MR: tiles["MR"]!,
     NR: tiles["NR"]!,
@@ -112,12 +119,20 @@ export function pairs({ context: T, causal, window, dense_share }: AttentionAttr
   return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
 }
 
-/** The first of the keys 0 … p that position p may see; for references. */
+/**
+ * The first of the keys 0 … p that position p may see; for references. `document`: where its document begins.
+ */
 export const firstSeen = (
   position: number,
   attrs: Pick<AttentionAttrs, "window">,
   window: ArrayLike<number> | undefined,
-): number => (attrs.window === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? attrs.window)));
+  document = 0,
+): number =>
+  attrs.window === 0 ? document : Math.max(document, position + 1 - (window?.[0] ?? attrs.window));
+
+/** Whether the first key that a query sees is another than the sequence's first. */
+export const isBounded = ({ windowed, documents }: Pick<Sizes, "windowed" | "documents">): boolean =>
+  windowed || documents;
 
 /** The local WINDOW of a windowed kernel: a number, or what the layer's tensor says. */
 export const windowLocal = (attrs: Pick<AttentionAttrs, "window">, tensor: string | undefined): string =>

@@ -6,7 +6,7 @@ import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
 import { contiguous, emitFromKeys, emitScores } from "./block-products.ts";
 import { MASK_BYTES } from "./score-rows.ts";
-import { type Sizes } from "./kernel-sizes.ts";
+import { isBounded, type Sizes } from "./kernel-sizes.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import { emitEnds, emitSoftmax, emitStart, statistics } from "./softmax.ts";
 
@@ -19,6 +19,8 @@ export interface Queries {
   /** Addresses of K across [T/16][D][16] and of V in panels [D/16][T][16], T in whole panels. */
   readonly across: string;
   readonly panels: string;
+  /** Address of the rows [T] at which documents begin, where queries see their own only. */
+  readonly documents?: string;
   /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
   readonly lse?: (w: Writer) => void;
 }
@@ -45,6 +47,7 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, p: Queries): vo
   const plan = { online, direct: !online && s.D % s.NR === 0 };
   w.block(`for (let q = 0; q < ${s.T}; q += ${s.QB})`, () => {
     w.line(`const rows = min(${s.QB}, ${s.T} - q);`);
+    if (p.documents) w.line(`const first_q = ${p.documents} + (<usize>q << 2); // of the block's rows`);
     w.line(`const q_rows = ${p.query} + <usize>q * ${p.queryRow}; // Q[rows,${s.D}]`);
     w.line(`const out_rows = ${p.out} + <usize>q * ${p.outRow}; // out[rows,${s.D}]`);
     const position = s.windowed && !s.causal ? "0" : "q";
@@ -67,7 +70,9 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, p: Queries): vo
 function emitKeyBlocks(w: Writer, s: Sizes, target: Target, p: Queries, plan: Plan, position: string): void {
   emitStart(w, s);
   w.line(`${zeroBytes(w)}(attended, ${s.QB * s.DP * 4});`);
-  const first = s.windowed ? `max(${position} + 1 - WINDOW, 0) & ~15` : "0";
+  const least = s.windowed ? `max(${position} + 1 - WINDOW, 0)` : "0";
+  const seen = s.documents ? `max(${least}, load<i32>(first_q))` : least;
+  const first = isBounded(s) ? `${seen} & ~15` : "0";
   const end = s.causal ? `min(${s.T}, ${position} + rows)` : `${s.T}`;
   w.block(`for (let first_key = ${first}; first_key < ${end}; first_key += ${s.KB})`, () => {
     w.line(`const ahead = ${position} - first_key, keys = min(${s.KB}, ${s.T} - first_key);`);

@@ -13,7 +13,7 @@
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { positionOf, windowStart } from "./block-products.ts";
+import { blockStart, positionOf, windowStart } from "./block-products.ts";
 import {
   HIDDEN,
   LEAST_TOP,
@@ -25,7 +25,7 @@ import {
   rowMaxFunction,
   sumOfRows,
 } from "./score-rows.ts";
-import { type Sizes } from "./kernel-sizes.ts";
+import { isBounded, type Sizes } from "./kernel-sizes.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
@@ -46,7 +46,7 @@ export interface Block {
 
 /**
  * Declares `end`, up to which row r's scores are used, in whole groups of eight: as far as the products of
- * the row's tile read. With a window it also declares `begin`.
+ * the row's tile read. With a window, or documents, it also declares `begin`.
  */
 export function emitEndOfRow(
   w: Writer,
@@ -56,13 +56,15 @@ export function emitEndOfRow(
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
   const last = s.each === 1 ? `r + ${s.MR}` : `(r + ${s.MR - 1}) / ${s.each} + 1`; // of the row's tile
   w.line(`const end = ${s.causal ? `min((max(${ahead} + ${last}, 0) + 7) & ~7, ${all})` : all};`);
-  const first = `${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}`;
-  if (s.windowed) w.line(`const begin = min(max(${first}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
+  const first = s.documents
+    ? blockStart(s, ahead)
+    : `${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}`;
+  if (isBounded(s)) w.line(`const begin = min(max(${first}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
 }
 
 /** Where row r's used scores begin, and how many there are. */
 export const usedRow = (s: Sizes, row: string): string =>
-  s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`;
+  isBounded(s) ? `${row} + (begin << 2), end - begin` : `${row}, end`;
 
 /**
  * Makes the scores very low that row r may not see, but that lie before `end` (and with a window behind
@@ -78,7 +80,7 @@ export function emitHide(
     w.line(`${hideFunction(w)}(${row}, min(${ahead} + ${positionOf(s, "r")} + 1, ${keys}), end, mask);`);
   else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0)
     w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
-  if (s.windowed)
+  if (isBounded(s))
     w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
 }
 
