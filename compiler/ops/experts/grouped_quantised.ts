@@ -30,7 +30,7 @@ import {
   shareRead,
 } from "./grouped-panels.ts";
 import { sampleActivation, sampleWeight } from "../matmul/quantised/samples.ts";
-import { bf16Constants, bf16Dots } from "../matmul/quantised/bf16-dots.ts";
+import { bf16Constants, bf16Products, bf16Scratch } from "../matmul/quantised/bf16-dots.ts";
 import { integerDots } from "../matmul/quantised/integer-dots.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import {
@@ -82,6 +82,34 @@ function emitFew(
         w.line(`${dots(a, b, "out_s + <usize>begin * 4")};`);
         if (outRow > 4 * N) w.line(`if (end == ${N}) memory.fill(out_s + ${4 * N}, 0, ${outRow - 4 * N});`);
       },
+    );
+  });
+}
+
+/** bf16: each task's columns, as dot products with all rows of the expert. */
+function emitProducts(
+  w: Writer,
+  at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
+  { E, N, K, W }: Sizes & Readonly<Record<"K" | "W", number>>,
+  k: Pick<Kernel, "target">,
+): void {
+  const outRow = rowBytes(N);
+  const bRow = rowBytes(W);
+  const products = bf16Products(w, k.target, K, outRow);
+  eachTask(w, at.starts, E, () => {
+    w.line("if (rows == 0) continue;");
+    w.line(`const place = <usize>panel * ${PANEL_BYTES}, columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
+    w.line(
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${outRow} + place;`,
+    );
+    if (N % PANEL > 0)
+      w.line(
+        `if (columns < ${PANEL}) for (let r: usize = 0; r < <usize>rows; r++) memory.fill(out_e + r * ` +
+          `${outRow}, 0, ${PANEL_BYTES});`,
+      );
+    w.line(
+      `${products}(a_e, ${at.b} + <usize>e * ${N * bRow} + <usize>panel * ${PANEL * bRow}, out_e, columns, ` +
+        `rows, scratch, spill, ${bf16Constants});`,
     );
   });
 }
@@ -147,18 +175,23 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
   },
   tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
   dynamic: (d) => (few(d) ? fewDynamic(d) : groupedDynamic(d)),
-  scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(k.attrs.format, d.K).steps) * PANEL_BYTES),
+  scratch: (d, k) =>
+    k.attrs.format === "bf16"
+      ? bf16Scratch(d.K)
+      : few(d)
+        ? 0
+        : ceilTo(d.K, panelSource(k.attrs.format, d.K).steps) * PANEL_BYTES,
   emit(w, at, d, k) {
-    if (!few(d)) return emitDecoded(w, at, d, k);
+    if (!few(d)) return k.attrs.format === "bf16" ? emitProducts(w, at, d, k) : emitDecoded(w, at, d, k);
     if (k.attrs.format !== "bf16") throw new Error(`few slots of ${k.attrs.format} are integer products`);
-    const dots = bf16Dots(w, 1, d.K);
+    const products = bf16Products(w, k.target, d.K, rowBytes(d.N));
     emitFew(
       w,
       at,
       d,
       rowBytes(d.K),
       rowBytes(d.W),
-      (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, ${bf16Constants})`,
+      (a, b, out) => `${products}(${a}, ${b}, ${out}, rows, 1, scratch, spill, ${bf16Constants})`,
     );
   },
   sample: (tensor, d, noise, i, attrs) =>

@@ -10,14 +10,14 @@ import type { Target } from "../../../../runtime/contract/targets.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 
-/** Rows of b in a task, and floats from row to row of the sums. */
-const COLUMNS = 16;
+/** Rows of b in a task. */
+export const COLUMNS = 16;
 /** Rows of a and of b in a tile. */
-const TILE = { a: 2, b: 4 } as const;
+export const TILE = { a: 2, b: 4 } as const;
 /** From one row of a tile to the next: a task's rows are four streams. */
-const APART = COLUMNS / TILE.b;
+export const APART = COLUMNS / TILE.b;
 /** Up to so many rows of a, one row of b is at work at a time. */
-const ONE_STREAM = 4;
+export const ONE_STREAM = 4;
 
 /**
  * A function (a, b, sums, columns, rows, spill): sums[rows, 16] = a[rows] · b[columns]ᵀ. Rows of a and b are
@@ -25,6 +25,7 @@ const ONE_STREAM = 4;
  */
 export function dotProducts(w: Writer, target: Target, row: number): string {
   const name = `dot_products_row${row}`;
+  const ofB: TileStrides = { row, apart: APART * row, sums: COLUMNS * 4 };
   return w.helper(name, (h) => {
     h.line(`/** sums[rows, ${COLUMNS}] = a[rows] · b[columns]ᵀ, rows ${row} bytes long */`);
     h.block(
@@ -34,23 +35,30 @@ export function dotProducts(w: Writer, target: Target, row: number): string {
           h.line(`if (rows == ${mr}) return ${dotsOfRow(h, mr, row)}(a, b, sums, columns, spill);`);
         h.block(`if (rows > ${ONE_STREAM} && columns == ${COLUMNS})`, () => {
           h.block(`for (const end = b + ${APART * row}; b < end; b += ${row}, sums += 4)`, () =>
-            overRows(h, (mr) => `${dotTile(h, mr, target, row)}(a_r, b, sums_r, spill)`, row),
+            overRows(h, (mr) => `${dotTile(h, mr, target, ofB)}(a_r, b, sums_r, spill)`, ofB),
           );
           h.line("return;");
         });
         h.block(`for (const end = b + <usize>columns * ${row}; b < end; b += ${row}, sums += 4)`, () =>
-          overRows(h, (mr) => `${dotsOfRow(h, mr, row)}(a_r, b, sums_r, 1, spill)`, row),
+          overRows(h, (mr) => `${dotsOfRow(h, mr, row)}(a_r, b, sums_r, 1, spill)`, ofB),
         );
       },
     );
   });
 }
 
+/** Bytes of a row of a and b, from one row of b to the next in a tile, and from row to row of the sums. */
+export interface TileStrides {
+  readonly row: number;
+  readonly apart: number;
+  readonly sums: number;
+}
+
 /** Calls for two rows of a after the other, with the locals a_r and sums_r; then for one that is left. */
-function overRows(h: Writer, call: (mr: number) => string, row: number): void {
+export function overRows(h: Writer, call: (mr: number) => string, { row, sums }: TileStrides): void {
   h.line("let a_r = a, sums_r = sums, left = rows;");
   h.block(
-    `for (; left >= ${TILE.a}; left -= ${TILE.a}, a_r += ${TILE.a * row}, sums_r += ${TILE.a * COLUMNS * 4})`,
+    `for (; left >= ${TILE.a}; left -= ${TILE.a}, a_r += ${TILE.a * row}, sums_r += ${TILE.a * sums})`,
     () => h.line(`${call(TILE.a)};`),
   );
   h.line(`if (left == 1) ${call(1)};`);
@@ -111,50 +119,56 @@ const passes: Readonly<Record<Target, readonly (readonly number[])[]>> = {
 };
 
 /**
- * A function (a, b, sums, spill): mr rows of a with the four rows j · APART of b; sums[mr, 4], columns APART
- * from each other. It has the order of `dotsOfRow`.
+ * A function (a, b, sums, spill): mr rows of a with four rows of b; sums[mr, 4], columns APART from each
+ * other. It has the order of `dotsOfRow`.
  */
-function dotTile(w: Writer, mr: number, target: Target, row: number): string {
-  const name = `dot_tile_${mr}x${TILE.b}_row${row}`;
+export function dotTile(w: Writer, mr: number, target: Target, strides: TileStrides): string {
+  const { row, apart, sums } = strides;
+  const name = `dot_tile_${mr}x${TILE.b}_row${row}_b${apart}_s${sums}`;
   const rows = count(mr);
   const columns = count(TILE.b);
   /** Where a pair's lanes wait: eight floats, the lanes of both halves of a line added. */
   const place = (i: number, j: number, lane: number): number => 32 * (TILE.b * i + j) + (lane % 32);
   return w.helper(name, (h) => {
-    h.line(`/** sums[${mr},${TILE.b}] = a[${mr}] · b[${TILE.b}]ᵀ, b's rows ${APART * row} bytes apart */`);
+    h.line(`/** sums[${mr},${TILE.b}] = a[${mr}] · b[${TILE.b}]ᵀ, b's rows ${apart} bytes apart */`);
     h.block(`function ${name}(a: usize, b: usize, sums: usize, spill: usize): void`, () => {
       for (const lanes of passes[target])
         h.block("", () => {
+          multiplyLanes(h, mr, lanes, strides);
           const all = rows.flatMap((i) => columns.flatMap((j) => lanes.map((l) => ({ i, j, l }))));
-          h.line(`let ${all.map(({ i, j, l }) => `s${i}_${j}_${l} = ZERO`).join(", ")};`);
-          h.block(`for (let x = a, y = b, end = a + ${row}; x < end; x += 64, y += 64)`, () => {
-            for (const j of columns)
-              h.line(
-                `const ${lanes.map((l) => `b${j}_${l} = v128.load(y, ${j * APART * row + l})`).join(", ")};`,
-              );
-            for (const i of rows) {
-              h.line(`const ${lanes.map((l) => `a${i}_${l} = v128.load(x, ${i * row + l})`).join(", ")};`);
-              for (const j of columns)
-                h.line(
-                  lanes
-                    .map((l) => `s${i}_${j}_${l} = madd(a${i}_${l}, b${j}_${l}, s${i}_${j}_${l});`)
-                    .join(" "),
-                );
-            }
-          });
           const isFirst = lanes[0]! < 32;
           for (const { i, j, l } of all)
             if (!isFirst)
               h.line(`s${i}_${j}_${l} = f32x4.add(v128.load(spill, ${place(i, j, l)}), s${i}_${j}_${l});`);
           for (const { i, j, l } of all) h.line(`v128.store(spill, s${i}_${j}_${l}, ${place(i, j, l)});`);
         });
-      for (const i of rows) h.block("", () => sumLanes(h, i, (j, lane) => `spill, ${place(i, j, lane)}`));
+      for (const i of rows)
+        h.block("", () => sumLanes(h, i * sums, (j, lane) => `spill, ${place(i, j, lane)}`));
     });
   });
 }
 
-/** The sums of four pairs' lanes, as `sum8` adds them. */
-function sumLanes(h: Writer, i: number, place: (j: number, lane: number) => string): void {
+/** Declares the sums of some lanes of each pair of rows, over all of K. */
+function multiplyLanes(h: Writer, mr: number, lanes: readonly number[], { row, apart }: TileStrides): void {
+  const rows = count(mr);
+  const columns = count(TILE.b);
+  const all = rows.flatMap((i) => columns.flatMap((j) => lanes.map((l) => `s${i}_${j}_${l} = ZERO`)));
+  h.line(`let ${all.join(", ")};`);
+  h.block(`for (let x = a, y = b, end = a + ${row}; x < end; x += 64, y += 64)`, () => {
+    for (const j of columns)
+      h.line(`const ${lanes.map((l) => `b${j}_${l} = v128.load(y, ${j * apart + l})`).join(", ")};`);
+    for (const i of rows) {
+      h.line(`const ${lanes.map((l) => `a${i}_${l} = v128.load(x, ${i * row + l})`).join(", ")};`);
+      for (const j of columns)
+        h.line(
+          lanes.map((l) => `s${i}_${j}_${l} = madd(a${i}_${l}, b${j}_${l}, s${i}_${j}_${l});`).join(" "),
+        );
+    }
+  });
+}
+
+/** The sums of four pairs' lanes, as `sum8` adds them, to row `at` (bytes) of the sums. */
+function sumLanes(h: Writer, at: number, place: (j: number, lane: number) => string): void {
   const columns = count(TILE.b);
   for (const j of columns)
     h.line(`const v${j} = f32x4.add(v128.load(${place(j, 0)}), v128.load(${place(j, 16)}));`);
@@ -164,5 +178,5 @@ function sumLanes(h: Writer, i: number, place: (j: number, lane: number) => stri
     "l",
   );
   h.line("const sum = f32x4.add(f32x4.add(l0, l1), f32x4.add(l2, l3));");
-  for (const j of columns) h.line(`v128.store32_lane(sums, sum, ${j}, ${4 * (i * COLUMNS + j * APART)});`);
+  for (const j of columns) h.line(`v128.store32_lane(sums, sum, ${j}, ${at + 4 * j * APART});`);
 }
