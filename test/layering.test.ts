@@ -80,6 +80,7 @@ const rooms = [
   "app/cli/train",
   "app/cli/verbs",
   "app/cli",
+  "app/studies/posttraining",
   "app/studies",
   "app/package",
   "test",

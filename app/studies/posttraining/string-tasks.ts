@@ -1,0 +1,216 @@
+/**
+ * Five string tasks (experiment X4): does supervised fine-tuning teach a base model to do what it is asked,
+ * with words that it has not seen, and to stop? Words are drawn from a seed, and divided by their hash.
+ *
+ *   reverse: abc → cba   copy: abc → abc   sort: cab → abc   uppercase: abc → ABC   vowels: banana → 3
+ *
+ * The negative control learns the same answers without the tokens that end them: it has to go on and on.
+ */
+import { checkSource } from "../../../compiler/2-check/check.ts";
+import { compileModel } from "../../../compiler/compile.ts";
+import { randomStream } from "../../../runtime/base/random.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
+import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
+import { withTokens } from "../../../runtime/store/with-tokens.ts";
+import { builtInChat, lackingTokens } from "../../../runtime/tokenizers/chat/chat-formats.ts";
+import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
+import { characterTokenizer, charactersOf } from "../../../runtime/tokenizers/plain/characters.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
+import { answerExamples, answerFigures, type AnswerFigures } from "../../../runtime/train/answers.ts";
+import type { AnswerExample } from "../../../runtime/train/examples/example.ts";
+import { batchSource, type BatchSource } from "../../../runtime/train/sources/batch-source.ts";
+import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
+import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
+import { encodeExamples, type LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
+import { train } from "../../../runtime/train/train.ts";
+
+/** THE table of tasks. */
+export const stringTasks = {
+  reverse: (word: string) => [...word].toReversed().join(""),
+  copy: (word: string) => word,
+  sort: (word: string) => [...word].toSorted().join(""),
+  uppercase: (word: string) => word.toUpperCase(),
+  vowels: (word: string) => `${[...word].filter((letter) => "aeiou".includes(letter)).length}`,
+} as const;
+export type StringTask = keyof typeof stringTasks;
+
+export interface TaskOptions {
+  readonly tasks: readonly StringTask[];
+  /** The letters of words, and how long these are. */
+  readonly letters: string;
+  readonly lengths: readonly [least: number, most: number];
+  /** How many words are drawn; a tenth of them is held out. */
+  readonly words: number;
+  /** The text that the base learns from. */
+  readonly text: string;
+  readonly size: { readonly width: number; readonly layers: number; readonly heads: number };
+  readonly base: { readonly steps: number; readonly lr: number };
+  readonly sft: { readonly steps: number; readonly lr: number };
+  readonly batch: number;
+  /** How many held-out questions are answered. */
+  readonly asked: number;
+  readonly seed: number;
+  readonly workers?: number;
+  readonly target?: Target;
+}
+
+export interface TaskResult {
+  readonly seed: number;
+  /** Of the base, before it has learnt any answer. */
+  readonly before: AnswerFigures;
+  readonly after: AnswerFigures;
+  readonly byTask: Readonly<Record<string, AnswerFigures>>;
+  /** Of a model that has not learnt where answers end. */
+  readonly control: AnswerFigures;
+}
+
+/** Longer than any question with its answer. */
+const CONTEXT = 48;
+const MOST_TOKENS = 16;
+
+export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
+  const text = `${o.text}\n${Object.keys(stringTasks).join(": ")}: 0123456789\n${o.letters.toUpperCase()}`;
+  const plain = characterTokenizer(charactersOf(text + o.letters));
+  const tokenizer = await withTokens(plain, lackingTokens(plain, "turns"));
+  const format = builtInChat(tokenizer, "turns");
+  const { learnt, heldOut } = examplesOf(o);
+  const model = modelOf(o, tokenizer.size);
+  const bundle = await compileModel(model, { targets: [o.target ?? "wide"], modules: ["train"] });
+  const open = (): Promise<RunningModel> =>
+    createModel(bundle, "train", {
+      host: nodeHost,
+      workers: o.workers,
+      target: o.target ?? "wide",
+      seed: o.seed,
+    });
+  const ask = async (trained: RunningModel) =>
+    answerExamples(trained, heldOut.slice(0, o.asked), { format, tokenizer, tokens: MOST_TOKENS });
+
+  const base = await open();
+  const corpus = openCorpus(text, { tokenizer: plain, vocab: tokenizer.size, train: model.train });
+  await learn(base, batchSource(corpus.split(0), corpus, ""), o.base, o, tokenizer);
+  const before = answerFigures(await ask(base));
+
+  const rows = await rowsOf(learnt, format, tokenizer);
+  const from = async (source: LearntRows): Promise<RunningModel> => {
+    const copy = await open();
+    copyParameters(base, copy);
+    const { seed } = o;
+    const data = exampleSource({ train: source, heldOut: undefined, seed, tokenizer, identity: "" });
+    await learn(copy, data, o.sft, o, tokenizer);
+    return copy;
+  };
+  const tuned = await from(rows);
+  const answers = await ask(tuned);
+  const byTask = Object.fromEntries(
+    o.tasks.map((task) => [
+      task,
+      answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`))),
+    ]),
+  );
+  const endless = await from(withoutEnds(rows, tokenizer));
+  const control = answerFigures(await ask(endless));
+  for (const one of [base, tuned, endless]) await one.close();
+  return { seed: o.seed, before, after: answerFigures(answers), byTask, control };
+}
+
+const modelOf = ({ size, batch, seed }: TaskOptions, vocab: number): Model =>
+  checkSource(`model strings {
+  vocab ${vocab}   context ${CONTEXT}   width ${size.width}   layers ${size.layers}   heads ${size.heads}
+  embed token + position
+  layer { x += attention(layernorm(x))  x += mlp(layernorm(x)) }
+  output linear(layernorm(x), tied: true)
+  tokenizer characters
+  train { batch ${batch}  context ${CONTEXT}  beta2 0.99  decay 0.01  seed ${seed} }
+}`).models[0]!;
+
+/** A word is held out by its hash, whatever is asked about it. */
+function examplesOf(o: TaskOptions): { readonly learnt: AnswerExample[]; readonly heldOut: AnswerExample[] } {
+  const random = randomStream(o.seed, "words");
+  const [least, most] = o.lengths;
+  const words = new Set<string>();
+  for (let i = 0; i < o.words; i++) {
+    const length = least + random.below(most - least + 1);
+    words.add(Array.from({ length }, () => o.letters[random.below(o.letters.length)]!).join(""));
+  }
+  const parts = { learnt: [] as AnswerExample[], heldOut: [] as AnswerExample[] };
+  let row = 0;
+  for (const word of words) {
+    const task = o.tasks[row % o.tasks.length]!;
+    const example: AnswerExample = {
+      kind: "answer",
+      row: ++row,
+      messages: [
+        { role: "user", content: `${task}: ${word}` },
+        { role: "assistant", content: stringTasks[task](word) },
+      ],
+      learnt: [1],
+    };
+    (randomStream(0, word).below(10) === 0 ? parts.heldOut : parts.learnt).push(example);
+  }
+  return parts;
+}
+
+async function rowsOf(
+  examples: readonly AnswerExample[],
+  format: ChatFormat,
+  tokenizer: Tokenizer,
+): Promise<LearntRows> {
+  const options = {
+    format,
+    tokenizer,
+    loss: "answers",
+    context: CONTEXT,
+    from: "words",
+    dropWrong: false,
+  } as const;
+  return (await encodeExamples(examples, options)).rows;
+}
+
+/** The control: the same rows, in which no end is a target. */
+const withoutEnds = (rows: LearntRows, { stops }: Tokenizer): LearntRows => ({
+  ...rows,
+  targets: rows.targets.map((target) => (stops.has(target) ? -1 : target)),
+});
+
+async function learn(
+  model: RunningModel,
+  data: BatchSource,
+  { steps, lr }: TaskOptions["base"],
+  { batch, seed }: TaskOptions,
+  tokenizer: Tokenizer,
+): Promise<void> {
+  const { train: settings } = model.manifest.model;
+  await train(model, {
+    settings: {
+      ...settings,
+      batch,
+      seed,
+      steps,
+      lr,
+      minLr: lr / 10,
+      warmup: Math.min(50, steps / 10),
+      heldOut: 0,
+      evalEvery: 0,
+      sampleEvery: 0,
+      saveEvery: 0,
+    },
+    data,
+    tokenizer,
+    host: nodeHost,
+    sample: { settings: samplerDefaults, prompt: "", tokens: 0, questions: [] },
+    save: async () => "",
+    report: () => {},
+  });
+}
+
+function copyParameters(from: RunningModel, to: RunningModel): void {
+  const targets = new Map(to.of("parameter").map((tensor) => [tensor.place.name, tensor]));
+  for (const tensor of from.of("parameter"))
+    for (let slice = 0; slice < tensor.place.slices; slice++)
+      targets.get(tensor.place.name)!.padded(slice).set(tensor.padded(slice));
+  to.weightsChanged();
+}

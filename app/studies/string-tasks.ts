@@ -1,0 +1,96 @@
+/**
+ * npm run study -- string-tasks [--seeds 5] [--results FILE] [--steps 1500] [--base-steps 600] [--text FILE]
+ *
+ * Experiment X4: five string tasks, learnt by supervised fine-tuning from a base that has read other text.
+ * Prints held-out exact match and the share of answers that end, for each seed, with the negative control,
+ * and their spread. `--results` keeps what was measured: a study that was stopped goes on where it was.
+ */
+import { existsSync, readFileSync, appendFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { builtinText } from "../../runtime/train/sources/builtin-text.ts";
+import {
+  runStringTasks,
+  stringTasks,
+  type StringTask,
+  type TaskOptions,
+  type TaskResult,
+} from "./posttraining/string-tasks.ts";
+
+const { values: o } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "5" },
+    results: { type: "string" },
+    steps: { type: "string", default: "1500" },
+    "base-steps": { type: "string", default: "600" },
+    words: { type: "string", default: "20000" },
+    text: { type: "string" },
+    asked: { type: "string", default: "1000" },
+  },
+});
+
+const options = (seed: number): TaskOptions => ({
+  tasks: Object.keys(stringTasks) as StringTask[],
+  letters: "abcdefghijklmnopqrstuvwxyz",
+  lengths: [3, 6],
+  words: Number(o.words),
+  text: o.text === undefined ? builtinText() : readFileSync(o.text, "utf8"),
+  size: { width: 128, layers: 4, heads: 4 },
+  base: { steps: Number(o["base-steps"]), lr: 3e-3 },
+  sft: { steps: Number(o.steps), lr: 2e-3 },
+  batch: 32,
+  asked: Number(o.asked),
+  seed,
+});
+
+const kept = (): readonly TaskResult[] =>
+  o.results !== undefined && existsSync(o.results)
+    ? readFileSync(o.results, "utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as TaskResult)
+    : [];
+
+const results = [...kept()];
+for (let seed = 1; seed <= Number(o.seeds); seed++) {
+  if (results.some((result) => result.seed === seed)) continue;
+  const began = performance.now();
+  const result = await runStringTasks(options(seed));
+  results.push(result);
+  if (o.results !== undefined) appendFileSync(o.results, `${JSON.stringify(result)}\n`);
+  console.log(`${lineOf(result)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`);
+}
+
+function lineOf({ seed, before, after, byTask, control }: TaskResult): string {
+  const tasks = Object.entries(byTask).map(([task, { exactMatch }]) => `${task} ${exactMatch.toFixed(3)}`);
+  return [
+    `seed ${seed}: exact match ${before.exactMatch.toFixed(3)} → ${after.exactMatch.toFixed(3)}`,
+    `(${tasks.join(", ")})`,
+    `ended ${after.stopped.toFixed(3)}, control ${control.stopped.toFixed(3)}`,
+  ].join("  ");
+}
+
+/** Mean, standard deviation over the seeds, and mean − 4 SD, which is the bar that a test may hold. */
+function spreadOf(name: string, values: readonly number[]): string {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, values.length - 1);
+  const sd = Math.sqrt(variance);
+  return `${name.padEnd(14)}mean ${mean.toFixed(4)}  SD ${sd.toFixed(4)}  mean − 4 SD ${(mean - 4 * sd).toFixed(4)}`;
+}
+
+console.log(
+  [
+    `${results.length} seeds`,
+    spreadOf(
+      "exact match",
+      results.map(({ after }) => after.exactMatch),
+    ),
+    spreadOf(
+      "ended",
+      results.map(({ after }) => after.stopped),
+    ),
+    spreadOf(
+      "control ended",
+      results.map(({ control }) => control.stopped),
+    ),
+  ].join("\n"),
+);
