@@ -28,9 +28,9 @@ const llama = `width 64  layers 2  heads 4  kv_heads 2  embed token
   }`;
 const mixture = `width 64  layers 2  heads 4  kv_heads 2  embed token
   layer { x += attention(rmsnorm(x), rope: rope())  x += experts(rmsnorm(x), count: 4, hidden: 64) }`;
-const banded = `width 64  layers 2  heads 4  band 20  embed token
+const banded = `width 64  layers 2  heads 4  kv_heads 1  band 20  embed token
   layer { x += attention(rmsnorm(x), rope: rope())  x += mlp(rmsnorm(x), hidden: 96) }`;
-const alternate = `width 64  layers 3 alternate banded, dense  heads 4  band 20  embed token
+const alternate = `width 64  layers 3 alternate banded, dense  heads 4  kv_heads 2  band 20  embed token
   layer { x += attention(rmsnorm(x), rope: rope())  x += mlp(rmsnorm(x), hidden: 96) }`;
 
 interface Kind {

@@ -49,7 +49,9 @@ export function emitCachedStart(
   for (const [name, offset] of offsets) w.line(`const ${name} = scratch + ${offset};`);
   if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
   w.line(`const SCALE: f32 = ${s.scale};`);
-  if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
+  // no more than all positions: it is multiplied by the rows of a group
+  if (k.has("window")) w.line(`const WINDOW = min(load<i32>(${at.window}), ${positions});`);
+  else if (s.windowed) w.line(windowLocal(k.attrs, undefined));
   fillMask(w, "mask");
   return k.has("ring") ? "RING" : positions > rows ? `${rows}` : undefined;
 }
