@@ -11,6 +11,7 @@ unequal lengths; sequence 2i is the chosen answer, 2i + 1 the rejected one. "Old
     tokens targets [B*T]      a target of -1 is not counted
     old reference advantages returns old_values rewards [B*T]   labels [B]   margins [B]
     logprobs entropies values [B*T]       0 where the target is -1
+    layers.<i>.<map>.lora_a [in, r]  lora_b [r, out]    adapters of all maps of the layers, alpha = 2 r; no other case has them
     <case>.loss [1]                       the mean over its units
     <case>.gradient.<parameter>           of what the step makes smaller
 """
@@ -20,7 +21,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from fixtures import HERE, SPECS, Parameters, logits_of, safetensors
+from fixtures import HERE, SPECS, Parameters, Parts, logits_of, safetensors
 
 B, T = 8, 16
 CASES = {"llama": ["dpo", "ipo", "kto", "orpo", "reward", "grpo_dapo", "grpo_k3", "ppo"]}  # of other specs: all
@@ -176,6 +177,44 @@ def cases(known, mask):
     return made
 
 
+RANK, ALPHA = 3, 6
+# spec -> the maps whose adapters' gradients are compared
+ADAPTED = {"gpt2": ["layers.0.attention.qkv", "layers.1.attention.out", "layers.1.mlp.up", "layers.0.mlp.down"],
+           "llama": ["layers.0.attention.qkv", "layers.1.swiglu.gate", "layers.1.swiglu.down"]}
+
+
+class Adapted(Parameters):
+    """Parameters of a model whose layers' maps have adapters: y = x W + b + (alpha / r) (x A) B, as PEFT has them (Hu et al. 2021)."""
+
+
+plain_linear = Parts.linear
+
+
+def adapted_linear(self, name, x, out, bias):
+    y = plain_linear(self, name, x, out, bias)
+    if not isinstance(self.parameters, Adapted) or not self.prefix.startswith("layers."):
+        return y
+    stem = self.prefix + name
+    a = self.parameters.tensor(f"{stem}.lora_a", (x.shape[-1], RANK), std=0.2)
+    b = self.parameters.tensor(f"{stem}.lora_b", (RANK, out), std=0.1)
+    return y + (ALPHA / RANK) * (x @ a) @ b
+
+
+Parts.linear = adapted_linear
+
+
+def lora_case(spec, name, parameters, tokens, targets):
+    """The mean loss of the counted rows, and the gradients of some adapters; with all adapters."""
+    adapted = Adapted(spec["seed"] + 1, known=dict(parameters))
+    logits_of(spec, adapted, tokens)  # draws the adapters
+    exact = Adapted(known={key: value.double().requires_grad_() for key, value in adapted.items()})
+    loss = F.cross_entropy(logits_of(spec, exact, tokens).flatten(0, 1), targets.flatten(), ignore_index=-1)
+    wanted = [f"{stem}.lora_{which}" for stem in ADAPTED[name] for which in "ab"]
+    gradients = torch.autograd.grad(loss, [exact[key] for key in wanted])
+    return {**{key: value for key, value in adapted.items() if "lora" in key}, "lora.loss": loss.detach()[None],
+            **{f"lora.gradient.{key}": gradient for key, gradient in zip(wanted, gradients)}}
+
+
 def fixture(name):
     spec = {**SPECS[name], "batch": B}
     noise = torch.Generator().manual_seed(4000 + spec["seed"])
@@ -219,6 +258,8 @@ def fixture(name):
         for key, gradient in zip(wanted, gradients):
             if gradient is not None:
                 tensors[f"{case}.gradient.{key}"] = gradient
+    tensors.update(lora_case(spec, name, {k: v for k, v in parameters.items() if not k.startswith("head.")}, tokens, targets))
+    losses["lora"] = tensors["lora.loss"].item()
     assert all(math.isfinite(v) for v in losses.values())
     return tensors, losses
 

@@ -128,8 +128,19 @@ describe.each(["gpt2", "llama"] as const)("%s", (spec: SpecName) => {
     const inFixture = [...fixture.keys()]
       .filter((key) => key.endsWith(".loss"))
       .map((key) => key.slice(0, -5));
-    expect(known.map(([name]) => name).sort()).toEqual(inFixture.sort());
+    expect([...known.map(([name]) => name), "lora"].sort()).toEqual(inFixture.sort());
   });
+
+  function compareGradients(running: RunningModel, name: string): void {
+    const gradients = [...fixture.keys()].filter((key) => key.startsWith(`${name}.gradient.`));
+    expect(gradients.length).toBeGreaterThanOrEqual(6);
+    for (const key of gradients) {
+      const parameter = key.slice(`${name}.gradient.`.length);
+      const layer = /^layers\.(\d+)\./.exec(parameter)?.[1];
+      const tensor = running.tensors.get(`${parameter.replace(/^layers\.\d+\./, "layers.")}.grad`)!;
+      expect(worst(tensor.dense(Number(layer ?? 0)), f32(key)), parameter).toBeLessThan(1);
+    }
+  }
 
   test.each(known)("%s", async (name, of) => {
     const running = await createModel(await compile(model, of), "train", {
@@ -150,14 +161,22 @@ describe.each(["gpt2", "llama"] as const)("%s", (spec: SpecName) => {
     const made = ["logprobs", "entropies", "values"].filter((row) => running.tensors.has(row));
     for (const row of made as ("logprobs" | "entropies" | "values")[])
       expect(worst(running.rowOutput(row), f32(row)), row).toBeLessThan(1);
-    const gradients = [...fixture.keys()].filter((key) => key.startsWith(`${name}.gradient.`));
-    expect(gradients.length).toBeGreaterThanOrEqual(6);
-    for (const key of gradients) {
-      const parameter = key.slice(`${name}.gradient.`.length);
-      const layer = /^layers\.(\d+)\./.exec(parameter)?.[1];
-      const tensor = running.tensors.get(`${parameter.replace(/^layers\.\d+\./, "layers.")}.grad`)!;
-      expect(worst(tensor.dense(Number(layer ?? 0)), f32(key)), parameter).toBeLessThan(1);
-    }
+    compareGradients(running, name);
+    await running.close();
+  });
+
+  test("adapters of all maps (X17)", async () => {
+    const lora = { rank: 3, alpha: 6, on: ["all"] } as const;
+    const { head: _, ...headless } = model;
+    const made = await compileModel(headless, { targets: ["simd"], modules: ["train"], lora });
+    const running = await createModel(made, "train", { host: nodeHost, workers: 1, target: "simd" });
+    load(running, fixture);
+    const { loss } = await running.trainStep([{ tokens: batch.tokens, targets: batch.targets }], {
+      lr: 0,
+      step: 1,
+    });
+    expect(worst([loss], f32("lora.loss")), "loss").toBeLessThan(1);
+    compareGradients(running, "lora");
     await running.close();
   });
 });
