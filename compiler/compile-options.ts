@@ -1,5 +1,5 @@
 /** How a model is compiled: what callers may choose, with its defaults. */
-import type { ModuleName } from "../runtime/contract/manifest.ts";
+import type { ModuleName, Numerics } from "../runtime/contract/manifest.ts";
 import type { Lora } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
@@ -40,6 +40,12 @@ export interface CompileOptions {
    * Default: f32.
    */
   readonly cache?: CacheFormat | undefined;
+  /**
+   * How the module `infer` multiplies rows of several tokens with weights in q8_0 and q4_0. `consistent`: as
+   * integers, as it multiplies the row of one. `float`: as f32, which is slower and more exact; a token's bits
+   * then depend on how its text was divided into runs. Default: consistent.
+   */
+  readonly numerics?: Numerics | undefined;
   /**
    * How many texts' keys and values the module `infer` has room for: one run makes a token of each of them,
    * or takes chunks of their prompts. Default: 1.

@@ -112,7 +112,7 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     name: "quantise",
     when: ({ weights }) => weights !== "f32",
     why: "after fusion: whatever became one product reads one matrix",
-    run: (graph, { weights }) => quantiseWeights(graph, weights),
+    run: (graph, { weights, options: { numerics } }) => quantiseWeights(graph, weights, numerics),
   },
   {
     name: "cache",

@@ -69,7 +69,7 @@ async function accuracy(folder: string, data: string, most: number): Promise<voi
   const models = await Promise.all(
     cacheFormats.map(async (cache) => {
       const model = await createModel(
-        await bundleWithWeights(run.bundle, "f32", TARGET, undefined, cache),
+        await bundleWithWeights(run.bundle, { weights: "f32", cache }, TARGET),
         "infer",
         { host: nodeHost, workers: 1, target: TARGET },
       );

@@ -74,7 +74,7 @@ for (const [i, folder] of o.run.entries()) {
   row("", "loss", "KL, nats", "logit off by", "other choice");
   for (const weights of new Set(["f32", ...formats])) {
     const model = await createModel(
-      await bundleWithWeights(run.bundle, formatsOf(weights), TARGET),
+      await bundleWithWeights(run.bundle, { weights: formatsOf(weights) }, TARGET),
       "infer",
       { host: nodeHost, workers: 1, target: TARGET },
     );

@@ -2,10 +2,10 @@
  * Stores weights in fewer bits (module `infer` alone): matrices of products and the token table become rows
  * of words, [out, words].
  *
- *   matmul(a, w)   many rows            →  matmul_quantised(a, w′)
- *                  few rows, bf16       →  matmul_quantised(a, w′)
- *                  few rows, q8_0 q4_0  →  q = quantise_rows(a);  matmul_integer(q, w′)
- *   embed(table)                        →  embed_quantised(table′)
+ *   matmul(a, w)   bf16        →  matmul_quantised(a, w′)
+ *                  q8_0, q4_0  →  q = quantise_rows(a);  matmul_integer(q, w′)
+ *                  – of many rows, where numerics are `float`:  matmul_quantised(a, w′)
+ *   embed(table)               →  embed_quantised(table′)
  *
  * An op says by which other one it is replaced (`quantised`, ops/kit/replacements.ts). Products that read the
  * same rows share their integers. Vectors and position tables stay in f32, because they are small and are
@@ -15,12 +15,13 @@
 import { nodeOf } from "../3-graph/node.ts";
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import type { QuantisedFormat, Weights } from "../../runtime/contract/memory-formats.ts";
+import type { Numerics } from "../../runtime/contract/manifest.ts";
 import { weightFormatOf } from "../../runtime/contract/memory-formats.ts";
 import { isInteger, weightWords, type IntegerFormat } from "../../runtime/contract/weight-rows.ts";
 import { opOf } from "../ops/index.ts";
 import { activationWords } from "../ops/matmul/quantised/activation-rows.ts";
 
-export function quantiseWeights(graph: Graph, weights: Weights): Graph {
+export function quantiseWeights(graph: Graph, weights: Weights, numerics: Numerics = "consistent"): Graph {
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => {
     const exact = exactValues(s.nodes);
@@ -28,7 +29,7 @@ export function quantiseWeights(graph: Graph, weights: Weights): Graph {
     const nodes = s.nodes.flatMap((node) =>
       Object.values(node.outs).some((ref) => exact.has(ref.value))
         ? [node]
-        : quantised(graph, values, node, weights, known).map(accepted),
+        : quantised(graph, values, node, { weights, numerics }, known).map(accepted),
     );
     return { ...s, nodes };
   });
@@ -50,11 +51,16 @@ const exactValues = (nodes: readonly Node[]): ReadonlySet<string> =>
     }),
   );
 
+interface Formats {
+  readonly weights: Weights;
+  readonly numerics: Numerics;
+}
+
 function quantised(
   graph: Graph,
   values: Map<string, Value>,
   node: Node,
-  weights: Weights,
+  { weights, numerics }: Formats,
   known: Set<string>,
 ): readonly Node[] {
   const { quantised: how } = opOf(node.op);
@@ -68,8 +74,8 @@ function quantised(
   const attrs = { ...node.attrs, format };
   const { integers } = how;
   const rows = integers && node.ins[integers.of]!;
-  if (!rows || refShape(graph, rows)[0]! > integers.most || !isInteger(format))
-    return [{ ...node, op: how.by, attrs }];
+  const many = rows && refShape(graph, rows)[0]! > integers.most;
+  if (!rows || !isInteger(format) || (many && numerics === "float")) return [{ ...node, op: how.by, attrs }];
   const q = integersOf(graph, values, rows, format, K);
   const product: Node = { ...node, op: integers.by, ins: { ...node.ins, [integers.of]: q }, attrs };
   if (known.has(q.value)) return [product];

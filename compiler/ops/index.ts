@@ -29,7 +29,8 @@ import { windows } from "./attention/windows.ts";
 import { balance, balance_backward } from "./experts/balance.ts";
 import { dispatch } from "./experts/dispatch.ts";
 import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./experts/grouped_matmul.ts";
-import { grouped_integer, grouped_quantised } from "./experts/grouped_quantised.ts";
+import { grouped_integer } from "./experts/grouped_integer.ts";
+import { grouped_quantised } from "./experts/grouped_quantised.ts";
 import { route, route_backward } from "./experts/route.ts";
 import { from_slots, slot_dots, to_slots } from "./experts/slots.ts";
 import { embed, embed_dpositions, embed_dtable } from "./embedding/embed.ts";
@@ -108,7 +109,7 @@ const table = {
   grouped_matmul_nt, // the same with the matrices transposed
   grouped_matmul_tn, // gradients of the matrices
   grouped_quantised, // each slot times its expert's matrix in q8_0, q4_0 or bf16
-  grouped_integer, // the same for a few slots that are integers too
+  grouped_integer, // the same for slots that are integers too
   balance, // the loss that keeps experts evenly busy
   balance_backward, // its cotangent of the logits
 

@@ -8,7 +8,7 @@ import type { SampleSettings } from "../../../runtime/contract/model.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
 import { named, oneWord, read, real, text, texts, whole, type Options } from "./option.ts";
-import { cacheOption, weightsOption } from "./weights.ts";
+import { cacheOption, numericsOption, weightsOption } from "./weights.ts";
 
 /** The number of threads. `help` says what the default is. */
 export const workersOption = (help: string, value = "<n>") =>
@@ -54,6 +54,7 @@ function bytesOf(given: string, flag: string): number {
 export const runOptions = {
   weights: weightsOption,
   cache: cacheOption,
+  numerics: numericsOption,
   workers: workersOption("threads (default: as many as help)"),
   target: targetOption(),
 };

@@ -1,7 +1,7 @@
 /**
- * How a model's matrices are stored in memory (`--weights`), and its keys and values (`--cache`). A run's
- * module stores tensors in the formats of its checkpoint; for any other format, a module is compiled in
- * memory.
+ * How a model's matrices are stored in memory (`--weights`), and its keys and values (`--cache`), and how it
+ * reads prompts (`--numerics`). A run's module stores tensors in the formats of its checkpoint; for any other
+ * format, a module is compiled in memory.
  */
 import { nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
@@ -10,7 +10,7 @@ import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import type { ModuleManifest } from "../../../runtime/contract/manifest.ts";
+import { numericModes, type ModuleManifest, type Numerics } from "../../../runtime/contract/manifest.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
@@ -49,6 +49,17 @@ export const cacheOption = read(
       "a quarter of the memory, faster far into a text",
   ),
   (given) => named("cache format", cacheFormats, given, { list: "formats: " }),
+);
+
+/** Undefined: it was not given. */
+export const numericsOption = read(
+  text(
+    "<mode>",
+    `how prompts meet weights in q8_0 and q4_0: ${numericModes[0]}, in integers, as single tokens do, so that ` +
+      `a token has the same bits however its text came; or ${numericModes[1]}, in f32, slower and more exact ` +
+      `(default: ${numericModes[0]})`,
+  ),
+  (given) => named("mode", numericModes, given, { list: "modes: " }),
 );
 
 const places = ["table", "output"] as const;
@@ -152,23 +163,30 @@ export function weightsText(weights: Weights): string {
   ].join("; ");
 }
 
+/** What may be asked of a module that a run does not have. */
+export interface AskedModule {
+  readonly weights?: Weights | undefined;
+  readonly cache?: CacheFormat | undefined;
+  readonly numerics?: Numerics | undefined;
+}
+
 /**
- * The bundle, or, when other weights, another cache or a variant of the model is asked for, a bundle that is
- * compiled for them in memory.
+ * The bundle, or, when other weights, another cache, other numerics or a variant of the model is asked for, a
+ * bundle that is compiled for them in memory.
  */
 export async function bundleWithWeights(
   bundle: Bundle,
-  weights: Weights | undefined,
+  { weights, cache, numerics }: AskedModule,
   target: Target | undefined,
   variant?: Model,
-  cache?: CacheFormat,
 ): Promise<Bundle> {
-  if (weights === undefined && variant === undefined && cache === undefined) return bundle;
+  if ([weights, cache, numerics, variant].every((asked) => asked === undefined)) return bundle;
   const options = {
     targets: [target ?? (await bestTarget(nodeHost))],
     modules: ["infer"],
     weights: weights ?? weightsIn(bundle),
     cache,
+    numerics,
   } as const;
   const model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);

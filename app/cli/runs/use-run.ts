@@ -59,8 +59,8 @@ export async function loadRun(
   { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
 ): Promise<UsedRun> {
   const files = nodeFiles();
-  const { weights, cache, target } = options;
-  const bundle = await bundleWithWeights(run.bundle, weights, target, variant, cache);
+  const { target } = options;
+  const bundle = await bundleWithWeights(run.bundle, options, target, variant);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: options.workers ?? workers,

@@ -10,7 +10,7 @@ import { counted, percent, thousands } from "../../../runtime/contract/amounts.t
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
-import { cacheOption, weightsOption } from "../options/weights.ts";
+import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
 import { memoryLine, plannedMemory } from "../options/memory-plan.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
@@ -27,6 +27,7 @@ export const checkVerb = defineVerb({
     ...tuneOptions,
     weights: weightsOption,
     cache: cacheOption,
+    numerics: numericsOption,
     json: flag("machine-readable"),
   },
   examples: [
@@ -38,13 +39,13 @@ export const checkVerb = defineVerb({
   ],
   async run(paths, options, io) {
     const chosen = checkOptions(options);
-    const { memoryLimit, lanes, weights, cache } = options;
+    const { memoryLimit, lanes, weights, cache, numerics } = options;
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {
       const source = options.json ? readSpec(path, io) : undefined;
       const checked = source === undefined ? checkSpec(path, chosen, io) : checkSource(source, chosen);
-      const how = { memoryLimit, lanes, weights, cache, tiles: tilesFor(path, options, io) };
+      const how = { memoryLimit, lanes, weights, cache, numerics, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
       if (source !== undefined) reports.push(jsonReport(path, source, checked, how));
       else

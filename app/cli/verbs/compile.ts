@@ -21,7 +21,7 @@ import { flag, named, optionalText, read, text, withDefault } from "../options/o
 import { memoryOptions } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
-import { cacheOption, weightsOption } from "../options/weights.ts";
+import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { defineVerb } from "./verb.ts";
 
 /** Reads a list with commas; each name has to be in `known`. */
@@ -34,6 +34,7 @@ const options = {
   weights: weightsOption,
   ...memoryOptions,
   cache: cacheOption,
+  numerics: numericsOption,
   out: text("<dir>", "folder of the bundle (default: generated/MODEL)", { short: "o" }),
   target: withDefault(
     "wide,relaxed,simd",
@@ -67,8 +68,8 @@ export const compileVerb = defineVerb({
   ],
   async run([spec], asked, io) {
     const { model } = oneModel(spec!, checkOptions(asked), io);
-    const { weights, cache, memoryLimit, lanes, verify } = asked;
-    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, memoryLimit, lanes };
+    const { weights, cache, numerics, memoryLimit, lanes, verify } = asked;
+    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, numerics, memoryLimit, lanes };
     const modules = modulesFor(model, asked.module, how, io.err);
     const folder = resolve(io.cwd, asked.out ?? join("generated", model.name));
     const dumped = new Map<string, string>();

@@ -15,13 +15,14 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
-import { weightsOption } from "../options/weights.ts";
+import { numericsOption, weightsOption } from "../options/weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type PartName = (typeof parts)[number];
 
 const options = {
   weights: weightsOption,
+  numerics: numericsOption,
   data: text(
     "<file>",
     "UTF-8 text, or examples for a run that has learnt from some; - is standard input " +

@@ -10,7 +10,7 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { moduleNames } from "../../../runtime/contract/manifest.ts";
 import { flag, named, read, text, withDefault, type Options } from "../options/option.ts";
 import { memoryOptions, targetOption } from "../options/run-options.ts";
-import { cacheOption, weightsOption } from "../options/weights.ts";
+import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { reflow } from "../terminal/reflow.ts";
@@ -23,6 +23,7 @@ const options = {
   ...memoryOptions,
   weights: weightsOption,
   cache: cacheOption,
+  numerics: numericsOption,
   fusion: flag("which operations became one, by which rule, and why"),
   tiles: flag("sizes, tiles and tasks of every kernel"),
   arena: flag("which buffer lies where, and when it is alive"),
@@ -73,9 +74,17 @@ export const explainVerb = defineVerb({
 
 function explainSpec(path: string, asked: Options<typeof options>, io: Io): string {
   const { model } = oneModel(path, checkOptions(asked), io);
-  const { module, target, memoryLimit, lanes, weights, cache } = asked;
+  const { module, target, memoryLimit, lanes, weights, cache, numerics } = asked;
   const tiles = tilesFor(path, asked, io);
-  const plan = planModule(model, module, { targets: [target], tiles, memoryLimit, lanes, weights, cache });
+  const plan = planModule(model, module, {
+    targets: [target],
+    tiles,
+    memoryLimit,
+    lanes,
+    weights,
+    cache,
+    numerics,
+  });
   const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => asked[t]);
   return (topics.length === 0 ? (["summary"] as const) : topics)
     .map((topic) => explainPlan(model, plan, topic))

@@ -21,7 +21,10 @@ interface QuantisedBy<In, To> {
   /** The input that is a matrix of weights or a stack of them, [in, out] if `transposed`, else [out, in]. */
   readonly weights: In;
   readonly transposed: boolean;
-  /** For at most so many rows of the input `of`, which become integers too where the weights are integers. */
+  /**
+   * Where the weights are integers, the rows of the input `of` become integers too; where numerics are `float`,
+   * at most so many rows.
+   */
   readonly integers?: { readonly by: To; readonly of: In; readonly most: number };
 }
 

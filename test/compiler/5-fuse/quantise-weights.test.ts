@@ -5,6 +5,7 @@ import { verifyGraph } from "../../../compiler/3-graph/verify.ts";
 import { fuse } from "../../../compiler/5-fuse/fuse.ts";
 import { quantiseWeights } from "../../../compiler/5-fuse/quantise-weights.ts";
 import { dropUnread } from "../../../compiler/5-fuse/unread.ts";
+import type { Numerics } from "../../../runtime/contract/manifest.ts";
 import { weightWords } from "../../../runtime/contract/weight-rows.ts";
 import { rowWriter, wordsOf } from "../../../runtime/engine/quantise.ts";
 import { interpret } from "../../support/interpret.ts";
@@ -29,10 +30,13 @@ describe.each(["bf16", "q8_0", "q4_0"] as const)("%s", (format) => {
   });
 });
 
-test("many rows take the products of f32 rows, few rows those of integers, which are made once", () => {
-  const many = opsOf(quantiseWeights(fused("llama", "evaluate"), "q8_0"));
-  expect(many).toContain("matmul_quantised");
-  expect(many).not.toContain("matmul_integer");
+test("rows become integers, which are made once; many rows stay f32 where numerics are float", () => {
+  const many = (numerics: Numerics): readonly string[] =>
+    opsOf(quantiseWeights(fused("llama", "evaluate"), "q8_0", numerics));
+  expect(many("float")).toContain("matmul_quantised");
+  expect(many("float")).not.toContain("matmul_integer");
+  expect(many("consistent")).toContain("matmul_integer");
+  expect(many("consistent")).not.toContain("matmul_quantised");
   const decode = quantiseWeights(fused("llama", "decode"), "q8_0");
   const few = opsOf(decode);
   expect(few).not.toContain("matmul");

@@ -10,7 +10,8 @@ import {
   grouped_matmul_nt,
   grouped_matmul_tn,
 } from "../../../compiler/ops/experts/grouped_matmul.ts";
-import { grouped_integer, grouped_quantised } from "../../../compiler/ops/experts/grouped_quantised.ts";
+import { grouped_integer } from "../../../compiler/ops/experts/grouped_integer.ts";
+import { grouped_quantised } from "../../../compiler/ops/experts/grouped_quantised.ts";
 import { route } from "../../../compiler/ops/experts/route.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import { weightWords, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";

@@ -37,7 +37,7 @@ export async function withModel<T>(
   { weights, target }: ModelUse = {},
 ): Promise<T> {
   const opened = await openRun(files, folder);
-  const bundle = await bundleWithWeights(opened.bundle, weights, target);
+  const bundle = await bundleWithWeights(opened.bundle, { weights }, target);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: 1,
