@@ -3,8 +3,9 @@
  * [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
  *
  * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean
- * loss; and, token by token as in sampling, how far the distribution is from f32's: mean KL divergence in
- * nats, largest difference of a logit, how often the likeliest token is another. Of models (numbers at hand
+ * loss; and how far the distribution after a prompt is from that of f32 weights: mean KL divergence in nats,
+ * largest difference of a logit, how often the likeliest token is another. Integer weights twice: with prompts
+ * in integers (token by token it is the same), and with numerics `float`. Of models (numbers at hand
  * instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
  * weights that a token reads as a share of what this machine's memory gives as many workers, read between the
  * tokens.
@@ -19,6 +20,7 @@ import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/li
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights, weightsFrom } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
+import { numericModes, type Numerics } from "../../runtime/contract/manifest.ts";
 import { weightFormats } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { encodeText } from "../../runtime/train/sources/text-windows.ts";
@@ -48,11 +50,11 @@ const TARGET = "wide";
 const formatsOf = weightsFrom;
 formats.forEach(formatsOf); // a wrong name is found before anything is measured
 joinPairs(TARGET);
-const width = Math.max(8, ...formats.map((f) => f.length + 1));
+const width = Math.max(12, ...formats.map((f) => f.length + 7));
 const row = (...cells: readonly string[]): void =>
   console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(13))).join(""));
 
-/** Tokens that are fed one by one. */
+/** Prompts that are compared: the first tokens of the text, one more each time. */
 const POSITIONS = 256;
 const ROUND_MS = 100;
 
@@ -69,23 +71,23 @@ for (const [i, folder] of o.run.entries()) {
   const exact: Float32Array[] = [];
   console.log(
     `\n${run.record.model}: loss over ${tokens.length - 1} tokens; ` +
-      `${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`,
+      `${Math.min(POSITIONS, context, tokens.length)} prompts, against f32`,
   );
   row("", "loss", "KL, nats", "logit off by", "other choice");
-  for (const weights of new Set(["f32", ...formats])) {
+  for (const [weights, numerics] of asked()) {
     const model = await createModel(
-      await bundleWithWeights(run.bundle, { weights: formatsOf(weights) }, TARGET),
+      await bundleWithWeights(run.bundle, { weights: formatsOf(weights), numerics }, TARGET),
       "infer",
       { host: nodeHost, workers: 1, target: TARGET },
     );
     if (!(await loadNewest(files, run.folder, model, "weights")))
       throw new Error(`${folder} has no checkpoint`);
     const { loss } = await evaluateText(model, tokens, run.tokenizer);
-    const logits = await oneByOne(model, [...tokens.subarray(0, POSITIONS)], context);
+    const logits = await afterPrompts(model, [...tokens.subarray(0, Math.min(POSITIONS, context))]);
     if (weights === "f32") exact.push(...logits);
     const far = logits.map((found, at) => distance(exact[at]!, found));
     row(
-      weights,
+      numerics === "float" ? `${weights} float` : weights,
       loss.toFixed(4),
       (far.reduce((sum, d) => sum + d.kl, 0) / far.length).toExponential(1),
       Math.max(...far.map((d) => d.most)).toFixed(3),
@@ -95,13 +97,19 @@ for (const [i, folder] of o.run.entries()) {
   }
 }
 
-async function oneByOne(
-  model: RunningModel,
-  tokens: readonly number[],
-  context: number,
-): Promise<Float32Array[]> {
+/** Every format, f32 first; those with integers also with prompts in f32. */
+function asked(): readonly (readonly [weights: string, numerics: Numerics])[] {
+  return [...new Set(["f32", ...formats])].flatMap((weights) =>
+    numericModes
+      .filter((mode) => mode === "consistent" || /q[48]_0/.test(weights))
+      .map((mode) => [weights, mode] as const),
+  );
+}
+
+/** The logits after each prompt that the text begins with. */
+async function afterPrompts(model: RunningModel, tokens: readonly number[]): Promise<Float32Array[]> {
   const out: Float32Array[] = [];
-  for (const [i, token] of tokens.entries()) out.push((await model.feed([token], i % context)).slice());
+  for (const i of tokens.keys()) out.push((await model.feed(tokens.slice(0, i + 1), 0)).slice());
   return out;
 }
 

@@ -157,6 +157,18 @@ describe("check", () => {
       err: expect.stringContaining("did you mean `base`?"),
     });
   });
+  test("--numerics: which products prompts are made of", async () => {
+    put("good.sinter", base);
+    const asked = ["explain", "good.sinter", "--module", "infer", "--weights", "q8_0", "--tiles"];
+    const ops = async (...more: string[]): Promise<readonly string[]> =>
+      [...new Set((await run(...asked, ...more)).out.match(/matmul_(integer|quantised)/g))].toSorted();
+    expect(await ops()).toEqual(["matmul_integer"]);
+    expect(await ops("--numerics", "float")).toEqual(["matmul_integer", "matmul_quantised"]);
+    expect(await run(...asked, "--numerics", "flot")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("there is no mode `flot`"),
+    });
+  });
   test("--lanes: keys and values of each", async () => {
     put("good.sinter", base.replace(/x \+= /, "x += attention(rmsnorm(x)) $&"));
     const bytes = async (lanes: number): Promise<number> => {
