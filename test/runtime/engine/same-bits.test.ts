@@ -38,8 +38,6 @@ interface Kind {
   readonly options?: CompileOptions;
   /** The model is cut into as many memories as possible. */
   readonly cut?: true;
-  /** Kernels of few rows and of many still round otherwise here. */
-  readonly waits?: true;
 }
 const q8: CompileOptions = { weights: "q8_0", cache: "q8_0" };
 const kinds: Readonly<Record<string, Kind>> = {
@@ -47,20 +45,20 @@ const kinds: Readonly<Record<string, Kind>> = {
   "f32, Llama": { spec: llama },
   "f32, decoding in stretches": { spec: llama, options: { splitBytes: 1 } },
   bf16: { spec: llama, options: { weights: "bf16" } },
-  q8_0: { spec: llama, options: { weights: "q8_0" }, waits: true },
-  q4_0: { spec: llama, options: { weights: "q4_0" }, waits: true },
+  q8_0: { spec: llama, options: { weights: "q8_0" } },
+  q4_0: { spec: llama, options: { weights: "q4_0" } },
   "a cache in q8_0": { spec: gpt, options: { cache: "q8_0" } },
-  "q8_0, and the cache too": { spec: llama, options: q8, waits: true },
-  "q4_0, and a cache in q8_0": { spec: llama, options: { weights: "q4_0", cache: "q8_0" }, waits: true },
+  "q8_0, and the cache too": { spec: llama, options: q8 },
+  "q4_0, and a cache in q8_0": { spec: llama, options: { weights: "q4_0", cache: "q8_0" } },
   experts: { spec: mixture },
-  "experts in q8_0": { spec: mixture, options: { weights: "q8_0" }, waits: true },
-  "experts in q4_0": { spec: mixture, options: { weights: "q4_0" }, waits: true },
+  "experts in q8_0": { spec: mixture, options: { weights: "q8_0" } },
+  "experts in q4_0": { spec: mixture, options: { weights: "q4_0" } },
   "experts in bf16": { spec: mixture, options: { weights: "bf16" } },
   windows: { spec: banded },
   "windows by layer": { spec: alternate },
   "windows by layer, a cache in q8_0": { spec: alternate, options: { cache: "q8_0" } },
   "several memories": { spec: llama, cut: true },
-  "several memories, tied, q8_0": { spec: gpt, options: q8, cut: true, waits: true },
+  "several memories, tied, q8_0": { spec: gpt, options: q8, cut: true },
 };
 
 const opened: RunningModel[] = [];
@@ -149,7 +147,7 @@ const together = (model: RunningModel, texts: readonly number[][], expected: Log
   });
 
 describe.each(Object.entries(kinds))("%s", (_, kind) => {
-  test.skipIf(kind.waits)(
+  test(
     "eight lanes, texts that join and leave, chunks cut at random: each as alone",
     async () => {
       const texts = textsOf(randomStream(1, "texts"));
