@@ -10,7 +10,7 @@
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
 import { entriesOfModule, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
-import { moduleNames, type Manifest, type ModuleName } from "../runtime/contract/manifest.ts";
+import { moduleNames, type Manifest, type ModuleName, type Numerics } from "../runtime/contract/manifest.ts";
 import { MEMORY_LIMIT } from "../runtime/contract/memory-import.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Model } from "../runtime/contract/model.ts";
@@ -179,6 +179,10 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
 const lanesOf = (module: ModuleName, { lanes = 1 }: CompileOptions): number =>
   module === "infer" ? lanes : 1;
 
+/** Weights of a training module are f32, whose products have one order however many rows there are. */
+const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>
+  module === "infer" ? numerics : "consistent";
+
 /** What is evaluated elsewhere are the next token's cross-entropies. */
 const objectiveIn = (module: ModuleName, { objective }: CompileOptions): Objective | undefined =>
   module === "train" ? objective : undefined;
@@ -250,7 +254,8 @@ function planPartition(
   const lanes = lanesOf(name, options);
   const { lora } = options;
   const asked = { ...(objective && { objective }), ...(lora && { lora }) };
-  return { name, partition, lanes, programs, placement, fusions, ...asked };
+  const numerics = numericsOf(name, options);
+  return { name, partition, lanes, numerics, programs, placement, fusions, ...asked };
 }
 
 /** The caller's dump, into a folder. */

@@ -2,7 +2,7 @@
  * What a module needs before any code is made of it: programs, an address for everything, and over how many
  * memories it goes. Where one memory does not hold an infer module, it is cut into partitions.
  */
-import type { ModuleName } from "../runtime/contract/manifest.ts";
+import type { ModuleName, Numerics } from "../runtime/contract/manifest.ts";
 import type { Lora, Model } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import type { Target } from "../runtime/contract/targets.ts";
@@ -19,6 +19,7 @@ export interface PartitionPlan {
   readonly partition: Partition;
   /** How many texts' keys and values there is room for. */
   readonly lanes: number;
+  readonly numerics: Numerics;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;

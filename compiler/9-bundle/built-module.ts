@@ -1,5 +1,5 @@
 /** One module on its way into a bundle: planned and emitted, not yet assembled. */
-import type { ModuleName } from "../../runtime/contract/manifest.ts";
+import type { ModuleName, Numerics } from "../../runtime/contract/manifest.ts";
 import type { Lora } from "../../runtime/contract/model.ts";
 import type { Objective } from "../../runtime/contract/objective.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -12,6 +12,7 @@ export interface BuiltModule {
   readonly name: ModuleName;
   readonly partition: Partition;
   readonly lanes: number;
+  readonly numerics: Numerics;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;

@@ -138,6 +138,7 @@ function moduleManifest(
       ...(module.lanes > 1 && { places: cachePlaces(placement) }),
     },
     lanes: module.lanes,
+    numerics: module.numerics,
     ...(module.lora && { lora: module.lora }),
     maxWorkers: PLANNED_WORKERS,
     workerBytes: placement.worker.bytes,
