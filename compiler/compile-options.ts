@@ -42,8 +42,8 @@ export interface CompileOptions {
   readonly cache?: CacheFormat | undefined;
   /**
    * How the module `infer` multiplies rows of several tokens with weights in q8_0 and q4_0. `consistent`: as
-   * integers, as it multiplies the row of one. `float`: as f32, which is slower and more exact; a token's bits
-   * then depend on how its text was divided into runs. Default: consistent.
+   * integers, as it multiplies the row of one. `float`: as f32, which is slower and more exact; a token's
+   * bits then depend on how its text was divided into runs. Default: consistent.
    */
   readonly numerics?: Numerics | undefined;
   /**
@@ -67,8 +67,8 @@ export interface CompileOptions {
    */
   readonly objective?: Objective | undefined;
   /**
-   * Linear maps of the layers get adapters (LoRA, Hu et al. 2021); by how much these count is said at run time.
-   * Default: none.
+   * Linear maps of the layers get adapters (LoRA, Hu et al. 2021); by how much these count is said at run
+   * time. Default: none.
    */
   readonly lora?: Lora | undefined;
   /**

@@ -7,7 +7,7 @@ import { documents, wrapped } from "./support/wrap-documents.ts";
 const files = sourcesOf(root);
 
 /** Signatures of operations, whose types need one literal, and regular expressions. */
-const LONG_LINES = 10;
+const LONG_LINES = 13;
 const LONG_FUNCTIONS = 0;
 
 test(`at most ${LONG_LINES} lines are longer than ${COLUMNS} columns`, () => {

@@ -4,8 +4,8 @@
  *
  * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean
  * loss; and how far the distribution after a prompt is from that of f32 weights: mean KL divergence in nats,
- * largest difference of a logit, how often the likeliest token is another. Integer weights twice: with prompts
- * in integers (token by token it is the same), and with numerics `float`. Of models (numbers at hand
+ * largest difference of a logit, how often the likeliest token is another. Integer weights twice: with
+ * prompts in integers (token by token it is the same), and with numerics `float`. Of models (numbers at hand
  * instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
  * weights that a token reads as a share of what this machine's memory gives as many workers, read between the
  * tokens.

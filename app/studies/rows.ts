@@ -4,11 +4,11 @@
  *
  * A token of each of B texts in one run (the lanes of a module), for several B by turns: tokens per second of
  * all rows together, and how many times one row's that is. Beside it the roofline, in tokens per second: by
- * the time that memory needs for weights and caches, or arithmetic for the multiply-adds, whichever is longer,
- * at the limits that are measured between the runs. "Possible" is B, or what the roofline allows as a multiple
- * of one row's measured rate where that is less. Ratios are medians of those within a cycle of all numbers of
- * rows, since machines get faster and slower. Weights are drawn at random: speed does not depend on them. A
- * mixture's rows are counted as if all went to the same experts.
+ * the time that memory needs for weights and caches, or arithmetic for the multiply-adds, whichever is
+ * longer, at the limits that are measured between the runs. "Possible" is B, or what the roofline allows as a
+ * multiple of one row's measured rate where that is less. Ratios are medians of those within a cycle of all
+ * numbers of rows, since machines get faster and slower. Weights are drawn at random: speed does not depend
+ * on them. A mixture's rows are counted as if all went to the same experts.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";

@@ -74,7 +74,10 @@ function spreadOf(name: string, values: readonly number[]): string {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, values.length - 1);
   const sd = Math.sqrt(variance);
-  return `${name.padEnd(14)}mean ${mean.toFixed(4)}  SD ${sd.toFixed(4)}  mean − 4 SD ${(mean - 4 * sd).toFixed(4)}`;
+  return (
+    `${name.padEnd(14)}mean ${mean.toFixed(4)}  SD ${sd.toFixed(4)}  mean − 4 SD ` +
+    `${(mean - 4 * sd).toFixed(4)}`
+  );
 }
 
 console.log(

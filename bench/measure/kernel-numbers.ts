@@ -74,7 +74,8 @@ export function referenceOutputs(
 }
 
 /**
- * The outputs without the rows that are not live: what stands in these is unspecified (`rows` of ops/kit/op.ts).
+ * The outputs without the rows that are not live: what stands in these is unspecified (`rows` of
+ * ops/kit/op.ts).
  */
 export function liveOutputs(
   op: Op,

@@ -144,7 +144,9 @@ const dots = (target: Target): string =>
       : `i32x4.relaxed_dot_i8x16_i7x16_add_s(${half}, b, ${half})`,
   );
 
-/** An entry that computes in as many chains as there are registers; `step` is what follows a chain's value. */
+/**
+ * An entry that computes in as many chains as there are registers; `step` is what follows a chain's value.
+ */
 function chains(target: Target, entry: string, step: (half: string) => string): string {
   const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i);
   const halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);

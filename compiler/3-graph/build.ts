@@ -7,8 +7,8 @@
  *                                               log-probabilities [B·T] an output
  *   prefill, decode   tokens and positions    → logits [S, V] of each span's last row, with as many columns
  *                     [R], spans [S, 4]         as the output has; keys and values go to the caches
- *   generate          the same, and how each     → tokens drawn after the rows, which are the rows of the next
- *                     text is drawn               run, again and again (sampling.ts)
+ *   generate          the same, and how each     → tokens drawn after the rows, which are the rows of
+ *                     text is drawn               the next run, again and again (sampling.ts)
  *
  * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does

@@ -139,8 +139,8 @@ export function parameter(b: Builder, name: string, shape: readonly number[], in
 }
 
 /**
- * Adds a node; its names and attributes are checked by type. Where rows may be dead, an op that can leave them
- * out is told which: builders need not say it.
+ * Adds a node; its names and attributes are checked by type. Where rows may be dead, an op that can leave
+ * them out is told which: builders need not say it.
  */
 export function emit<K extends OpName>(
   b: Builder,
@@ -172,7 +172,10 @@ export function section(
 export const positionsOf = (b: Builder): Ref | undefined =>
   isIncremental(b) || isPacked(b) ? input(b, "positions", [b.rows]) : undefined;
 
-/** [R]: the row of its sequence at which each row's document begins. Undefined where a sequence is one document. */
+/**
+ * [R]: the row of its sequence at which each row's document begins. Undefined where a sequence is one
+ * document.
+ */
 export const documentsOf = (b: Builder): Ref | undefined =>
   isPacked(b) ? input(b, "first", [b.rows]) : undefined;
 const isPacked = ({ job }: Builder): boolean => "packed" in job && job.packed === true;

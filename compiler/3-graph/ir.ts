@@ -137,7 +137,9 @@ export interface Graph {
   readonly sections: readonly Section[];
   /** What training makes smaller: none in entries that do not train, nor once it is differentiated. */
   readonly objective: readonly Term[];
-  /** The sections run again, all of them, as long as this number (i32) is not 0 at their end. Absent: once. */
+  /**
+   * The sections run again, all of them, as long as this number (i32) is not 0 at their end. Absent: once.
+   */
   readonly again?: Repeat;
 }
 

@@ -36,7 +36,9 @@ import type { Ref } from "./ir.ts";
 
 type BatchJob = Extract<EntrySpec, { batch: number }>;
 
-/** Whether the entry computes the vocabulary's logits: a reward model's objective names none of their numbers. */
+/**
+ * Whether the entry computes the vocabulary's logits: a reward model's objective names none of their numbers.
+ */
 export function readsLogits({ objective, logprobs, entropies }: BatchJob): boolean {
   if (!objective || logprobs || entropies) return true;
   const { tokens } = readsOf(planOf(objectiveAttrs(objective, 1)), "loss");
@@ -118,7 +120,9 @@ function scalarHead(b: Builder, x: Ref): Ref | undefined {
 
 type Slopes = Partial<Record<(typeof slopeTensor)[ModelName], Ref>>;
 
-/** Slopes that are made of inputs alone are there before the head: its loss and its gradient share a kernel. */
+/**
+ * Slopes that are made of inputs alone are there before the head: its loss and its gradient share a kernel.
+ */
 function slopeNodes(
   b: Builder,
   job: BatchJob,

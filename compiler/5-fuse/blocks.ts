@@ -7,10 +7,11 @@
  * Rows of a block are a multiple of 16, so that per-row vectors (targets, losses) stay contiguous over the
  * blocks.
  *
- * Where a row's cotangent is made of this row's loss, its equation is computed block by block as well. Where it
- * is made of several rows' losses, the logits are computed a second time:
+ * Where a row's cotangent is made of this row's loss, its equation is computed block by block as well. Where
+ * it is made of several rows' losses, the logits are computed a second time:
  *
- *   output: …   head × 4: logits; logprobs[i]   objective: d_logprobs   head_again × 4: logits; d_h[i] = …; dW += …
+ *   output: …   head × 4: logits; logprobs[i]   objective: d_logprobs   head_again × 4: logits; d_h[i] = …;
+ *   dW += …
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { ops, type OpName } from "../ops/index.ts";

@@ -14,7 +14,8 @@ const rows: InputName = "rows";
 export function settleCarries(graph: Graph): Graph {
   const sections = graph.sections.map((s) => {
     const blocked = s.carries.filter(({ from, to }) => !canShare(s.nodes, from, to));
-    const live = graph.values.has(rows) ? whole(rows) : undefined; // a run's rows that are not live stay behind
+    // a run's rows that are not live stay behind
+    const live = graph.values.has(rows) ? whole(rows) : undefined;
     const copies = blocked.map(({ from, to }) =>
       nodeOf("copy", { x: whole(to), live }, { out: whole(from) }),
     );

@@ -5,7 +5,8 @@
  * number of rows is known at run time alone has both: few rows in pieces, many whole, with the same bits.
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
- *   – with live, many rows                →  sums = matmul_split(a, b, live);  matmul_sum(sums, a, b, live, …)
+ *   – with live, many rows                →  sums = matmul_split(a, b, live);  matmul_sum(sums, a, b, live,
+ *   …)
  *   attention_cached(qkv, …), one row     →  attended, top, sums = attention_split(qkv, …);
  *                                            attention_merge(attended, top, sums)
  *

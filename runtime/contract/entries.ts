@@ -90,9 +90,9 @@ export const textEnds = ["none", "tokens", "end of text", "context", "corrupt"] 
 export type TextEnd = (typeof textEnds)[number];
 
 /**
- * What the runtime writes before an entry; R rows are B·T, or those of a run, S the spans of a run, A lanes, M
- * words with a bit for each id. Of a run of `generate`, each span is one row; tokens, positions, spans, rows
- * and span_count are those of its next run when the entry ends.
+ * What the runtime writes before an entry; R rows are B·T, or those of a run, S the spans of a run, A lanes,
+ * M words with a bit for each id. Of a run of `generate`, each span is one row; tokens, positions, spans,
+ * rows and span_count are those of its next run when the entry ends.
  */
 export const inputTensors = {
   /** [R]: ids. */
@@ -105,9 +105,9 @@ export const inputTensors = {
    */
   weights: { dtype: "f32" },
   /**
-   * train, evaluate, where the objective names them (objective.ts): [R]. What the host knows of each row: ln p
-   * of the model that wrote the text and of the reference, the advantage, and for the value head what it is to
-   * learn and what it said.
+   * train, evaluate, where the objective names them (objective.ts): [R]. What the host knows of each row: ln
+   * p of the model that wrote the text and of the reference, the advantage, and for the value head what it is
+   * to learn and what it said.
    */
   old_logprobs: { dtype: "f32" },
   reference_logprobs: { dtype: "f32" },
@@ -127,7 +127,8 @@ export const inputTensors = {
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },
   /**
-   * prefill, decode, generate: [R]. The position of each row in its text. train, evaluate, where documents are packed: in its document.
+   * prefill, decode, generate: [R]. The position of each row in its text. train, evaluate, where documents
+   * are packed: in its document.
    */
   positions: { dtype: "i32" },
   /**
@@ -176,21 +177,25 @@ export const outputNames = [
   "token_losses",
   /** train, evaluate, where it was asked for at compile time: [R]. ln p(target); 0 where the target is −1. */
   "logprobs",
-  /** train, evaluate, where they are asked for or the objective names them: [R]. The entropy of each row, in nats. */
+  /**
+   * train, evaluate, where they are asked for or the objective names them: [R]. The entropy of each row, in
+   * nats.
+   */
   "entropies",
   /** train, evaluate, in models with a scalar head: [R]. What it says of each row. */
   "values",
   /**
-   * train, evaluate, where there is an objective (objective.ts): what `objectiveSums` says and what is logged,
-   * summed over all units; and the loss of each token, answer or pair, 0 where there is nothing to count.
+   * train, evaluate, where there is an objective (objective.ts): what `objectiveSums` says and what is
+   * logged, summed over all units; and the loss of each token, answer or pair, 0 where there is nothing to
+   * count.
    */
   "objective",
   "objective_losses",
   /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
   "norm",
   /**
-   * prefill, decode, generate: [S, classes], after the last row of each live span. Classes are the vocabulary's ids, or
-   * fewer where the model's output has fewer.
+   * prefill, decode, generate: [S, classes], after the last row of each live span. Classes are the
+   * vocabulary's ids, or fewer where the model's output has fewer.
    */
   "logits",
   /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */

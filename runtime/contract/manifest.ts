@@ -80,7 +80,9 @@ export interface EntryPlace {
   readonly context: number;
   /** The floating-point operations of one call. */
   readonly flops: number;
-  /** train, evaluate: the objective that the module was compiled for. Absent: the next token's cross-entropy. */
+  /**
+   * train, evaluate: the objective that the module was compiled for. Absent: the next token's cross-entropy.
+   */
   readonly objective?: ObjectivePlace;
   /** What the entry `train` of a model with experts says of each mixture. */
   readonly mixtures?: readonly MixturePlace[];

@@ -17,7 +17,9 @@ export type Storage =
   /** The runtime reads it after an entry. */
   | "output";
 
-/** What the elements of a parameter begin as; `std` is a standard deviation. Uniform: from −bound to bound. */
+/**
+ * What the elements of a parameter begin as; `std` is a standard deviation. Uniform: from −bound to bound.
+ */
 export type Init =
   | { readonly kind: "normal"; readonly std: number }
   | { readonly kind: "uniform"; readonly bound: number }

@@ -104,8 +104,8 @@ export interface RunningModel {
   openLane(owner: object, options?: OpenLane): Promise<void>;
   closeLane(owner: object): void;
   /**
-   * Whether adapters count from the next call on: off, the model is its own reference. They do when a model is
-   * created.
+   * Whether adapters count from the next call on: off, the model is its own reference. They do when a model
+   * is created.
    */
   useAdapters(on: boolean): Promise<void>;
   /**

@@ -9,8 +9,8 @@ import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
 
 /**
- * What the host knows of the rows [B·T] of a batch, and of its sequences [B]. A module takes what its objective
- * names, and no more.
+ * What the host knows of the rows [B·T] of a batch, and of its sequences [B]. A module takes what its
+ * objective names, and no more.
  */
 export interface KnownRows {
   /** ln p of each target, by the model that wrote the text, and by the reference. */

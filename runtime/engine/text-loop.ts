@@ -23,7 +23,9 @@ import { writeSpan } from "./run-inputs.ts";
 export interface LoopText {
   /** The number of its lane. */
   readonly lane: number;
-  /** All of its tokens, at most as many as the context has. The last one has not been run, the others have. */
+  /**
+   * All of its tokens, at most as many as the context has. The last one has not been run, the others have.
+   */
   readonly tokens: readonly number[];
   /** Most tokens to add. */
   readonly most: number;
@@ -48,7 +50,9 @@ export interface LoopTokens {
   readonly start: number;
   /** The state of the text's random stream. */
   readonly random: RandomState;
-  /** Which row of the logits was its last one: those by which no token could be drawn, where the end says so. */
+  /**
+   * Which row of the logits was its last one: those by which no token could be drawn, where the end says so.
+   */
   readonly logitsRow: number;
 }
 

@@ -32,22 +32,22 @@ export interface Batch extends KnownRows {
   readonly weights?: Float32Array;
   /**
    * [B·T]: each row's position in its document, and the row of its sequence at which that begins, by a module
-   * that was compiled for packed documents. The latter never falls along a sequence. Default: a sequence is one
-   * document.
+   * that was compiled for packed documents. The latter never falls along a sequence. Default: a sequence is
+   * one document.
    */
   readonly positions?: Int32Array;
   readonly first?: Int32Array;
   /**
-   * [B·T]: by how much the adapters of each row count, by a module that was compiled to take it: 1, or 0 for the
-   * model without them. Default: 1.
+   * [B·T]: by how much the adapters of each row count, by a module that was compiled to take it: 1, or 0 for
+   * the model without them. Default: 1.
    */
   readonly adapters?: Float32Array;
 }
 
 export interface StepResult {
   /**
-   * What the step makes smaller, as a mean: of the counted targets' cross-entropies, in nats, or of the losses
-   * of the objective's units.
+   * What the step makes smaller, as a mean: of the counted targets' cross-entropies, in nats, or of the
+   * losses of the objective's units.
    */
   readonly loss: number;
   /** Of a module that was compiled for an objective. */

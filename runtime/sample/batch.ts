@@ -1,14 +1,14 @@
 /**
- * Several texts that grow together: each step is one run of the model, which reads its weights once for all of
- * them. A text that is new brings a piece of its prompt, the others a token each; texts join and leave between
- * any two steps. Where the model's numerics are consistent, each has the bits that it has alone.
+ * Several texts that grow together: each step is one run of the model, which reads its weights once for all
+ * of them. A text that is new brings a piece of its prompt, the others a token each; texts join and leave
+ * between any two steps. Where the model's numerics are consistent, each has the bits that it has alone.
  *
  *   const batch = new TextBatch(model, tokenizer);
  *   batch.addText({ prompt: "One", … });  batch.addText({ prompt: "Two", … });
  *   while (batch.size > 0) for (const { text, token, made } of await batch.grow()) …
  *
- * A text has a lane for itself while it grows; where there are more texts than lanes, the later ones wait. What
- * it has in common with the beginning of another text is copied from there.
+ * A text has a lane for itself while it grows; where there are more texts than lanes, the later ones wait.
+ * What it has in common with the beginning of another text is copied from there.
  */
 import type { Lane, LaneTokens } from "../engine/lane.ts";
 import type { Lanes } from "../engine/lanes.ts";
@@ -30,7 +30,9 @@ export interface Grown {
   readonly token?: number;
   /** What became of the text, where it has ended. */
   readonly made?: Generated;
-  /** Why it could not go on: what its listener threw, or logits that are not numbers. It has left the batch. */
+  /**
+   * Why it could not go on: what its listener threw, or logits that are not numbers. It has left the batch.
+   */
   readonly error?: unknown;
 }
 
@@ -209,7 +211,8 @@ export class TextBatch {
 function laneFor(text: GrowingText, lanes: Lanes): Lane | undefined {
   const lane = lanes.reserve(text, text.window);
   text.isSeated = lane !== undefined;
-  if (lane?.holder !== text || lane.tokens.length < text.at) text.at = 0; // it is new, or others changed the weights
+  // it is new, or others changed the weights
+  if (lane?.holder !== text || lane.tokens.length < text.at) text.at = 0;
   return lane;
 }
 

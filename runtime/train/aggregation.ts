@@ -14,8 +14,8 @@ export const aggregations = {
 export type Aggregation = keyof typeof aggregations;
 
 /**
- * The weight of each row [B·T], for each micro-batch of a step; 0 where a target is not counted. `context`: T.
- * `longest`: most tokens that an answer may have; dr_grpo asks for it.
+ * The weight of each row [B·T], for each micro-batch of a step; 0 where a target is not counted. `context`:
+ * T. `longest`: most tokens that an answer may have; dr_grpo asks for it.
  */
 export function aggregationWeights(
   how: Aggregation,

@@ -1,6 +1,6 @@
 /**
- * X2: every objective of the table, compiled, against PyTorch in float64 (posttraining.py): loss, ln p of each
- * row, and the gradients of six tensors and of the scalar head.
+ * X2: every objective of the table, compiled, against PyTorch in float64 (posttraining.py): loss, ln p of
+ * each row, and the gradients of six tensors and of the scalar head.
  */
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../compiler/2-check/check.ts";

@@ -45,6 +45,20 @@ export interface FakeOptions {
   readonly lanes?: number;
 }
 
+const fakeModule = (
+  bytes: number,
+  tensors: ModuleManifest["tensors"],
+  { lanes = 1 }: FakeOptions,
+): ModuleManifest => ({
+  memoryBytes: bytes,
+  memoryPages: 1,
+  maxWorkers: 8,
+  ...(lanes > 1 && { numerics: "consistent" as const }),
+  tensors,
+  entries,
+  wasm: {},
+});
+
 /**
  * Two parameters: one per layer, with padding; and a vector. Each step moves every weight by lr · (1 + its
  * moment) · f(batch).
@@ -56,15 +70,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
   const of: RunningModel["of"] = (storage) =>
     [...tensors.values()].filter((t) => t.place.storage === storage);
   initParameters(of("parameter"), seed);
-  const module: ModuleManifest = {
-    memoryBytes: bytes,
-    memoryPages: 1,
-    maxWorkers: 8,
-    ...((options.lanes ?? 1) > 1 && { numerics: "consistent" as const }),
-    tensors: places,
-    entries,
-    wasm: {},
-  };
+  const module = fakeModule(bytes, places, options);
   const lanes = fakeLanes(options);
   const queue = new CallQueue();
   const reservations = new Reservations(lanes, queue);

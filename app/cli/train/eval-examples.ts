@@ -165,7 +165,8 @@ function textOf(
   { rows, part }: Chosen,
   { step }: UsedRun,
 ): string {
-  const over = `${thousands(e.tokens)} tokens of ${counted(rowCount(rows), "example")}, ${part}, step ${step}`;
+  const examples = counted(rowCount(rows), "example");
+  const over = `${thousands(e.tokens)} tokens of ${examples}, ${part}, step ${step}`;
   const loss = `answer loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}  (${over})\n`;
   if (!figures) return loss;
   const { answers, exactMatch, stopped, meanLength } = figures;

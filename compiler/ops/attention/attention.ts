@@ -9,8 +9,8 @@
  *   lse[h,q] = ln Σ_k e^S[q,k]
  *
  * Where documents stand side by side, `documents` says of each row at which row of its sequence its
- * document begins; blocks of keys before it are skipped. It never falls along a sequence, and is no larger than
- * the row itself.
+ * document begins; blocks of keys before it are skipped. It never falls along a sequence, and is no larger
+ * than the row itself.
  *
  * A task is one key/value head of one sequence: its K and V are packed once for all of its query heads.
  */

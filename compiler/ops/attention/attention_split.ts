@@ -1,8 +1,8 @@
 /**
  * Attention of a single row over a long cache, in two steps. attention_split computes block after block of
- * positions (kit/key-blocks.ts), each of which is one stretch of memory with the keys of all heads and another
- * with their values, to a softmax of its own with its maximum and sum. attention_merge merges the blocks in
- * ascending order (kit/block-merge.ts).
+ * positions (kit/key-blocks.ts), each of which is one stretch of memory with the keys of all heads and
+ * another with their values, to a softmax of its own with its maximum and sum. attention_merge merges the
+ * blocks in ascending order (kit/block-merge.ts).
  *
  * Workers divide the blocks, and one that divides between two of them its heads, so that all read the same
  * number of keys, whatever the number of workers. When tasks are heads alone (attention_cached), a worker
@@ -173,7 +173,8 @@ function eachShare(w: Writer, G: number, windowed: boolean, body: () => void): v
   w.line("let before = 0; // panels of all heads in earlier blocks");
   w.block(`for (let block = ${of}(first_panel << 4), index = 0; before < stop; block++, index++)`, () => {
     w.line(
-      `const first_key = ${startOf}(block), block_keys = min(${startOf}(block + 1), known) - first_key, panels = ` +
+      `const first_key = ${startOf}(block), block_keys = min(${startOf}(block + 1), known) - first_key, ` +
+        "panels = " +
         `((first_key + block_keys + 15) >> 4) - max(first_key >> 4, first_panel);`,
     );
     w.line(

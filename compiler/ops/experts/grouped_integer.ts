@@ -1,11 +1,12 @@
 /**
  * Products of a mixture of experts in integers: slots that quantise_rows has made of f32, and experts'
  * matrices in q8_0 or q4_0 (runtime/contract/weight-rows.ts), b[e] a row of words for each column of out;
- * starts has F = E + 1 entries. Sums of groups are exact, and a slot has the same bits whichever way is taken:
+ * starts has F = E + 1 entries. Sums of groups are exact, and a slot has the same bits whichever way is
+ * taken:
  *
  *   few slots    one after the other (few-slots.ts), each as the one row of quantised/integer-dots.ts
- *   many slots   a task is a panel of one expert (grouped-panels.ts) for all rows of that expert, in the tiles
- *                of quantised/integer-tiles.ts
+ *   many slots   a task is a panel of one expert (grouped-panels.ts) for all rows of that expert, in the
+ *                tiles of quantised/integer-tiles.ts
  */
 import { defineOp, type Kernel } from "../kit/op.ts";
 import { PANEL } from "../kit/panels.ts";
@@ -67,7 +68,8 @@ function emitExperts(
     emitTiles(w, format, k.target, halvesOf(format, d.W), task, (n, row) => {
       const out = `${at.out} + <usize>(from + ${row}) * ${outRow} + <usize>panel * ${PANEL * 4}`;
       w.line(
-        `${epilogueFunction(w, { ...k, attrs: {}, has: () => false }, PANEL)}(scratch, ${n}, ${out}, ${outRow});`,
+        `${epilogueFunction(w, { ...k, attrs: {}, has: () => false }, PANEL)}(scratch, ${n}, ${out}, ` +
+          `${outRow});`,
       );
     });
   });

@@ -2,8 +2,8 @@
  * Products of a mixture of experts, rows of f32 with weights that are stored in fewer bits
  * (runtime/contract/weight-rows.ts). The matrix b[e] of expert e consists of rows of words, one row for each
  * column of out; starts has F = E + 1 entries. With many slots a panel of an expert's matrix is decoded, and
- * all rows of that expert meet it; with few slots (bf16 only) elements of out are dot products (few-slots.ts).
- * grouped_integer.ts multiplies integers instead.
+ * all rows of that expert meet it; with few slots (bf16 only) elements of out are dot products
+ * (few-slots.ts). grouped_integer.ts multiplies integers instead.
  */
 import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
@@ -43,7 +43,8 @@ function emitProducts(
     w.line("if (rows == 0) continue;");
     w.line(`const place = <usize>panel * ${PANEL_BYTES}, columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
     w.line(
-      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${outRow} + place;`,
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${outRow} ` +
+        "+ place;",
     );
     if (N % PANEL > 0)
       w.line(

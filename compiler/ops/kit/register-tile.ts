@@ -54,8 +54,8 @@ export interface Tile {
   /** Bytes from row to row of out. Absent: each call says. */
   readonly outRow?: number;
   /**
-   * K is `stretches[1]`, and summed in `stretches[0]` stretches, each from zero; stretch p is the steps K·p/P …
-   * K·(p+1)/P. Their sums are added in this order, and wait in scratch meanwhile. (Mode "set" alone.)
+   * K is `stretches[1]`, and summed in `stretches[0]` stretches, each from zero; stretch p is the steps K·p/P
+   * … K·(p+1)/P. Their sums are added in this order, and wait in scratch meanwhile. (Mode "set" alone.)
    */
   readonly stretches?: readonly [P: number, K: number];
   /** Default: "set". */

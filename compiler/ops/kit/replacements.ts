@@ -22,8 +22,8 @@ interface QuantisedBy<In, To> {
   readonly weights: In;
   readonly transposed: boolean;
   /**
-   * Where the weights are integers, the rows of the input `of` become integers too; where numerics are `float`,
-   * at most so many rows.
+   * Where the weights are integers, the rows of the input `of` become integers too; where numerics are
+   * `float`, at most so many rows.
    */
   readonly integers?: { readonly by: To; readonly of: In; readonly most: number };
 }

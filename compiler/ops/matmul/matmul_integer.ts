@@ -4,8 +4,8 @@
  * part has one order, so that a row of out has the same bits alone (integer-dots.ts) and among others
  * (integer-tiles.ts).
  *
- * K is what the words have room for; elements beyond the model's K are zero. A task is sixteen columns of out,
- * for all rows: every weight is read from memory once.
+ * K is what the words have room for; elements beyond the model's K are zero. A task is sixteen columns of
+ * out, for all rows: every weight is read from memory once.
  */
 import { defineOp, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";

@@ -132,7 +132,10 @@ export const advance_texts = defineOp(
         `store<i32>(${at.loop}, steps > 0 && kept > 0 && sound && !asked ? 1 : 0, ${4 * loopField.more});`,
       );
     },
-    /** Two tokens at position 3 of lanes from the last one down; lane 1 ends by its token, lane 2 by its number. */
+    /**
+     * Two tokens at position 3 of lanes from the last one down; lane 1 ends by its token, lane 2 by its
+     * number.
+     */
     sample(tensor, { S, A, M, T }, noise, i) {
       switch (tensor) {
         case "drawn":

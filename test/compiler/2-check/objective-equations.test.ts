@@ -1,4 +1,7 @@
-/** Equations of objectives: what they are about, what is refused and where, and that text reads as it is printed. */
+/**
+ * Equations of objectives: what they are about, what is refused and where, and that text reads as it is
+ * printed.
+ */
 import { describe, expect, test } from "vitest";
 import { parseOverride } from "../../../compiler/1-parse/parse.ts";
 import { checkEquation, equationFrom } from "../../../compiler/2-check/objective-equations.ts";

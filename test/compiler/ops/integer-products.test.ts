@@ -1,6 +1,6 @@
 /**
- * Products of integers: a row has the same bits alone, among other rows and in tiles of any number of rows, on
- * every target and for any number of workers; V8 joins their pairs.
+ * Products of integers: a row has the same bits alone, among other rows and in tiles of any number of rows,
+ * on every target and for any number of workers; V8 joins their pairs.
  */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * A row of a product has the same bits whatever stands beside it: alone, among a few rows or many, live or not,
- * by dot products, streams or register tiles, for any number of workers.
+ * A row of a product has the same bits whatever stands beside it: alone, among a few rows or many, live or
+ * not, by dot products, streams or register tiles, for any number of workers.
  */
 import { describe, expect, test } from "vitest";
 import { kernelBenches } from "../../../bench/measure/kernel-bench.ts";

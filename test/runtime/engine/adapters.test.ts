@@ -1,6 +1,7 @@
 /**
  * Adapters: a model begins with them as it was without, bit for bit, and switched off it is so again after
- * training; only they are trained, their gradients are those of the graph in f64; merged, they change nothing.
+ * training; only they are trained, their gradients are those of the graph in f64; merged, they change
+ * nothing.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";

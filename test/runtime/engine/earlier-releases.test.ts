@@ -26,7 +26,9 @@ const TOKENS = CONTROL_BYTES;
 const LOGITS = TOKENS + 64;
 const CACHE = LOGITS + 4 * VOCAB;
 
-/** logits[t] = how often token t is in the text, and a half more for the token that is 1 above the last one. */
+/**
+ * logits[t] = how often token t is in the text, and a half more for the token that is 1 above the last one.
+ */
 const kernels = `
 function run(): void {
   const start = load<i32>(${START}), rows = load<i32>(${ROWS});

@@ -1,7 +1,7 @@
 /**
- * Modules that are compiled for an objective: what kernels make of its equation is what the graph's references
- * make of it in f64, in one piece and in blocks of rows, with one micro-batch and with several; and the
- * gradients are the slopes of what `objective` says.
+ * Modules that are compiled for an objective: what kernels make of its equation is what the graph's
+ * references make of it in f64, in one piece and in blocks of rows, with one micro-batch and with several;
+ * and the gradients are the slopes of what `objective` says.
  */
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";

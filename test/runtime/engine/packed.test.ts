@@ -1,6 +1,6 @@
 /**
- * Documents side by side in a sequence (X3, thread 9): losses and gradients are those that each document has in
- * a sequence of its own, whatever stands beside it.
+ * Documents side by side in a sequence (X3, thread 9): losses and gradients are those that each document has
+ * in a sequence of its own, whatever stands beside it.
  */
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";

@@ -66,7 +66,9 @@ afterAll(() => Promise.all(opened.map((model) => model.close())));
 
 async function open({ spec, options, cut }: Kind, workers: number): Promise<RunningModel> {
   const tied = cut && spec === gpt ? ", tied: true" : "";
-  const source = `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)${tied})  train { batch 1  context 32 } }`;
+  const source =
+    `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)${tied})  train { ` +
+    "batch 1  context 32 } }";
   const { models, diagnostics } = checkSource(source);
   expect(diagnostics).toEqual([]);
   const how = { targets: ["relaxed"], modules: ["infer"], lanes: LANES, ...options } as const;
@@ -138,7 +140,8 @@ const together = (model: RunningModel, texts: readonly number[][], expected: Log
         life.at += tokens.length;
         if (!sameBits(logits, life.expected[life.at - 1]!))
           wrong.push(
-            `run ${run}, ${spans.length} spans: ${tokens.length} tokens at ${start} in lane ${life.lane.number}`,
+            `run ${run}, ${spans.length} spans: ${tokens.length} tokens at ${start} in lane ` +
+              `${life.lane.number}`,
           );
       }
       lives = lives.filter((life) => life.at < life.text.length);

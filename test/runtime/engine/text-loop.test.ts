@@ -33,7 +33,9 @@ const pools: Pool[] = [];
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
 function compiled(spec: string, options: CompileOptions): Promise<Compiled> {
-  const source = `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)) train { batch 2 context 8 } }`;
+  const source =
+    `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)) train { batch 2 ` +
+    "context 8 } }";
   const { models, diagnostics } = checkSource(source);
   expect(diagnostics).toEqual([]);
   return compileModel(models[0]!, { targets: ["relaxed"], modules: ["infer"], ...options });

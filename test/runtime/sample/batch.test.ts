@@ -174,7 +174,7 @@ describe("steps", () => {
     expect(since()).toEqual(["0: 0: 1 2", "0: 0: 1 2 3"]);
   });
 
-  test("a listener that throws costs its own text alone; a prompt that is none is refused at once", async () => {
+  test("a listener that throws costs its own text alone; no prompt is refused at once", async () => {
     const { model } = watched(2);
     const batch = new TextBatch(model, tokenizer);
     const thrown = new Error("by the listener");

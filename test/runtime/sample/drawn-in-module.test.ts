@@ -44,7 +44,9 @@ const opened: RunningModel[] = [];
 afterAll(() => Promise.all(opened.map((model) => model.close())));
 
 async function open({ spec, module, options, cut }: Kind, workers: number): Promise<RunningModel> {
-  const source = `model tiny { vocab 256  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)) train { batch 2 context 40 } }`;
+  const source =
+    `model tiny { vocab 256  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)) train { batch 2 ` +
+    "context 40 } }";
   const { models, diagnostics } = checkSource(source);
   expect(diagnostics).toEqual([]);
   const chosen = { targets: ["relaxed"], modules: [module], ...options } as const;

@@ -93,7 +93,8 @@ test.each(Object.entries(kinds))(
     third.close();
     const fourth = await openSession(model);
     const early = [...text.slice(0, 95), 3];
-    expect(await fourth.feed(early)).toMatchObject({ reused: 95 }); // a ring has 70 … 229, and 76 … 95 are seen
+    // a ring has 70 … 229, and 76 … 95 are seen
+    expect(await fourth.feed(early)).toMatchObject({ reused: 95 });
     expect([...(await fourth.next(2))]).toEqual(await alone([...early, 2]));
 
     await second.feed([1]);

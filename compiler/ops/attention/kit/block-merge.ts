@@ -7,8 +7,8 @@
  *   a' = a · e^(m − m') + attended · e^(top − m')
  *
  * and after the last block out = a / l. There is this one order of rounding, whoever merges. A block of which
- * a row sees nothing (top very low, sum 0, attended 0) changes no bit of it, but for the sign of a zero, which
- * the end makes positive.
+ * a row sees nothing (top very low, sum 0, attended 0) changes no bit of it, but for the sign of a zero,
+ * which the end makes positive.
  */
 import type { Writer } from "../../kit/writer.ts";
 import { ceilTo } from "../../kit/panels.ts";
@@ -23,8 +23,9 @@ export const mergeAreas = (rows: number, DP: number) => {
 export const attendedArea = (isFirst: string): string => `${isFirst} ? merged : attended`;
 
 /**
- * What the block has given is merged: maxima and sums at the addresses `top` and `sum`, and attended[rows,DP],
- * of the first block in the area `merged` itself. The factors of a first block are exactly 0 and 1.
+ * What the block has given is merged: maxima and sums at the addresses `top` and `sum`, and
+ * attended[rows,DP], of the first block in the area `merged` itself. The factors of a first block are exactly
+ * 0 and 1.
  */
 export function emitMerge(
   w: Writer,
@@ -102,8 +103,8 @@ export function emitMergeEnd(w: Writer, rows: string): void {
 }
 
 /**
- * A function (merged, out, rows, share): out = merged · share of each row, dense rows of D floats from rows of
- * DP. A zero is positive.
+ * A function (merged, out, rows, share): out = merged · share of each row, dense rows of D floats from rows
+ * of DP. A zero is positive.
  */
 export function finishFunction(w: Writer, D: number, DP: number): string {
   const name = `attention_finish_${D}`;

@@ -210,7 +210,8 @@ function fromKeys(w: Writer, s: Sizes, p: FromKeys, { least, from, to }: Stretch
   });
   const last = (mr: number): string => (s.each === 1 ? `r + ${mr}` : `(r + ${mr - 1}) / ${s.each} + 1`);
   const end = (mr: number): string => (s.causal ? `min(${to}, ${p.ahead} + ${last(mr)})` : to);
-  const seen = `max(${windowStart(s, p.ahead, "r")}, ${least ?? 0})${apart ? ` & ~${PANEL - 1}` : ""}`; // by the tile's first row
+  const toPanel = apart ? ` & ~${PANEL - 1}` : "";
+  const seen = `max(${windowStart(s, p.ahead, "r")}, ${least ?? 0})${toPanel}`; // by the tile's first row
   const first = isBounded(s) ? seen : least;
   const after = (each: number, bytes: number): string =>
     first ? ` + <usize>((${first}) / ${each}) * ${bytes}` : "";

@@ -9,9 +9,9 @@
  *     keys   [A, N, G, D, 16]: element (g, n, c) is at [⌊n/16⌋, g, c, n mod 16] of the lane
  *     values [A, N, G, E, 16]: (g, n, c) is at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16]; 0 if c ≥ D
  *   q8_0
- *     both   [A, G, N, W] words. A panel of W words holds sixteen positions, group by group of 32 columns; the
- *            last group may be shorter, and is padded to a multiple of 8. A group has sixteen scales (f32),
- *            then 16 · columns numbers (int8):
+ *     both   [A, G, N, W] words. A panel of W words holds sixteen positions, group by group of 32 columns;
+ *            the last group may be shorter, and is padded to a multiple of 8. A group has sixteen scales
+ *            (f32), then 16 · columns numbers (int8):
  *              keys    pair of columns 2t, 2t+1:   position p has bytes 2p, 2p+1 of 32
  *              values  pair of positions 2t, 2t+1: column c has bytes 2c, 2c+1 of 2 · columns
  *

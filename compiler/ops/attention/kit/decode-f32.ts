@@ -86,8 +86,8 @@ export interface OneRow {
 }
 
 /**
- * One block of positions, `first_key` and the `block_keys` − 1 behind it: attended = Σ e^(score − shift) V for the
- * heads, with `shift` and `sum` of each in their areas. `start` is the new row's position.
+ * One block of positions, `first_key` and the `block_keys` − 1 behind it: attended = Σ e^(score − shift) V
+ * for the heads, with `shift` and `sum` of each in their areas. `start` is the new row's position.
  */
 export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
   const { D, DP, KB, group, NR } = s;

@@ -38,8 +38,9 @@ export interface Sizes {
   /** A query sees the last WINDOW positions only: an i32 local of the kernel. */
   readonly windowed: boolean;
   /**
-   * A query sees its own document only: the row of the sequence at which it begins stands at `first_q`, for row
-   * 0 of a block of queries. Both are locals of the kernel, and so is `q`, that row's place in the sequence.
+   * A query sees its own document only: the row of the sequence at which it begins stands at `first_q`, for
+   * row 0 of a block of queries. Both are locals of the kernel, and so is `q`, that row's place in the
+   * sequence.
    */
   readonly documents: boolean;
   readonly scale: number;

@@ -1,7 +1,7 @@
 /**
- * Attention of many new rows over a cache, for one key/value head. The rows of queries are those of the head's
- * group at one position, then those at the next; they stand in scratch, so many as fill a block of queries,
- * and meet block after block of positions.
+ * Attention of many new rows over a cache, for one key/value head. The rows of queries are those of the
+ * head's group at one position, then those at the next; they stand in scratch, so many as fill a block of
+ * queries, and meet block after block of positions.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Dims } from "../../kit/signature.ts";
@@ -20,7 +20,9 @@ import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 /** Rows of queries that meet a block of positions together: whole tiles (6 · 8 = 4 · 12). */
 const QUERIES = 48;
 
-/** Blocks of at most so many rows of queries, whole positions of a group; and the longest block of positions. */
+/**
+ * Blocks of at most so many rows of queries, whole positions of a group; and the longest block of positions.
+ */
 export function prefillBlocks(
   target: Target,
   rows: number,
@@ -38,7 +40,9 @@ export function prefillSizes(d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes
   return { ...s, each: s.group };
 }
 
-/** Areas in scratch: their names are locals of the kernel. A block's last tile may have rows that are none. */
+/**
+ * Areas in scratch: their names are locals of the kernel. A block's last tile may have rows that are none.
+ */
 export function prefillAreas(s: Sizes) {
   const rows = ceilTo(s.QB, s.MR);
   return {
@@ -56,7 +60,10 @@ interface Chunk {
   /** Addresses of qkv and out of the first row. */
   readonly qkv: string;
   readonly out: string;
-  /** Writes the block's attended at `to`, `shift` and `sum`: of `rows` rows, and positions from `first_key` on. */
+  /**
+   * Writes the block's attended at `to`, `shift` and `sum`: of `rows` rows, and positions from `first_key`
+   * on.
+   */
   attend(): void;
   /** Brings the queries of rows q … to where `attend` reads them. */
   load(): void;
@@ -67,7 +74,8 @@ export function emitChunk(w: Writer, s: Sizes, p: Chunk): void {
   const { each, D, DP } = s;
   w.block(`for (let q = 0; q < real * ${each}; q += ${s.QB})`, () => {
     w.line(
-      `const rows = min(${s.QB}, real * ${each} - q), row_of = q / ${each}, position = start + row_of, positions = ` +
+      `const rows = min(${s.QB}, real * ${each} - q), row_of = q / ${each}, position = start + row_of, ` +
+        "positions = " +
         `rows / ${each};`,
     );
     p.load();
@@ -87,7 +95,8 @@ export function emitChunk(w: Writer, s: Sizes, p: Chunk): void {
     emitMergeEnd(w, "rows");
     w.block("for (let i: usize = 0; i < <usize>positions; i++)", () =>
       w.line(
-        `${finishFunction(w, D, DP)}(merged + i * ${each * DP * 4}, ${p.out} + (<usize>row_of + i) * ${s.outRow} + ` +
+        `${finishFunction(w, D, DP)}(merged + i * ${each * DP * 4}, ${p.out} + (<usize>row_of + i) * ` +
+          `${s.outRow} + ` +
           `<usize>g * ${each * D * 4}, ${each}, fade + i * ${each * 4});`,
       ),
     );
@@ -108,7 +117,8 @@ export function emitChunkF32(w: Writer, s: Sizes, target: Target, p: Caches): vo
   const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
   const group = each * D * 4;
   w.line(
-    `const across = ${p.keys} + <usize>g * ${keyHead}, panels = ${p.values} + <usize>g * ${valueHead}; // of ` +
+    `const across = ${p.keys} + <usize>g * ${keyHead}, panels = ${p.values} + <usize>g * ${valueHead}; ` +
+      "// of " +
       "the head",
   );
   emitChunk(w, s, {

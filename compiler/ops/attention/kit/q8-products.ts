@@ -28,7 +28,9 @@ export const weightBytes = (D: number, block: number): number => columnGroups(D)
 /** Names of four vectors, and lines for each of them: pairs stay together. */
 const four = count(4);
 
-/** Parameters of a function that reads a ring of panels: the address behind the last one, and all their bytes. */
+/**
+ * Parameters of a function that reads a ring of panels: the address behind the last one, and all their bytes.
+ */
 const ringParameters = (ring: boolean): string => (ring ? ", ring_end: usize, ring_bytes: usize" : "");
 /** The next panel. */
 const step = (D: number, ring: boolean): string =>
@@ -184,8 +186,8 @@ export function weightsFunction(w: Writer, D: number, ring: boolean): string {
 
 /**
  * A function (panel, weights, scales, attended, panels): attended[M, …] = d_w · Σ w·v for the groups of
- * columns first … first + number − 1. `weights`: [M][groups][block] int16 from the first group's on; `scales`:
- * [M][groups].
+ * columns first … first + number − 1. `weights`: [M][groups][block] int16 from the first group's on;
+ * `scales`: [M][groups].
  */
 export function mixFunction(
   w: Writer,
@@ -200,7 +202,8 @@ export function mixFunction(
   const groups = columnGroups(D);
   const mine = groups.slice(first, first + number);
   const heads = count(M);
-  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${attendedRow}${ring ? "_ring" : ""}`;
+  const sizes = `${D}_m${M}_g${first}x${number}_k${block}_r${attendedRow}`;
+  const name = `attention_mix_q8_${sizes}${ring ? "_ring" : ""}`;
   return w.helper(name, (f) => {
     const each = (use: (m: number, g: number, v: number) => void): void =>
       heads.forEach((m) => mine.forEach(({ padded }, g) => count(padded / 4).forEach((v) => use(m, g, v))));

@@ -143,8 +143,10 @@ function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: Caches):
   emitSeen(w, s, m);
   const scores = scoresFunction(w, D, m, KB * 4, ring !== undefined);
   w.line(
-    `${scores}(${keys} + ${panelOf(s, ring)}, queries + <usize>r * ${queryBytes(D)}, query_scales + (<usize>r ` +
-      `<< 2), scores + <usize>r * ${KB * 4} + (seen << 2), panels${ring ? `, ${keys} + ring_bytes, ring_bytes` : ""});`,
+    `${scores}(${keys} + ${panelOf(s, ring)}, queries + <usize>r * ${queryBytes(D)}, query_scales + ` +
+      "(<usize>r " +
+      `<< 2), scores + <usize>r * ${KB * 4} + (seen << 2), ` +
+      `panels${ring ? `, ${keys} + ring_bytes, ring_bytes` : ""});`,
   );
 }
 
@@ -162,8 +164,10 @@ function emitTileSums(w: Writer, s: Sizes, m: number, p: Caches): void {
     w.block(`for (let n: usize = 0; n < ${groups.length}; n++)`, () => {
       const next = groups.at(1)?.at ?? 0;
       w.line(
-        `store<f32>(weight_scales + (<usize>i * ${groups.length} + n) * 4, ${weightsFunction(w, D, ring)}(p + ` +
-          `(seen << 2), from + n * ${next}, weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, products, ` +
+        `store<f32>(weight_scales + (<usize>i * ${groups.length} + n) * 4, ` +
+          `${weightsFunction(w, D, ring)}(p + ` +
+          `(seen << 2), from + n * ${next}, weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, ` +
+          "products, " +
           `panels, spill${rest(` + n * ${next}`)}));`,
       );
     });

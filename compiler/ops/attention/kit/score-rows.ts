@@ -9,8 +9,9 @@ import type { Writer } from "../../kit/writer.ts";
 /** Lower than any score; finite, so that differences of two of them are 0 and not NaN. */
 export const HIDDEN = "-1e30";
 /**
- * The maximum of a row that sees nothing of a block: so far above HIDDEN, also after the scale, that the weight
- * of what is hidden is exactly 0, and so far below every score that a row's other blocks make it exactly 0.
+ * The maximum of a row that sees nothing of a block: so far above HIDDEN, also after the scale, that the
+ * weight of what is hidden is exactly 0, and so far below every score that a row's other blocks make it
+ * exactly 0.
  */
 export const LEAST_TOP = "-1e25";
 

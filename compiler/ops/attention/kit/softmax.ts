@@ -8,8 +8,8 @@
  *   P  = e^(scale · S − m')
  *   l' = α·l + Σ_k P
  *
- * After the last block out = Σ P·V / l, and lse = m + ln l. Over a cache each block has a maximum and a sum of
- * its own instead, and what blocks give is merged (block-merge.ts).
+ * After the last block out = Σ P·V / l, and lse = m + ln l. Over a cache each block has a maximum and a sum
+ * of its own instead, and what blocks give is merged (block-merge.ts).
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -110,10 +110,9 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, k
     );
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
-    const total = `${sumOfRows(w)}(partial + (r << 5))`;
-    w.line(
-      `v128.store(sum + (r << 2), ${kind === "carried" ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`,
-    );
+    const own = `${sumOfRows(w)}(partial + (r << 5))`;
+    const total = kind === "carried" ? `f32x4.add(v128.load(sum + (r << 2)), ${own})` : own;
+    w.line(`v128.store(sum + (r << 2), ${total});`);
   });
 }
 

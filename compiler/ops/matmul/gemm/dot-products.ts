@@ -1,10 +1,10 @@
 /**
- * Products of rows of a with rows of b[N,K], of any number, in one order: 16 lanes run along K, and are summed
- * at the end as `sum8` does it (8-emit/prelude.ts). Every row of b is read once.
+ * Products of rows of a with rows of b[N,K], of any number, in one order: 16 lanes run along K, and are
+ * summed at the end as `sum8` does it (8-emit/prelude.ts). Every row of b is read once.
  *
  *   up to 4 rows   one row of b after the other, as memory has them: prefetchers follow one long stream best
- *   more           tiles of 2 × 4: four rows of b, far enough from each other for a stream each, meet two rows
- *                  of a after the other
+ *   more           tiles of 2 × 4: four rows of b, far enough from each other for a stream each, meet two
+ *                  rows of a after the other
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { transpose4 } from "../../kit/transpose.ts";

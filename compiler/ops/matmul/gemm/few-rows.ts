@@ -2,7 +2,8 @@
  * Products with a few rows of a, as in decoding. Nothing is packed, and every element of b is read once, at
  * the speed of memory. A task is a group of 16 columns of out.
  *
- *   nn  rows of b, several at a time, pass over the worker's columns of out, which wait in scratch: row-tiles.ts
+ *   nn  rows of b, several at a time, pass over the worker's columns of out, which wait in scratch:
+ *   row-tiles.ts
  *   nt  dot products with one row of b after the other, or four: dot-products.ts
  *
  * The sums in scratch then go through the same epilogue as the tiles of tile-loops.ts.
@@ -78,7 +79,9 @@ function emitRowStreams(w: Writer, at: Tensors, { N, K }: Sizes, k: MatmulKernel
   finishSums(w, at, k, "1", bRow, 0);
 }
 
-/** Bytes of a row of sums that wait in scratch: of many rows, so many columns at a time that they stay in L2. */
+/**
+ * Bytes of a row of sums that wait in scratch: of many rows, so many columns at a time that they stay in L2.
+ */
 const MOST_SUM_BYTES = 16 * 1024;
 const sumBytes = (M: number, N: number): number =>
   M === 1 ? rowBytes(N) : Math.min(rowBytes(N), MOST_SUM_BYTES);
@@ -102,7 +105,10 @@ function emitRowTiles(w: Writer, at: Tensors, { M, N, K }: Sizes, k: MatmulKerne
   });
 }
 
-/** The epilogue of `bytes` of columns from `from` on, whose sums wait in scratch, `sums` bytes from row to row. */
+/**
+ * The epilogue of `bytes` of columns from `from` on, whose sums wait in scratch, `sums` bytes from row to
+ * row.
+ */
 function finishSums(
   w: Writer,
   at: Tensors,
@@ -144,8 +150,8 @@ function emitDotProducts(w: Writer, at: Tensors, d: Sizes, k: MatmulKernel, rows
 }
 
 /**
- * The tasks as groups of 16 rows of b, each `bRow` bytes long. `dots` is the call that writes scratch[rows,16]
- * from so many rows of b from an address on.
+ * The tasks as groups of 16 rows of b, each `bRow` bytes long. `dots` is the call that writes
+ * scratch[rows,16] from so many rows of b from an address on.
  */
 export function emitDotTasks(
   w: Writer,

@@ -24,8 +24,9 @@ import {
 type Sizes = Record<"M" | "N" | "K", number>;
 
 /**
- * Which loops a kernel has: those of few rows, those of many (register tiles), or both, and the number of live
- * rows decides. A product b[N,K] with dead rows always has dot products, so that no bit depends on that number.
+ * Which loops a kernel has: those of few rows, those of many (register tiles), or both, and the number of
+ * live rows decides. A product b[N,K] with dead rows always has dot products, so that no bit depends on that
+ * number.
  */
 function waysOf(
   form: Form,

@@ -50,7 +50,10 @@ export function eachStreams(
   );
 }
 
-/** A function (a, b, sums, bytes, steps, rows): sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns. */
+/**
+ * A function (a, b, sums, bytes, steps, rows): sums[rows] += a[rows, steps] · b[steps] over `bytes` of
+ * columns.
+ */
 function rowGroups(w: Writer, target: Target, strides: RowBytes): string {
   const { a, b, sums } = strides;
   const name = `few_rows_b${b}_a${a}_s${sums}`;

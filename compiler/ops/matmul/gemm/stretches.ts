@@ -1,7 +1,7 @@
 /**
- * Stretches of K: large products of few rows are summed in P stretches, each from zero, and the sums are added
- * in order (matmul_split.ts). Which products these are depends on the model alone, not on how many rows there
- * are, so that a row's bits do not either.
+ * Stretches of K: large products of few rows are summed in P stretches, each from zero, and the sums are
+ * added in order (matmul_split.ts). Which products these are depends on the model alone, not on how many rows
+ * there are, so that a row's bits do not either.
  */
 /** Longer rows of b are long enough even where each worker reads a piece of every row. */
 const LONGEST_ROW_BYTES = 64 * 1024;

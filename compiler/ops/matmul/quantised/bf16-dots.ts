@@ -1,6 +1,6 @@
 /**
- * Dot products of rows of activations with rows of weights in bf16, in the order of f32's (gemm/dot-products.ts):
- * a lane sums up every sixteenth element.
+ * Dot products of rows of activations with rows of weights in bf16, in the order of f32's
+ * (gemm/dot-products.ts): a lane sums up every sixteenth element.
  *
  *   up to 4 rows   one row of weights after the other: f32 multiply-adds of what one stream of memory brings
  *   more           four rows of weights at a time are decoded once, and all rows of activations meet them

@@ -1,7 +1,7 @@
 /**
  * How the sums of products of groups of 32 come about, as text of kernels. The layout
- * (runtime/contract/weight-rows.ts) has eight groups side by side, so that the sum in a lane is the sum of one
- * group. Sums are whole numbers, and exact whichever way is taken:
+ * (runtime/contract/weight-rows.ts) has eight groups side by side, so that the sum in a lane is the sum of
+ * one group. Sums are whole numbers, and exact whichever way is taken:
  *
  *   pairs    q8_0: weights are extended to 16 bits; i32 += dot products of pairs of int16
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
@@ -192,8 +192,9 @@ export const waysOf = (format: IntegerFormat, target: Target): Ways =>
 
 /**
  * A function that says whether a relaxed dot product of four is one instruction. Its second operand ought to
- * have 7 bits; with 8, machines differ: vpmaddubsw and vpmaddwd (five instructions in V8) stop at 32767 on the
- * way, 2 · 32767 in all. What is multiplied depends on the number of workers, lest a compiler work it out.
+ * have 7 bits; with 8, machines differ: vpmaddubsw and vpmaddwd (five instructions in V8) stop at 32767 on
+ * the way, 2 · 32767 in all. What is multiplied depends on the number of workers, lest a compiler work it
+ * out.
  */
 export function quickFours(w: Writer): string {
   return w.helper("quick_fours", (h) => {

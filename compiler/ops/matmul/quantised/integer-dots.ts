@@ -1,7 +1,7 @@
 /**
  * Dot products of one row of integer activations with rows of integer weights, one row of weights after the
- * other: one stream of memory. Sums of groups (group-sums.ts) are exact; scale · scale · sum goes to eight f32
- * lanes, which are added at the end of the row. integer-tiles.ts does the same for several rows of
+ * other: one stream of memory. Sums of groups (group-sums.ts) are exact; scale · scale · sum goes to eight
+ * f32 lanes, which are added at the end of the row. integer-tiles.ts does the same for several rows of
  * activations, in the same order.
  */
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
@@ -80,7 +80,8 @@ export const weightScales = (h: Writer, { halves }: Block): void =>
     halves
       .map(
         ({ name, index }) =>
-          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${8 * index}), 13), mask), ` +
+          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${8 * index}), 13), ` +
+          "mask), " +
           "unit);",
       )
       .join(" "),
@@ -106,7 +107,8 @@ export function scaled(
       const sums = `f32x4.convert_i32x4_s(${half.name}_sums${m})`;
       return `const ${half.name}_t${m} = madd(${half.name}_f${m}, ${sums}, ${total(half, m)});`;
     });
-    each((half) => set(half, m, `${half.name}_t${m}`)); // not before both totals are read: V8 would join no pair
+    // not before both totals are read: V8 would join no pair
+    each((half) => set(half, m, `${half.name}_t${m}`));
   }
 }
 
@@ -135,7 +137,8 @@ function dotsFunction(w: Writer, sizes: RowSizes, { name: way, sums }: NamedSums
   return w.helper(name, (h) => {
     h.line(`/** sums[rows] = a · b[rows]ᵀ, rows of ${format}, ${bRow} bytes long */`);
     h.block(
-      `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, ${constantParameters}): void`,
+      `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, ` +
+        `${constantParameters}): void`,
       () => {
         h.line(constantVectors);
         h.block("for (const last = sums + <usize>rows * 4; sums < last; sums += 4)", () => {

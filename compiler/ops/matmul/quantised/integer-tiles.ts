@@ -160,7 +160,9 @@ function rowsFunction(w: Writer, t: Tile): string {
   });
 }
 
-/** How many whole blocks superblock s has, and whether the half that stands alone is in it; if that varies. */
+/**
+ * How many whole blocks superblock s has, and whether the half that stands alone is in it; if that varies.
+ */
 function blocksOf({ halves }: RowSizes): string[] {
   const blocks = halves >> 1;
   const last = superblocks(halves) - 1;
@@ -171,8 +173,8 @@ function blocksOf({ halves }: RowSizes): string[] {
 }
 
 /**
- * A function (x, w, f, lanes, …): one superblock of rows of activations and one row of weights is added to the
- * lanes.
+ * A function (x, w, f, lanes, …): one superblock of rows of activations and one row of weights is added to
+ * the lanes.
  */
 function tileFunction(w: Writer, t: Tile, way: NamedSums): string {
   const { format, rows, halves } = t;

@@ -4,8 +4,8 @@
  *
  *   key = score, its bits in an order that grows with it | ~id
  *
- * keys[count] lie in scratch, 8 bytes each. They are sorted by a heap with the least key on top: of those that
- * top-k keeps, only the least has to be known while the others are looked through.
+ * keys[count] lie in scratch, 8 bytes each. They are sorted by a heap with the least key on top: of those
+ * that top-k keeps, only the least has to be known while the others are looked through.
  */
 import type { Writer } from "../../kit/writer.ts";
 
@@ -102,7 +102,8 @@ export const nucleusKeys = (w: Writer): string =>
       "/** keys = the shortest beginning, by falling score, whose weights reach `wanted`; returns how many,",
     );
     f.line(
-      " *  one at least. weights[count]: of the ids in their order. Only those near the likeliest are sorted,",
+      " *  one at least. weights[count]: of the ids in their order. Only those near the likeliest are " +
+        "sorted,",
     );
     f.line(" *  as many as it takes: what lies 708 below it has no weight. */");
     const head = "scores: usize, count: i32, most: f32, wanted: f64, weights: usize, keys: usize";
