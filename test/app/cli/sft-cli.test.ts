@@ -51,7 +51,7 @@ beforeAll(async () => {
   writeFileSync(path("base.sinter"), spec("base", "expect parameters 7_776"));
   writeFileSync(path("data.jsonl"), rows(40));
   await trainSmall(path("base.sinter"), base(), "--steps", "3");
-}, 60_000);
+});
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 
 test("a base that has no tokens for turns gets them, learns, and answers", async () => {
@@ -86,7 +86,7 @@ test("a base that has no tokens for turns gets them, learns, and answers", async
   });
   expect(logOf("first").some(({ kind, prompt }) => kind === "sample" && prompt === "say 9")).toBe(true);
   expect(existsSync(join(path("first"), "report.html"))).toBe(true);
-}, 60_000);
+});
 
 test("a run of a run keeps its format and its tokens; a base may keep rows free", async () => {
   await sft("again-base", "--steps", "2");
@@ -120,7 +120,7 @@ test("a run of a run keeps its format and its tokens; a base may keep rows free"
   );
   expect(out).toContain("in rows that the model has kept free");
   expect(readFileSync(join(path("free-sft"), "spec.sinter"), "utf8")).toContain("vocab 264");
-}, 60_000);
+});
 
 test("--preview shows what is learnt, and leaves no folder behind", async () => {
   const out = await sft("never", "--preview", "1");
@@ -171,7 +171,7 @@ describe("the block", () => {
       settings: { steps: 1, lr: 2e-4, seed: 5 },
       stage: { loss: "last" },
     });
-  }, 60_000);
+  });
 
   test("sizes of the model can not be set, and unknown names are refused", async () => {
     const asked = ["sft", "--from", base(), "--data", path("data.jsonl"), "--out", path("no"), ...FLAGS];
@@ -209,7 +209,7 @@ describe("going on", () => {
     const bests = (name: string): unknown => /"best\\":\{[^}]*\}/.exec(bytes(name).toString("latin1"))?.[0];
     expect(bests("half")).toBeDefined();
     expect(bests("half")).toBe(bests("whole"));
-  }, 60_000);
+  });
 
   test("evaluations that bring nothing better end it, before and after an interruption", async () => {
     const wild = [
@@ -227,7 +227,7 @@ describe("going on", () => {
     const steps = logOf("patient").filter(({ kind }) => kind === "step");
     expect(steps).toHaveLength(3);
     expect(checkpoints("patient")).toContain("step-000000.safetensors");
-  }, 60_000);
+  });
 
   test("other data, and another verb, are refused", async () => {
     await sft("mine", "--steps", "1");
@@ -245,7 +245,7 @@ describe("going on", () => {
       code: 1,
       err: expect.stringContaining("holds no run of sinter sft") as unknown,
     });
-  }, 60_000);
+  });
 });
 
 test("the best checkpoint is kept beside the newest, and is the one that is used", async () => {
@@ -268,7 +268,7 @@ test("the best checkpoint is kept beside the newest, and is the one that is used
   expect(Number(best["step"])).toBeLessThan(6);
   expect(checkpoints("wild")).toContain(`step-${String(best["step"]).padStart(6, "0")}.safetensors`);
   expect(checkpoints("wild").length).toBeLessThanOrEqual(2);
-}, 60_000);
+});
 
 describe("data", () => {
   const asked = (data: string, ...more: readonly string[]) =>
@@ -327,7 +327,7 @@ describe("data", () => {
     mkdirSync(copy);
     cpSync(path("fresh"), copy, { recursive: true });
     expect(recordOf("copied")["stage"]).toMatchObject({ chatFormat: "turns" });
-  }, 60_000);
+  });
 });
 
 describe("sinter eval", () => {
@@ -350,7 +350,7 @@ describe("sinter eval", () => {
     const other = await evaluated("evaluated", "--data", path("data.jsonl"), "--answers", "0");
     expect(other).toMatchObject({ part: "all", examples: 40 });
     expect(other["answers"]).toBeUndefined();
-  }, 60_000);
+  });
 
   test("uses the best checkpoint, and --text the loss over a text, by which forgetting is seen", async () => {
     const flags = ["--steps", "4", "--set", "eval_every=1", "--set", "lr=1", "--set", "schedule=constant"];
@@ -363,5 +363,5 @@ describe("sinter eval", () => {
     expect(facts["eval_loss"]).toBeCloseTo(Number(best["eval_loss"]), 5);
     const text = await evaluated("forgets", "--text");
     expect(text["bits_per_byte"]).toBeGreaterThan(0);
-  }, 60_000);
+  });
 });

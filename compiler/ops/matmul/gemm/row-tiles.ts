@@ -13,7 +13,7 @@ import { count, type Writer } from "../../kit/writer.ts";
 /** Rows of b that are read at once. */
 const STREAMS = 8;
 /** Rows of a that have their sums in registers. */
-const GROUP = 4;
+const TOGETHER = 4;
 /** Columns of a tile by its rows, as many as registers hold sums; the last columns come in lines of LINE. */
 const widths: Readonly<Record<Target, readonly number[]>> = {
   wide: [0, 64, 32, 16, 16],
@@ -63,11 +63,11 @@ function rowGroups(w: Writer, target: Target, strides: RowBytes): string {
       `function ${name}(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void`,
       () => {
         const tile = (mr: number): string => `${rowTile(h, mr, target, strides)}(a, b, sums, bytes, steps);`;
-        h.block(`for (; rows >= ${GROUP}; rows -= ${GROUP})`, () => {
-          h.line(tile(GROUP));
-          h.line(`a += ${GROUP * a}; sums += ${GROUP * sums};`);
+        h.block(`for (; rows >= ${TOGETHER}; rows -= ${TOGETHER})`, () => {
+          h.line(tile(TOGETHER));
+          h.line(`a += ${TOGETHER * a}; sums += ${TOGETHER * sums};`);
         });
-        for (const mr of count(GROUP).slice(1))
+        for (const mr of count(TOGETHER).slice(1))
           h.line(`${mr > 1 ? "else " : ""}if (rows == ${mr}) ${tile(mr)}`);
       },
     );
