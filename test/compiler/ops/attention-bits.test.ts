@@ -37,6 +37,10 @@ const cases: readonly Sizes[] = [
   { name: "a ring through the long blocks", heads: 2, kv: 1, D: 8, positions: 1100, window: 300, ring: 368 },
 ];
 
+/** `relaxed` has the arithmetic of `wide` in other tiles: grouped heads and a ring have to suffice. */
+const casesFor = (target: Target): readonly Sizes[] =>
+  target === "relaxed" ? cases.filter((_, i) => i === 1 || i === 4) : cases;
+
 /** Rows of a run at the most; and lanes. */
 const CHUNK = 64;
 const LANES = 3;
@@ -177,7 +181,7 @@ function expectSameBits(got: Float64Array, want: Float64Array, O: number, what: 
 
 describe.each(targets)("%s", (target) => {
   describe.each(["f32", "q8_0"] as const)("cache in %s", (format) => {
-    test.each(cases)(
+    test.each(casesFor(target))(
       "$name",
       async (t) => {
         const { Q, O } = sizesOf(t, format).d;
