@@ -11,6 +11,7 @@ import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { randomStream, type Random } from "../../../runtime/base/random.ts";
 import type { Lane } from "../../../runtime/engine/lane.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 
 const LONG = 180_000; // ms
@@ -38,6 +39,8 @@ interface Kind {
   readonly options?: CompileOptions;
   /** The model is cut into as many memories as possible. */
   readonly cut?: true;
+  /** Default: relaxed. */
+  readonly target?: Target;
 }
 const q8: CompileOptions = { weights: "q8_0", cache: "q8_0" };
 const kinds: Readonly<Record<string, Kind>> = {
@@ -58,24 +61,31 @@ const kinds: Readonly<Record<string, Kind>> = {
   "windows by layer": { spec: alternate },
   "windows by layer, a cache in q8_0": { spec: alternate, options: { cache: "q8_0" } },
   "several memories": { spec: llama, cut: true },
+  "without multiply-add": { spec: llama, options: q8, target: "simd" },
+  "experts without multiply-add": { spec: mixture, options: { splitBytes: 1 }, target: "simd" },
+  "joined operations": { spec: llama, options: q8, target: "wide" },
+  "joined operations, f32": { spec: alternate, options: { splitBytes: 1 }, target: "wide" },
   "several memories, tied, q8_0": { spec: gpt, options: q8, cut: true },
 };
 
 const opened: RunningModel[] = [];
 afterAll(() => Promise.all(opened.map((model) => model.close())));
 
-async function open({ spec, options, cut }: Kind, workers: number): Promise<RunningModel> {
+async function open(
+  { spec, options, cut, target = "relaxed" }: Kind,
+  workers: number,
+): Promise<RunningModel> {
   const tied = cut && spec === gpt ? ", tied: true" : "";
   const source =
     `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)${tied})  train { ` +
     "batch 1  context 32 } }";
   const { models, diagnostics } = checkSource(source);
   expect(diagnostics).toEqual([]);
-  const how = { targets: ["relaxed"], modules: ["infer"], lanes: LANES, ...options } as const;
+  const how = { targets: [target], modules: ["infer"], lanes: LANES, ...options } as const;
   const { bytes } = planModule(models[0]!, "infer", how).placement;
   const bundle = await compileModel(models[0]!, { ...how, ...(cut && { memoryLimit: bytes - 1 }) });
   if (cut) expect(bundle.manifest.modules.infer!.parts!.length).toBeGreaterThan(1);
-  const model = await createModel(bundle, "infer", { host: nodeHost, workers, target: "relaxed", seed: 5 });
+  const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 5 });
   opened.push(model);
   return model;
 }

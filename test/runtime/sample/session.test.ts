@@ -37,6 +37,7 @@ interface Kind {
 const kinds = {
   "f32 weights": { spec: dense, module: "infer", options: {} },
   "q8_0 weights": { spec: dense, module: "infer", options: { weights: "q8_0" } },
+  "prompts in f32": { spec: dense, module: "infer", options: { weights: "q8_0", numerics: "float" } },
   "caches that are rings": { spec: banded, module: "infer", options: {} },
   "rings in int8": { spec: banded, module: "infer", options: { cache: "q8_0" } },
   "several memories": { spec: dense, module: "infer", options: {}, cut: true },

@@ -49,10 +49,7 @@ async function open({ spec, options, cut }: Kind, lanes: number): Promise<Runnin
   );
   const how = { targets: ["relaxed"], modules: ["infer"], lanes, ...options } as const;
   const { bytes } = planModule(models[0]!, "infer", how).placement;
-  const compiled = await compileModel(models[0]!, { ...how, ...(cut && { memoryLimit: bytes - 1 }) });
-  const { manifest } = compiled;
-  const infer = { ...manifest.modules.infer!, numerics: "consistent" as const };
-  const bundle = { ...compiled, manifest: { ...manifest, modules: { infer } } };
+  const bundle = await compileModel(models[0]!, { ...how, ...(cut && { memoryLimit: bytes - 1 }) });
   const model = await createModel(bundle, "infer", {
     host: nodeHost,
     workers: 1,
