@@ -269,8 +269,8 @@ function overOf(at: Context, call: Call, how: OverRows, { about, equation }: Che
 
 /** nll(chosen) = −mean(chosen.logp): what SFT makes smaller, for one answer of a pair. */
 function nllOf(at: Context, { args, span }: Call): Checked | undefined {
-  const [only] = args;
-  const of = args.length === 1 && only!.value.kind === "word" ? only!.value.text : undefined;
+  const [answer] = args;
+  const of = args.length === 1 && answer!.value.kind === "word" ? answer!.value.text : undefined;
   if (of !== "chosen" && of !== "rejected") {
     at.refuse(
       span,

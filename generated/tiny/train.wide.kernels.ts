@@ -2422,8 +2422,8 @@ function largest_keys(scores: usize, count: i32, keys: usize, k: i32): void {
 }
 
 /** keys = the shortest beginning, by falling score, whose weights reach `wanted`; returns how many,
- *  one at least. weights[count]: of the ids in their order. Only those near the likeliest are sorted,
- *  as many as it takes: what lies 708 below it has no weight. */
+ *  one at least. weights[count]: of the ids in their order. Only those near the likeliest
+ *  are sorted, as many as it takes: what lies 708 below it has no weight. */
 function nucleus_keys(scores: usize, count: i32, most: f32, wanted: f64, weights: usize, keys: usize): i32 {
   let n = 0, found = false;
   for (let depth: f64 = 4; !found; depth *= 2) {

@@ -30,14 +30,28 @@ export const RANDOM_WORDS = 4;
 /** What stands in the place of a token when none can be drawn: a logit is not a number, or all are −∞. */
 export const NO_TOKEN = -1;
 
-export interface SamplerNumbers {
+export interface SamplerSettings {
   readonly temperature: number;
+  /** Keep the k likeliest; 0 = all. */
   readonly topK: number;
+  /** Keep the likeliest whose probabilities reach p together; 1 = all (Holtzman et al. 2020). */
   readonly topP: number;
+  /** Keep what is at least this share of the likeliest; 0 = all (Nguyen et al. 2024). */
   readonly minP: number;
+  /**
+   * Logits of recent tokens are divided by this when positive, multiplied when negative; 1 = off (Keskar et
+   * al. 2019).
+   */
   readonly repeatPenalty: number;
+  /** How many tokens count as recent. */
   readonly repeatLast: number;
+}
+
+/** The same for a kernel. */
+export interface SamplerNumbers extends SamplerSettings {
+  /** Ids from this one on are never drawn. */
   readonly ids: number;
+  /** Whether the model's own log-probability of the token is asked for. */
   readonly logprobs: boolean;
 }
 

@@ -17,7 +17,7 @@ import { rowFloats } from "../contract/tensor-layout.ts";
 import { SinterError } from "../base/errors.ts";
 import type { RandomState } from "../base/random.ts";
 import type { Entries } from "./entries.ts";
-import { writeSpan } from "./run-inputs.ts";
+import { writeRun } from "./run-inputs.ts";
 
 /** A text as it is given to the module. */
 export interface LoopText {
@@ -121,18 +121,12 @@ export class TextLoop implements ModuleLoop {
 
   run(lanes: readonly number[], steps: number): Promise<void> {
     const entries = this.#entries;
-    const [tokens, positions, spans] = (["tokens", "positions", "spans"] as const).map(
-      (name) => entries.words(name)[0]!,
-    ) as [Int32Array, Int32Array, Int32Array];
-    for (const [row, lane] of lanes.entries()) {
-      const start = this.#rows("progress", lane)[progressField.length]! - 1;
-      tokens[row] = this.#rows("texts", lane)[start]!;
-      positions[row] = start;
-      writeSpan(spans, row, { lane, start, first: row, rows: 1 });
-    }
     const { control } = entries.manifest;
-    entries.setControl(control.rows, lanes.length);
-    entries.setControl(control.spanCount, lanes.length);
+    const spans = lanes.map((lane) => {
+      const start = this.#rows("progress", lane)[progressField.length]! - 1;
+      return { lane, start, tokens: [this.#rows("texts", lane)[start]!] };
+    });
+    writeRun(entries, spans);
     entries.setControl(control.loop + 4 * loopField.steps, steps);
     entries.setControl(control.loop + 4 * loopField.stop, 0);
     return entries.run(entries.get("generate"));

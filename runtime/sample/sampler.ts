@@ -10,24 +10,10 @@
 import { SinterError } from "../base/errors.ts";
 import { sampleDefaults } from "../contract/defaults.ts";
 import { exp, expNumbers, ln } from "../contract/exp.ts";
+import type { SamplerSettings } from "../contract/sampler-words.ts";
 import type { Random } from "../base/random.ts";
 
-export interface SamplerSettings {
-  readonly temperature: number;
-  /** Keep the k likeliest; 0 = all. */
-  readonly topK: number;
-  /** Keep the likeliest whose probabilities reach p together; 1 = all (Holtzman et al. 2020). */
-  readonly topP: number;
-  /** Keep what is at least this share of the likeliest; 0 = all (Nguyen et al. 2024). */
-  readonly minP: number;
-  /**
-   * Logits of recent tokens are divided by this when positive, multiplied when negative; 1 = off (Keskar et
-   * al. 2019).
-   */
-  readonly repeatPenalty: number;
-  /** How many tokens count as recent. */
-  readonly repeatLast: number;
-}
+export type { SamplerSettings } from "../contract/sampler-words.ts";
 
 export const samplerDefaults: SamplerSettings = sampleDefaults;
 

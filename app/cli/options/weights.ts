@@ -56,10 +56,8 @@ export const numericsOption = read(
   text(
     "<mode>",
     `how prompts meet weights in q8_0 and q4_0: ${numericModes[0]}, in integers, as single tokens do, ` +
-      "so that " +
-      `a token has the same bits however its text came; or ${numericModes[1]}, in f32, slower and more ` +
-      "exact " +
-      `(default: ${numericModes[0]})`,
+      "so that a token has the same bits however its text came; " +
+      `or ${numericModes[1]}, in f32, slower and more exact (default: ${numericModes[0]})`,
   ),
   (given) => named("mode", numericModes, given, { list: "modes: " }),
 );

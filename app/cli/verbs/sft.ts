@@ -18,14 +18,17 @@ import {
   withDefault,
   type Options,
 } from "../options/option.ts";
-import { targetOption, workersOption } from "../options/run-options.ts";
 import { checkOptions, specOptions } from "../options/spec.ts";
+import {
+  beginOptions,
+  refuseBoth,
+  setting,
+  settingsAsked,
+  threadOptions,
+} from "../options/training-options.ts";
 import { tuneOptions } from "../options/tune-file.ts";
 import { pathFrom } from "../terminal/io.ts";
 import { defineVerb } from "./verb.ts";
-
-/** A setting of the block that has an option of its own. */
-const setting = (help: string) => whole("<n>", help, { least: 0 });
 
 const options = {
   ...specOptions,
@@ -48,14 +51,9 @@ const options = {
   dropWrong: flag("leave out rows that are wrong, instead of refusing the file; they are counted and named"),
   steps: setting("updates"),
   seed: setting("seed of the order of the data"),
-  workers: workersOption("threads (default: all cores); changes nothing in the result"),
-  target: targetOption(),
+  ...threadOptions,
   tokenizer: text("<path>", "without --from: the tokenizer's file, or the folder that holds it"),
-  resume: flag(
-    "go on from the newest whole checkpoint in --out, or begin there; " +
-      "--steps and --set NAME=VALUE change settings from there on",
-  ),
-  force: flag("begin anew where --out holds a run: it is removed once all is checked"),
+  ...beginOptions,
   evalEvery: setting("steps between evaluations"),
   sampleEvery: setting("steps between answers that are shown"),
   saveEvery: setting("steps between checkpoints"),
@@ -88,7 +86,8 @@ export const sftVerb = defineVerb({
     refuseContradictions(asked, spec);
     const out = asked.out ?? `${asked.from ?? `runs/${spec!}`.replace(/\.sinter$/, "")}-sft`;
     const folder = pathFrom(io, out);
-    const settings = settingsAsked(asked);
+    const { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat } = asked;
+    const settings = settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat });
     const count = asked.preview === true ? "1" : asked.preview;
     const shown = count === undefined ? undefined : wholeWithin("--preview", count, { least: 1 });
     const begins = spec !== undefined || from !== undefined;
@@ -113,28 +112,13 @@ const withoutBlock = (asked: Asked): Record<string, string> =>
     Object.entries(checkOptions(asked).set ?? {}).map(([name, value]) => [name.replace(/^sft\./, ""), value]),
   );
 
-function refuseContradictions({ force, resume, from, out }: Asked, spec: string | undefined): void {
-  if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");
-  if (from !== undefined && resume)
-    throw new SinterError("usage", "--from begins a run, --resume goes on with one");
+function refuseContradictions(asked: Asked, spec: string | undefined): void {
+  const { resume, from, out } = asked;
+  refuseBoth(asked, from);
   if (spec === undefined && from === undefined && !(resume && out !== undefined))
     throw new SinterError(
       "usage",
       "which model?",
       "sinter sft --from RUN --data FILE, or sinter sft --resume --out DIR",
     );
-}
-
-/** Settings that have options of their own, by their names in the block. */
-function settingsAsked(asked: Asked): Record<string, string> {
-  const { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat } = asked;
-  const said = Object.entries({
-    steps,
-    seed,
-    eval_every: evalEvery,
-    sample_every: sampleEvery,
-    save_every: saveEvery,
-    chat_format: chatFormat,
-  }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(said.map(([name, value]) => [name, `${value}`]));
 }

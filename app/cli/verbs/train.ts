@@ -6,14 +6,17 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { prepare, reopen, type CheckedSpec } from "../train/begin.ts";
 import { startRun } from "../train/start.ts";
 import { flag, text, whole, withDefault, type Options } from "../options/option.ts";
-import { targetOption, workersOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import {
+  beginOptions,
+  refuseBoth,
+  setting,
+  settingsAsked,
+  threadOptions,
+} from "../options/training-options.ts";
 import { tuneOptions } from "../options/tune-file.ts";
 import { defineVerb } from "./verb.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
-
-/** A setting of the spec's `train` section that has an option of its own. */
-const setting = (help: string) => whole("<n>", help, { least: 0 });
 
 const options = {
   ...specOptions,
@@ -22,18 +25,13 @@ const options = {
   out: text("<dir>", "folder of the run: checkpoints, log, report (default: runs/MODEL)"),
   steps: setting("updates"),
   seed: setting("seed of initial weights and of the order of the data"),
-  workers: workersOption("threads (default: all cores); changes nothing in the result"),
-  target: targetOption(),
+  ...threadOptions,
   tokenizer: text("<path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)"),
   from: text(
     "<dir>",
     "begin with the weights, tokenizer and (unless named) spec of another run, or of an imported model",
   ),
-  resume: flag(
-    "go on from the newest whole checkpoint in --out, or begin there; " +
-      "--steps and --set NAME=VALUE change settings from there on",
-  ),
-  force: flag("begin anew where --out holds a run: it is removed once all is checked"),
+  ...beginOptions,
   evalEvery: setting("steps between evaluations"),
   sampleEvery: setting("steps between samples"),
   saveEvery: setting("steps between checkpoints"),
@@ -57,7 +55,8 @@ export const trainVerb = defineVerb({
     const from = asked.from === undefined ? undefined : pathFrom(io, asked.from);
     const specPath = given ?? (from === undefined ? undefined : `${from}/spec.sinter`);
     refuseContradictions(asked, specPath);
-    const settings = settingsAsked(asked);
+    const { steps, seed, evalEvery, sampleEvery, saveEvery } = asked;
+    const settings = settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery }, "train.");
     const spec = specPath === undefined ? undefined : readModel(specPath, asked, settings, io);
     const folder = pathFrom(io, asked.out ?? `runs/${spec!.model.name}`);
     const lacks = spec ? undefined : "Begin one: sinter train SPEC --out DIR";
@@ -74,10 +73,9 @@ export const trainVerb = defineVerb({
 });
 
 /** Refuses options that do not go together, and a command line without a spec where one is needed. */
-function refuseContradictions({ force, resume, from, out }: Asked, spec: string | undefined): void {
-  if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");
-  if (from !== undefined && resume)
-    throw new SinterError("usage", "--from begins a run, --resume goes on with one");
+function refuseContradictions(asked: Asked, spec: string | undefined): void {
+  const { resume, from, out } = asked;
+  refuseBoth(asked, from);
   if (from !== undefined && out === undefined)
     throw new SinterError("usage", "--from needs --out DIR, the folder of the new run");
   if (spec === undefined && !(resume && out !== undefined))
@@ -86,19 +84,6 @@ function refuseContradictions({ force, resume, from, out }: Asked, spec: string 
       "which spec?",
       "sinter train SPEC, or sinter train --resume --out DIR. `sinter init` writes a spec to start from.",
     );
-}
-
-/** Settings that have options of their own, written as --set writes them: "train.eval_every" → "100". */
-function settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery }: Asked): Record<string, string> {
-  const settings = {
-    steps,
-    seed,
-    eval_every: evalEvery,
-    sample_every: sampleEvery,
-    save_every: saveEvery,
-  };
-  const said = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(said.map(([name, value]) => [`train.${name}`, `${value}`]));
 }
 
 function readModel(

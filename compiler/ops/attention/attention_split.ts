@@ -174,8 +174,7 @@ function eachShare(w: Writer, G: number, windowed: boolean, body: () => void): v
   w.block(`for (let block = ${of}(first_panel << 4), index = 0; before < stop; block++, index++)`, () => {
     w.line(
       `const first_key = ${startOf}(block), block_keys = min(${startOf}(block + 1), known) - first_key, ` +
-        "panels = " +
-        `((first_key + block_keys + 15) >> 4) - max(first_key >> 4, first_panel);`,
+        `panels = ((first_key + block_keys + 15) >> 4) - max(first_key >> 4, first_panel);`,
     );
     w.line(
       `const from_head = max(begin - before + (panels >> 1), 0) / panels, to_head = min((stop - before + ` +

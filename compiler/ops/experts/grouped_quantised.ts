@@ -43,8 +43,8 @@ function emitProducts(
     w.line("if (rows == 0) continue;");
     w.line(`const place = <usize>panel * ${PANEL_BYTES}, columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
     w.line(
-      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${outRow} ` +
-        "+ place;",
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, ` +
+        `out_e = ${at.out} + <usize>from * ${outRow} + place;`,
     );
     if (N % PANEL > 0)
       w.line(

@@ -4,19 +4,13 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { FEW_ROWS } from "./gemm/cache-blocks.ts";
-import { forwardCases } from "./gemm/cases.ts";
-import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
+import { forwardProduct, matmulReference } from "./gemm/matmul-op.ts";
 import { isSplit } from "./gemm/stretches.ts";
 
 export const matmul = defineOp(
   "a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
   {
     doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add",
-    attrs: matmulAttrs,
-    flops: matmulFlops,
-    independent: "M",
-    rows: "M",
-    inPlace: { out: "add" },
     reference: (t, d, attrs) =>
       matmulReference(
         t,
@@ -42,7 +36,6 @@ export const matmul = defineOp(
       without: ({ M }) => (M <= FEW_ROWS ? ["a", "b"] : []),
       between: ({ M, N }, _attrs, parts) => ({ sums: [parts, Math.min(M, FEW_ROWS), N] }),
     },
-    ...emitter("nn"),
-    cases: forwardCases,
+    ...forwardProduct("nn"),
   },
 );

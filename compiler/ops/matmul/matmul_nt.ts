@@ -4,18 +4,12 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { FEW_ROWS } from "./gemm/cache-blocks.ts";
-import { forwardCases } from "./gemm/cases.ts";
-import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
+import { forwardProduct, matmulReference } from "./gemm/matmul-op.ts";
 
 export const matmul_nt = defineOp(
   "a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
   {
     doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",
-    attrs: matmulAttrs,
-    flops: matmulFlops,
-    independent: "M",
-    rows: "M",
-    inPlace: { out: "add" },
     reference: (t, d, attrs) =>
       matmulReference(
         t,
@@ -34,7 +28,6 @@ export const matmul_nt = defineOp(
       transposed: false,
       integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
     },
-    ...emitter("nt"),
-    cases: forwardCases,
+    ...forwardProduct("nt"),
   },
 );

@@ -28,9 +28,8 @@ const LINE_BYTES = TASK_COLUMNS * 4;
 
 export const matmul_split = defineOp("a[M,K] b[K,N] live[1]?:i32 -> sums[P,F,N]", {
   doc:
-    "sums[p] = a[:, rows of p] · b[rows of p, :],  part p = rows K·p/P … K·(p+1)/P;  nothing where more " +
-    "than " +
-    "F rows are live",
+    "sums[p] = a[:, rows of p] · b[rows of p, :],  part p = rows K·p/P … K·(p+1)/P;  nothing where " +
+    "more than F rows are live",
   flops: ({ M, N, K, F }) => (M <= F ? 2 * M * N * K : 0),
   bytes: ({ N, K, F, P }) => 4 * (F * K + K * N + P * F * N),
   rows: "M",

@@ -13,6 +13,7 @@
  * runtime/contract/sampler-words.ts; absent[lane] has a bit for each id.
  */
 import { spanField } from "../../../runtime/contract/entries.ts";
+import { randomFrom, type RandomState } from "../../../runtime/contract/xoshiro.ts";
 import { exp, ln } from "../../../runtime/contract/exp.ts";
 import {
   NO_TOKEN,
@@ -176,22 +177,12 @@ function logSumExp(logits: Float64Array): number {
   return most + ln(fourSums([...logits].map((logit) => exp(logit - most))));
 }
 
-/** xoshiro128**, as runtime/base/random.ts has it, on four words. */
+/** The next number of the stream, whose state goes on. */
 function unit(state: Float64Array): number {
-  const word = (): number => {
-    let [a, b, c, d] = [...state] as [number, number, number, number];
-    const turned = (x: number, by: number): number => (x << by) | (x >>> (32 - by));
-    const result = Math.imul(turned(Math.imul(b, 5), 7), 9) >>> 0;
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    state.set([a, b, c, turned(d, 11)]);
-    return result;
-  };
-  return ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992;
+  const stream = randomFrom([...state] as unknown as RandomState);
+  const u = stream.unit();
+  state.set(stream.state().map((word) => word | 0));
+  return u;
 }
 
 /** Settings that differ from lane to lane, so that each cut has its turn. */

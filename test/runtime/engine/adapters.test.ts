@@ -17,6 +17,7 @@ import { isAdapter } from "../../../runtime/contract/parameter-names.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { interpret } from "../../support/interpret.ts";
+import { valuesOf } from "../../support/running-models.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
 
 const body = {
@@ -38,15 +39,6 @@ const batch: Batch = {
 const perRow = { logprobs: true, adapters: true };
 
 type Numbers = Map<string, Float32Array[]>;
-const dense = (model: RunningModel, storage: "parameter" | "gradient"): Numbers =>
-  new Map(
-    model
-      .of(storage)
-      .map((t) => [
-        t.place.name,
-        Array.from({ length: t.place.slices }, (_, i) => Float32Array.from(t.dense(i) as Float32Array)),
-      ]),
-  );
 const load = (model: RunningModel, numbers: Numbers): void => {
   for (const t of model.of("parameter"))
     numbers.get(t.place.name)?.forEach((values, slice) => t.write(values, slice));
@@ -128,7 +120,9 @@ describe.each(["gpt2", "llama"] as const)("%s", (kind) => {
     const want = interpret(
       saveForBackward(differentiate(start)),
       new Map([
-        ...[...dense(model, "parameter")].map(([n, s]) => [n, s.map((v) => Float64Array.from(v))] as const),
+        ...[...valuesOf(model, "parameter")].map(
+          ([n, s]) => [n, s.map((v) => Float64Array.from(v))] as const,
+        ),
         ["tokens", [Float64Array.from(batch.tokens)]],
         ["targets", [Float64Array.from(batch.targets)]],
         ["hyper", [scales]],
@@ -136,7 +130,7 @@ describe.each(["gpt2", "llama"] as const)("%s", (kind) => {
     );
     await model.trainStep([batch], { lr: 0, step: 1 });
     let largest = 0;
-    for (const [name, slices] of dense(model, "gradient"))
+    for (const [name, slices] of valuesOf(model, "gradient"))
       for (const [slice, values] of slices.entries())
         values.forEach((v, i) => {
           const w = want.get(name)![slice]![i]!;
@@ -149,13 +143,13 @@ describe.each(["gpt2", "llama"] as const)("%s", (kind) => {
 
   test("after training: the rest is as it was, off is the reference, merged is unmerged", async () => {
     const model = await open(adapted, "train", 2);
-    const before = dense(model, "parameter");
+    const before = valuesOf(model, "parameter");
     const reference = await said(model);
     const losses: number[] = [];
     for (let step = 1; step <= 12; step++)
       losses.push((await model.trainStep([batch], { lr: 2e-2, step })).loss);
     expect(losses.at(-1)!).toBeLessThan(losses[0]! - 0.3);
-    const after = dense(model, "parameter");
+    const after = valuesOf(model, "parameter");
     for (const [name, values] of after)
       if (isAdapter(name)) expect(values, name).not.toEqual(before.get(name));
       else expect(values, name).toEqual(before.get(name));

@@ -23,6 +23,7 @@ import type { KnownRows } from "../../../runtime/engine/objective.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { interpret, type Numbers } from "../../support/interpret.ts";
+import { valuesOf } from "../../support/running-models.ts";
 
 const source = `model policy {
   vocab 40   context 16   width 24   layers 2   heads 2
@@ -63,16 +64,6 @@ const batch: Required<KnownRows> & Batch = {
   labels: Float32Array.of(1, -1, 1, 1),
   margins: Float32Array.of(0.3, 0, 0.1, 0),
 };
-
-const dense = (model: RunningModel, storage: "parameter" | "gradient"): Map<string, Float32Array[]> =>
-  new Map(
-    model
-      .of(storage)
-      .map((t) => [
-        t.place.name,
-        Array.from({ length: t.place.slices }, (_, i) => Float32Array.from(t.dense(i) as Float32Array)),
-      ]),
-  );
 
 /** What goes in, in f64, by the names of tensors. */
 function given(
@@ -168,11 +159,11 @@ describe.each(cases)("$name", ({ name, terms, settings = {}, model: of, units, h
       const start = buildGraph(of, { entry: "train", batch: B, context: T, objective });
       const want = interpret(
         saveForBackward(differentiate(start)),
-        given(objective, units, dense(model, "parameter")),
+        given(objective, units, valuesOf(model, "parameter")),
       );
       const { objective: said, loss } = await model.trainStep([batch], { lr: 0, step: 1 });
       let largest = 0;
-      for (const [gradient, slices] of dense(model, "gradient"))
+      for (const [gradient, slices] of valuesOf(model, "gradient"))
         for (const [slice, values] of slices.entries())
           values.forEach((v, i) => {
             const w = want.get(gradient)![slice]![i]!;
@@ -201,11 +192,11 @@ describe.each(cases)("$name", ({ name, terms, settings = {}, model: of, units, h
     fill(model);
     const swapped: Batch = { ...batch, targets: batch.targets.map((t, r) => (r % T > 8 ? -1 : t)) };
     const one = await model.trainStep([batch, swapped], { lr: 0, step: 1 });
-    const together = dense(model, "gradient");
+    const together = valuesOf(model, "gradient");
     const halves: { units: number; loss: number; gradient: Map<string, Float32Array[]> }[] = [];
     for (const micro of [batch, swapped]) {
       const { objective: said } = await model.trainStep([micro], { lr: 0, step: 1 });
-      halves.push({ units: said!.units, loss: said!.loss, gradient: dense(model, "gradient") });
+      halves.push({ units: said!.units, loss: said!.loss, gradient: valuesOf(model, "gradient") });
     }
     const all = halves[0]!.units + halves[1]!.units;
     expect(one.objective!.units).toBe(all);
@@ -240,7 +231,7 @@ describe.each(cases)("$name", ({ name, terms, settings = {}, model: of, units, h
       fill(model);
       const said = [];
       for (const step of [1, 2]) said.push(await model.trainStep([micro, micro], { lr: 1e-2, step }));
-      results.push({ said, parameters: dense(model, "parameter") });
+      results.push({ said, parameters: valuesOf(model, "parameter") });
       await model.close();
     }
     expect(results[1]).toEqual(results[0]);

@@ -9,6 +9,7 @@ import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import { valuesOf } from "../../support/running-models.ts";
 
 const layers = {
   gpt2: "layer { x += attention(layernorm(x))  x += mlp(layernorm(x), hidden: 40) }",
@@ -90,16 +91,6 @@ function apart(): Batch {
   return { tokens, targets };
 }
 
-const gradients = (model: RunningModel): Map<string, Float32Array[]> =>
-  new Map(
-    model
-      .of("gradient")
-      .map((t) => [
-        t.place.name,
-        Array.from({ length: t.place.slices }, (_, i) => Float32Array.from(t.dense(i) as Float32Array)),
-      ]),
-  );
-
 describe.each(["gpt2", "llama", "banded"] as const)("%s", (kind) => {
   test("packed = unpacked: losses of all rows, and gradients", async () => {
     const packed = await open(specOf(kind, 2, T), { packed: true });
@@ -116,9 +107,9 @@ describe.each(["gpt2", "llama", "banded"] as const)("%s", (kind) => {
         );
       at += length;
     });
-    const want = gradients(single);
+    const want = valuesOf(single, "gradient");
     let largest = 0;
-    for (const [name, slices] of gradients(packed))
+    for (const [name, slices] of valuesOf(packed, "gradient"))
       slices.forEach((values, slice) =>
         values.forEach((v, i) => {
           const w = want.get(name)![slice]![i]!;
@@ -136,7 +127,7 @@ describe.each(["gpt2", "llama", "banded"] as const)("%s", (kind) => {
     const said: { losses: Float32Array; gradients: Map<string, Float32Array[]> }[] = [];
     for (const padding of [0, 17]) {
       await model.trainStep([packedBatch(padding)], { lr: 0, step: 1 });
-      said.push({ losses: model.tokenLosses().slice(0, 2 * T), gradients: gradients(model) });
+      said.push({ losses: model.tokenLosses().slice(0, 2 * T), gradients: valuesOf(model, "gradient") });
     }
     expect(said[1]!.losses).toEqual(said[0]!.losses);
     expect(said[1]!.gradients).toEqual(said[0]!.gradients);

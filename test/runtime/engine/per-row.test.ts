@@ -14,6 +14,7 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { interpret } from "../../support/interpret.ts";
+import { valuesOf } from "../../support/running-models.ts";
 
 /** A model whose objective has two terms: the rows' losses and the balance of its experts. */
 const source = `model rows {
@@ -43,16 +44,6 @@ const batch: Batch = {
 /** Weights of either sign, some of them zero. */
 const weights = Float32Array.from({ length: R }, (_, i) => (i % 6 === 1 ? 0 : ((i * 5) % 13) / 8 - 0.7));
 const counted = batch.targets.filter((t) => t >= 0).length;
-
-const dense = (model: RunningModel, storage: "parameter" | "gradient"): Map<string, Float32Array[]> =>
-  new Map(
-    model
-      .of(storage)
-      .map((t) => [
-        t.place.name,
-        Array.from({ length: t.place.slices }, (_, i) => Float32Array.from(t.dense(i) as Float32Array)),
-      ]),
-  );
 
 let plain: Compiled;
 let rows: Compiled;
@@ -89,9 +80,9 @@ describe("weights of rows", () => {
       const head = compiled.plans[0]!.programs.get("relaxed")![0]!.sections.filter((s) => s.role === "head");
       expect(Math.max(...head.map((s) => s.times))).toBe(how === "in blocks" ? 2 : 1);
       const model = await open(compiled);
-      const want = expected(dense(model, "parameter"));
+      const want = expected(valuesOf(model, "parameter"));
       await model.trainStep([{ ...batch, weights }], { lr: 0, step: 1 });
-      for (const [name, slices] of dense(model, "gradient"))
+      for (const [name, slices] of valuesOf(model, "gradient"))
         for (const [slice, values] of slices.entries())
           values.forEach((v, i) => {
             const w = want.get(name)![slice]![i]!;
@@ -113,7 +104,7 @@ describe("weights of rows", () => {
         results.push(await model.trainStep([batch, batch], { lr: 1e-2, step }));
       expect(results[1]).toEqual(results[0]);
     }
-    expect(dense(other, "parameter")).toEqual(dense(one, "parameter"));
+    expect(valuesOf(other, "parameter")).toEqual(valuesOf(one, "parameter"));
     await one.close();
     await other.close();
   });

@@ -4,15 +4,13 @@
  * different lengths that join and leave at random, in chunks that are cut at random; the logits after every
  * chunk are those of the same text alone, token by token.
  */
-import { afterAll, describe, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel, planModule } from "../../../compiler/compile.ts";
+import { describe, expect, test } from "vitest";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { randomStream, type Random } from "../../../runtime/base/random.ts";
 import type { Lane } from "../../../runtime/engine/lane.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 180_000; // ms
 const VOCAB = 61;
@@ -68,26 +66,21 @@ const kinds: Readonly<Record<string, Kind>> = {
   "several memories, tied, q8_0": { spec: gpt, options: q8, cut: true },
 };
 
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
-async function open(
-  { spec, options, cut, target = "relaxed" }: Kind,
-  workers: number,
-): Promise<RunningModel> {
+async function open({ spec, options, cut, target }: Kind, workers: number): Promise<RunningModel> {
   const tied = cut && spec === gpt ? ", tied: true" : "";
   const source =
     `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)${tied})  train { ` +
     "batch 1  context 32 } }";
-  const { models, diagnostics } = checkSource(source);
-  expect(diagnostics).toEqual([]);
-  const how = { targets: [target], modules: ["infer"], lanes: LANES, ...options } as const;
-  const { bytes } = planModule(models[0]!, "infer", how).placement;
-  const bundle = await compileModel(models[0]!, { ...how, ...(cut && { memoryLimit: bytes - 1 }) });
+  const on = target && { target };
+  const bundle = await compileSmall(source, {
+    ...on,
+    options: { lanes: LANES, ...options },
+    ...(cut && { cut }),
+  });
   if (cut) expect(bundle.manifest.modules.infer!.parts!.length).toBeGreaterThan(1);
-  const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 5 });
-  opened.push(model);
-  return model;
+  return run(bundle, on, workers);
 }
 
 const ids = (random: Random, length: number): number[] => Array.from({ length }, () => random.below(VOCAB));

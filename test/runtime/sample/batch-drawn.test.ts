@@ -2,16 +2,14 @@
  * Texts of a batch whose tokens the module draws by itself are those that each prompt gives alone, from
  * logits; they come and go between two pieces, shift, and end by a stop text as they would.
  */
-import { afterAll, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel } from "../../../compiler/compile.ts";
+import { expect, test } from "vitest";
 import { randomStream } from "../../../runtime/base/random.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { generateTogether, TextBatch, type BatchTextOptions } from "../../../runtime/sample/batch.ts";
 import { generate, type Generated } from "../../../runtime/sample/generate.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 180_000; // ms
 const CONTEXT = 70;
@@ -21,16 +19,10 @@ const source = `model tiny {
   output linear(rmsnorm(x))  train { batch 1  context 32 }
 }`;
 const tokenizer = { ...byteTokenizer(), stops: new Set([7, 77, 177]), absent: new Set([0, 250]) };
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
-async function open(lanes: number, workers = 1): Promise<RunningModel> {
-  const [model] = checkSource(source).models;
-  const bundle = await compileModel(model!, { targets: ["relaxed"], modules: ["infer"], lanes });
-  const running = await createModel(bundle, "infer", { host: nodeHost, workers, target: "relaxed", seed: 5 });
-  opened.push(running);
-  return running;
-}
+const open = async (lanes: number, workers = 1): Promise<RunningModel> =>
+  run(await compileSmall(source, { options: { lanes } }), {}, workers);
 
 const wanted = Array.from({ length: 12 }, (_, i): BatchTextOptions => {
   const random = randomStream(i, "prompts");

@@ -2,18 +2,16 @@
  * Texts that grow together: each is the text that its prompt gives alone, token by token and probability by
  * probability, whoever joins and leaves meanwhile; what two have in common runs once.
  */
-import { afterAll, describe, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel } from "../../../compiler/compile.ts";
+import { describe, expect, test } from "vitest";
 import { randomStream, type Random } from "../../../runtime/base/random.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { generateTogether, TextBatch, type BatchTextOptions } from "../../../runtime/sample/batch.ts";
 import { generate, type Generated } from "../../../runtime/sample/generate.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { openSession } from "../../../runtime/sample/session.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { fakeModel } from "../../support/fake-model.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 180_000; // ms
 const VOCAB = 256;
@@ -24,16 +22,10 @@ const source = `model tiny {
   output linear(rmsnorm(x))  train { batch 1  context 32 }
 }`;
 const tokenizer = byteTokenizer();
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
-async function open(lanes: number, workers = 1): Promise<RunningModel> {
-  const [model] = checkSource(source).models;
-  const bundle = await compileModel(model!, { targets: ["relaxed"], modules: ["infer"], lanes });
-  const running = await createModel(bundle, "infer", { host: nodeHost, workers, target: "relaxed", seed: 5 });
-  opened.push(running);
-  return running;
-}
+const open = async (lanes: number, workers = 1): Promise<RunningModel> =>
+  run(await compileSmall(source, { options: { lanes } }), {}, workers);
 
 const ids = (random: Random, length: number): number[] => Array.from({ length }, () => random.below(VOCAB));
 /** Short prompts and long ones, some that fill the context and shift or stop; each with its own settings. */

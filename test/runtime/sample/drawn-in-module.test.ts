@@ -2,18 +2,16 @@
  * A text whose tokens the module draws by itself is the one whose tokens are drawn from logits, in all that
  * can be seen of it: text, tokens, why it ends, what is in the cache, and what a later text makes of that.
  */
-import { afterAll, describe, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel, planModule } from "../../../compiler/compile.ts";
+import { describe, expect, test } from "vitest";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { generate, type GenerateOptions } from "../../../runtime/sample/generate.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { createSession, type Session } from "../../../runtime/sample/session.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 120_000; // ms
 const CONTEXT = 60;
@@ -40,21 +38,13 @@ const kinds = {
   "several memories": { spec: dense, module: "infer", cut: true },
 } as const satisfies Record<string, Kind>;
 
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
-async function open({ spec, module, options, cut }: Kind, workers: number): Promise<RunningModel> {
+async function open({ spec, ...how }: Kind, workers: number): Promise<RunningModel> {
   const source =
     `model tiny { vocab 256  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)) train { batch 2 ` +
     "context 40 } }";
-  const { models, diagnostics } = checkSource(source);
-  expect(diagnostics).toEqual([]);
-  const chosen = { targets: ["relaxed"], modules: [module], ...options } as const;
-  const { bytes } = planModule(models[0]!, module, chosen).placement;
-  const bundle = await compileModel(models[0]!, { ...chosen, ...(cut && { memoryLimit: bytes - 1 }) });
-  const model = await createModel(bundle, module, { host: nodeHost, workers, target: "relaxed", seed: 5 });
-  opened.push(model);
-  return model;
+  return run(await compileSmall(source, how), how, workers);
 }
 
 /** The model, which counts the tokens that are drawn from logits. */

@@ -3,20 +3,19 @@
  * calls wait in their order and can be given up. Tested for f32 and q8_0 weights, caches that are rings or
  * int8, several memories, and the training module, on one worker and on two.
  */
-import { afterAll, describe, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel, planModule, type Compiled } from "../../../compiler/compile.ts";
+import { describe, expect, test } from "vitest";
+import type { Compiled } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { generate, type Generated, type GenerateOptions } from "../../../runtime/sample/generate.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { randomStream, type Random } from "../../../runtime/base/random.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { createSession, type Session } from "../../../runtime/sample/session.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { fakeModel } from "../../support/fake-model.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 180_000; // ms
 const VOCAB = 256;
@@ -45,8 +44,7 @@ const kinds = {
 } as const satisfies Record<string, Kind>;
 
 const bundles = new Map<Kind, Promise<Compiled>>();
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
 function compiled(kind: Kind): Promise<Compiled> {
   const found = bundles.get(kind);
@@ -54,28 +52,13 @@ function compiled(kind: Kind): Promise<Compiled> {
   const source =
     `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${kind.spec}  output linear(rmsnorm(x))  train { ` +
     "batch 2  context 40 } }";
-  const {
-    models: [model],
-    diagnostics,
-  } = checkSource(source);
-  expect(diagnostics).toEqual([]);
-  const options = { targets: ["relaxed"], modules: [kind.module], ...kind.options } as const;
-  const { bytes } = planModule(model!, kind.module, options).placement;
-  const made = compileModel(model!, { ...options, ...(kind.cut && { memoryLimit: bytes - 1 }) });
+  const made = compileSmall(source, kind);
   bundles.set(kind, made);
   return made;
 }
 
-async function open(kind: Kind, workers: number): Promise<RunningModel> {
-  const model = await createModel(await compiled(kind), kind.module, {
-    host: nodeHost,
-    workers,
-    target: "relaxed",
-    seed: 5,
-  });
-  opened.push(model);
-  return model;
-}
+const open = async (kind: Kind, workers: number): Promise<RunningModel> =>
+  run(await compiled(kind), kind, workers);
 
 const tokenizer = byteTokenizer();
 const ids = (random: Random, length: number): number[] => Array.from({ length }, () => random.below(VOCAB));

@@ -2,17 +2,15 @@
  * A text that begins like another one takes over its keys and values by a copy from lane to lane, in every
  * form of cache, and has the bits that it has alone; from a ring only what the ring still has.
  */
-import { afterAll, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel, planModule } from "../../../compiler/compile.ts";
+import { expect, test } from "vitest";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { generateTogether, TextBatch } from "../../../runtime/sample/batch.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { createSession, openSession } from "../../../runtime/sample/session.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+import { compileSmall, runningModels } from "../../support/running-models.ts";
 
 const LONG = 120_000; // ms
 const VOCAB = 256;
@@ -39,25 +37,13 @@ const kinds: Readonly<Record<string, Kind>> = {
   "several memories": { spec: dense, cut: true },
 };
 
-const opened: RunningModel[] = [];
-afterAll(() => Promise.all(opened.map((model) => model.close())));
+const run = runningModels();
 
 async function open({ spec, options, cut }: Kind, lanes: number): Promise<RunningModel> {
-  const { models } = checkSource(
+  const source =
     `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x))  train { batch 1  ` +
-      "context 32 } }",
-  );
-  const how = { targets: ["relaxed"], modules: ["infer"], lanes, ...options } as const;
-  const { bytes } = planModule(models[0]!, "infer", how).placement;
-  const bundle = await compileModel(models[0]!, { ...how, ...(cut && { memoryLimit: bytes - 1 }) });
-  const model = await createModel(bundle, "infer", {
-    host: nodeHost,
-    workers: 1,
-    target: "relaxed",
-    seed: 5,
-  });
-  opened.push(model);
-  return model;
+    "context 32 } }";
+  return run(await compileSmall(source, { options: { lanes, ...options }, ...(cut && { cut }) }));
 }
 
 const random = randomStream(1, "texts");

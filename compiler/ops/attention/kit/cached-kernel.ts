@@ -106,14 +106,14 @@ export function emitOneSpan(
   const field = (name: keyof typeof spanField): string => `load<i32>(${at.spans}, ${4 * spanField[name]})`;
   const positions = cachedPositions(d, k.attrs);
   w.line(
-    `const start = ${field("start")}, real = min(${field("rows")}, ${positions} - start), known = start ` +
-      "+ real;",
+    `const start = ${field("start")}, real = min(${field("rows")}, ${positions} - start), ` +
+      "known = start + real;",
   );
   w.line(`const lane = <usize>${field("lane")} * ${panels};`);
   const panel = (columns: number): number => s.G * columns * PANEL_BYTES;
   w.line(
-    `const lane_keys = ${at.keys} + lane * ${panel(s.D)}, lane_values = ${at.values} + lane * ` +
-      `${panel(s.DP)};`,
+    `const lane_keys = ${at.keys} + lane * ${panel(s.D)}, ` +
+      `lane_values = ${at.values} + lane * ${panel(s.DP)};`,
   );
   return { keys: "lane_keys", values: "lane_values" };
 }

@@ -95,15 +95,16 @@ export function emitChunk(w: Writer, s: Sizes, p: Chunk): void {
     emitMergeEnd(w, "rows");
     w.block("for (let i: usize = 0; i < <usize>positions; i++)", () =>
       w.line(
-        `${finishFunction(w, D, DP)}(merged + i * ${each * DP * 4}, ${p.out} + (<usize>row_of + i) * ` +
-          `${s.outRow} + ` +
-          `<usize>g * ${each * D * 4}, ${each}, fade + i * ${each * 4});`,
+        `${finishFunction(w, D, DP)}(merged + i * ${each * DP * 4}, ` +
+          `${p.out} + (<usize>row_of + i) * ${s.outRow} + <usize>g * ${each * D * 4}, ` +
+          `${each}, fade + i * ${each * 4});`,
       ),
     );
   });
 }
 
-interface Caches {
+export interface ChunkPlaces {
+  /** Addresses of qkv and out of the first row, and of the head's panels. */
   readonly qkv: string;
   readonly out: string;
   readonly keys: string;
@@ -112,14 +113,13 @@ interface Caches {
 }
 
 /** The same over f32 caches. */
-export function emitChunkF32(w: Writer, s: Sizes, target: Target, p: Caches): void {
+export function emitChunkF32(w: Writer, s: Sizes, target: Target, p: ChunkPlaces): void {
   const { each, D, DP } = s;
   const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
   const group = each * D * 4;
   w.line(
-    `const across = ${p.keys} + <usize>g * ${keyHead}, panels = ${p.values} + <usize>g * ${valueHead}; ` +
-      "// of " +
-      "the head",
+    `const across = ${p.keys} + <usize>g * ${keyHead}, ` +
+      `panels = ${p.values} + <usize>g * ${valueHead}; // of the head`,
   );
   emitChunk(w, s, {
     ...p,

@@ -11,7 +11,7 @@ import { positionOf, windowStart } from "./block-products.ts";
 import { columnGroups, panelBytes } from "./cache-layout.ts";
 import { longestBlock } from "./key-blocks.ts";
 import { sizesOf, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
-import { emitChunk } from "./prefill-f32.ts";
+import { emitChunk, type ChunkPlaces } from "./prefill-f32.ts";
 import { paddedRow } from "./q8-panels.ts";
 import {
   mixFunction,
@@ -60,17 +60,8 @@ export function areasQ8(s: Sizes) {
   };
 }
 
-interface Caches {
-  /** Addresses of qkv and out of the first row, and of the head's panels. */
-  readonly qkv: string;
-  readonly out: string;
-  readonly keys: string;
-  readonly values: string;
-  readonly ring: string | undefined;
-}
-
 /** The rows of key/value head g, at positions start … start + real − 1 = known − 1. */
-export function emitChunkQ8(w: Writer, s: Sizes, target: Target, p: Caches): void {
+export function emitChunkQ8(w: Writer, s: Sizes, target: Target, p: ChunkPlaces): void {
   if (p.ring) w.line(`const ring_bytes = <usize>(${p.ring} >> 4) * ${panelBytes(s.D)};`);
   emitChunk(w, s, {
     ...p,
@@ -138,7 +129,7 @@ function emitSeen(w: Writer, s: Sizes, m: number): void {
 const panelOf = (s: Sizes, ring: string | undefined): string =>
   `<usize>((${ring ? `(first_key + seen) % ${ring}` : "first_key + seen"}) >> 4) * ${panelBytes(s.D)}`;
 
-function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: Caches): void {
+function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: ChunkPlaces): void {
   const { D, KB } = s;
   emitSeen(w, s, m);
   const scores = scoresFunction(w, D, m, KB * 4, ring !== undefined);
@@ -151,7 +142,7 @@ function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: Caches):
 }
 
 /** `to` = Σ weights · values of m rows; what their softmax has not reached counts as 0. */
-function emitTileSums(w: Writer, s: Sizes, m: number, p: Caches): void {
+function emitTileSums(w: Writer, s: Sizes, m: number, p: ChunkPlaces): void {
   const { D, KB, DP } = s;
   const groups = columnGroups(D);
   const ring = p.ring !== undefined;
@@ -165,9 +156,8 @@ function emitTileSums(w: Writer, s: Sizes, m: number, p: Caches): void {
       const next = groups.at(1)?.at ?? 0;
       w.line(
         `store<f32>(weight_scales + (<usize>i * ${groups.length} + n) * 4, ` +
-          `${weightsFunction(w, D, ring)}(p + ` +
-          `(seen << 2), from + n * ${next}, weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, ` +
-          "products, " +
+          `${weightsFunction(w, D, ring)}(p + (seen << 2), from + n * ${next}, ` +
+          `weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, products, ` +
           `panels, spill${rest(` + n * ${next}`)}));`,
       );
     });

@@ -7,6 +7,7 @@ import { activations } from "../../kit/activations.ts";
 import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
+import { forwardCases } from "./cases.ts";
 import { gemmTileChoices } from "./product-tiles.ts";
 import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./product-plan.ts";
 import { emitGemm } from "./tile-loops.ts";
@@ -72,6 +73,18 @@ export const matmulAttrs = {
   derivative: oneOf<Epilogue["derivative"]>("none"),
 };
 export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
+
+/** What the two products of forward layers, a·b and a·bᵀ, have in common. */
+export const forwardProduct = (form: Form) =>
+  ({
+    attrs: matmulAttrs,
+    flops: matmulFlops,
+    independent: "M",
+    rows: "M",
+    inPlace: { out: "add" },
+    cases: forwardCases,
+    ...emitter(form),
+  }) as const;
 
 type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
 

@@ -80,9 +80,8 @@ export const weightScales = (h: Writer, { halves }: Block): void =>
     halves
       .map(
         ({ name, index }) =>
-          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${8 * index}), 13), ` +
-          "mask), " +
-          "unit);",
+          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(` +
+          `v128.load16x4_s(scale, ${8 * index}), 13), mask), unit);`,
       )
       .join(" "),
   );

@@ -101,11 +101,8 @@ export const nucleusKeys = (w: Writer): string =>
     f.line(
       "/** keys = the shortest beginning, by falling score, whose weights reach `wanted`; returns how many,",
     );
-    f.line(
-      " *  one at least. weights[count]: of the ids in their order. Only those near the likeliest are " +
-        "sorted,",
-    );
-    f.line(" *  as many as it takes: what lies 708 below it has no weight. */");
+    f.line(" *  one at least. weights[count]: of the ids in their order. Only those near the likeliest");
+    f.line(" *  are sorted, as many as it takes: what lies 708 below it has no weight. */");
     const head = "scores: usize, count: i32, most: f32, wanted: f64, weights: usize, keys: usize";
     f.block(`function nucleus_keys(${head}): i32`, () => {
       f.line("let n = 0, found = false;");
