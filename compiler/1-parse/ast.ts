@@ -3,7 +3,7 @@
  *
  *   file   = model*
  *   model  = name, like?, item*
- *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | expect
+ *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | head | expect
  *   value  = number | flag | word | words | call | sum | product | negative
  *
  * Sums and products are lists, not left-deep trees: a spec with a thousand terms is no deeper than one with
@@ -90,6 +90,7 @@ export type Item =
       readonly lora?: LoraNode;
       readonly span: Span;
     }
+  | { readonly kind: "head"; readonly name: Word; readonly value: Value; readonly span: Span }
   | { readonly kind: "objective"; readonly name: Word; readonly value: Value; readonly span: Span }
   | { readonly kind: "expect"; readonly fact: Word; readonly value: Value; readonly span: Span };
 

@@ -116,6 +116,12 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
     ...loraOf(b, n),
     span: nodeSpan(b, n),
   }),
+  head(b, n) {
+    const name = token(n, "name");
+    const call = node(n, "call");
+    const value = call && buildCall(b, call);
+    return name && value && { kind: "head", name: word(b, name), value, span: nodeSpan(b, n) };
+  },
   objective(b, n) {
     const name = token(n, "name");
     const value = buildValue(b, node(n, "value"));

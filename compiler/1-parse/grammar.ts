@@ -91,11 +91,15 @@ class SpecParser extends CstParser {
     this.CONSUME(t.CloseBrace);
   });
 
-  /** item = stage | objective | setting | let | embed | layer | output | tokenizer | section | expect */
+  /**
+   * item = stage | objective | head | setting | let | embed | layer | output | tokenizer | section |
+   *        expect
+   */
   readonly item = this.RULE("item", () => {
     this.OR([
       { GATE: () => this.LA(2).tokenType === t.OpenBrace, ALT: () => this.SUBRULE(this.stage) },
       { GATE: () => this.LA(3).tokenType === t.Equals, ALT: () => this.SUBRULE(this.objective) },
+      { GATE: () => this.isHead(), ALT: () => this.SUBRULE(this.head) },
       { ALT: () => this.SUBRULE(this.setting) },
       { ALT: () => this.SUBRULE(this.let) },
       { ALT: () => this.SUBRULE(this.embed) },
@@ -220,6 +224,20 @@ class SpecParser extends CstParser {
     this.CONSUME(t.Equals);
     this.SUBRULE(this.value);
   });
+
+  /** head = "head" name call */
+  readonly head = this.RULE("head", () => {
+    this.CONSUME(t.Head);
+    this.CONSUME(t.Name, { LABEL: "name" });
+    this.SUBRULE(this.call);
+  });
+
+  /** `head value linear(…)`: the word is followed by a name and a call; a setting has one value. */
+  private isHead(): boolean {
+    return (
+      t.isName(this.LA(2).tokenType) && t.isName(this.LA(3).tokenType) && this.LA(4).tokenType === t.OpenParen
+    );
+  }
 
   /** expect = "expect" name value */
   readonly expect = this.RULE("expect", () => {

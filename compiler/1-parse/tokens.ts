@@ -47,9 +47,10 @@ export const Rl = wordInPlace("rl");
 export const Lora = wordInPlace("lora");
 /** Before a name. */
 export const Objective = wordInPlace("objective");
+export const Head = wordInPlace("head");
 
 export const stageWords: readonly TokenType[] = [Sft, Prefer, Reward, Rl];
-const wordsInPlace: readonly TokenType[] = [...stageWords, Lora, Objective];
+const wordsInPlace: readonly TokenType[] = [...stageWords, Lora, Objective, Head];
 
 /** Whether it can be a name. */
 export const isName = (type: TokenType | undefined): boolean =>

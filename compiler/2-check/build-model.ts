@@ -12,6 +12,7 @@ import type {
   TokenizerName,
   TrainSettings,
 } from "../../runtime/contract/model.ts";
+import { checkHead, checkObjectives } from "./check-objectives.ts";
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { endless, leastVocab, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
@@ -61,13 +62,15 @@ export function buildModel(
   const output = checkOutput(resolved, scope, sizes ?? standIns, equationsReport);
   const train = checkTrain(resolved.train, scope, report);
   const sample = checkSample(resolved.sample, scope, report);
+  const head = checkHead(resolved, report);
+  const objectives = checkObjectives(resolved, report);
   const ofStages =
     train && checkStages({ blocks: resolved.stages, wanted: stages, train, outer: scope, report });
   if (pattern && layer) checkBand(resolved, scope, pattern, layer, report);
   if (tokenizer && train?.rows && endless.includes(tokenizer))
     report("E0224", resolved.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
-  if (!ofStages) return undefined;
+  if (!ofStages || !head || !objectives) return undefined;
   const model: Model = {
     name: name.text,
     sizes,
@@ -75,6 +78,8 @@ export function buildModel(
     embed,
     layer,
     output,
+    ...head,
+    ...(objectives.length > 0 && { objectives }),
     tokenizer,
     train,
     sample,

@@ -34,6 +34,9 @@ export interface Declared {
   readonly embed?: ItemOf<"embed">;
   readonly layer?: ItemOf<"layer">;
   readonly output?: ItemOf<"output">;
+  readonly head?: ItemOf<"head">;
+  /** A spec's own, by name. */
+  readonly objectives: ReadonlyMap<string, ItemOf<"objective">>;
   readonly tokenizer?: Word;
   /** The kinds of layers that stand behind `alternate` in `layers 12 alternate dense, banded`. */
   readonly pattern?: readonly Word[];
@@ -130,6 +133,7 @@ const merge = (older: Declared, younger: Declared): Declared => ({
   train: new Map([...older.train, ...younger.train]),
   sample: new Map([...older.sample, ...younger.sample]),
   stages: mergedStages(older.stages, younger.stages),
+  objectives: new Map([...older.objectives, ...younger.objectives]),
 });
 
 const mergedStages = (older: StageBlocks, younger: StageBlocks): StageBlocks =>
@@ -141,7 +145,7 @@ const mergedStages = (older: StageBlocks, younger: StageBlocks): StageBlocks =>
   );
 
 /** What a model may hold several of. */
-type Several = "sizes" | Section | "stages";
+type Several = "sizes" | Section | "stages" | "objectives";
 type Own = Declared & { readonly expects: readonly ItemOf<"expect">[] };
 
 function readItems(model: ModelNode, report: Reporter): Own {
@@ -156,6 +160,7 @@ class ItemReader {
   private readonly sizes = new Map<string, Binding>();
   private readonly sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
   private readonly stages = new Map<BlockName, Map<string, Binding>>();
+  private readonly objectives = new Map<string, ItemOf<"objective">>();
   private readonly single: { -readonly [K in keyof Omit<Declared, Several>]: Declared[K] } = {};
   private readonly expects: ItemOf<"expect">[] = [];
   /** What was given so far, and where. */
@@ -166,8 +171,8 @@ class ItemReader {
   }
 
   declared(): Own {
-    const { sizes, sections, stages, single, expects } = this;
-    return { sizes, ...sections, stages, ...single, expects };
+    const { sizes, sections, stages, objectives, single, expects } = this;
+    return { sizes, ...sections, stages, objectives, ...single, expects };
   }
 
   read(item: Item): void {
@@ -187,7 +192,11 @@ class ItemReader {
         if (this.isFirst(item.stage, keywordSpan(item))) this.readStage(item);
         break;
       case "objective":
-        report("E0220", item.name.span, { what: "an objective of a spec's own", instead: undefined });
+        if (this.isFirst(`objective ${item.name.text}`, item.name.span))
+          this.objectives.set(item.name.text, item);
+        break;
+      case "head":
+        if (this.isFirst("head", keywordSpan(item))) single.head = item;
         break;
       case "embed":
         if (this.isFirst("embed", keywordSpan(item))) single.embed = item;
@@ -293,6 +302,7 @@ const modelWords: readonly string[] = [
   "sample",
   "expect",
   "objective",
+  "head",
   ...stageNames,
 ];
 

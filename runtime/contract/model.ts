@@ -4,6 +4,7 @@
  * shape. Of the spec's text only names are left: the model's (letters, digits, "-", "." and "_") and the
  * values'.
  */
+import type { Objective } from "./objective.ts";
 
 /** The sizes that every model has; their ranges are in limits.ts. */
 export interface Sizes {
@@ -281,6 +282,8 @@ export interface Model {
   readonly output: Expression;
   /** For reward models and value functions. */
   readonly head?: Head;
+  /** Those that the spec writes down itself. */
+  readonly objectives?: readonly Objective[];
   readonly tokenizer: TokenizerName;
   readonly train: TrainSettings;
   readonly sample: SampleSettings;

@@ -9,11 +9,13 @@ import { MAX_NESTING } from "../../../compiler/1-parse/repair.ts";
 import { keywordNames } from "../../../compiler/1-parse/tokens.ts";
 import { facts } from "../../../compiler/2-check/facts.ts";
 import type { Option, Options } from "../../../compiler/2-check/fields.ts";
+import { objectiveFields, objectives } from "../../../compiler/2-check/objectives.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
 import { loraFields, stageDocs, stageFields, stages } from "../../../compiler/2-check/stages.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
 import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
+import { answerNames, functions, overRows, tokenNames } from "../../../runtime/contract/objective.ts";
 import { starter } from "./starter.ts";
 
 /** The chapters, in the order of the file. Each is a list of lines. */
@@ -28,6 +30,7 @@ export const reference = (): string =>
     training(),
     sampling(),
     stagesChapter(),
+    objectivesChapter(),
     expectations(),
     commandLine(),
     diagnostics(),
@@ -167,6 +170,50 @@ const stagesChapter = (): string[] => [
     "y = x W + (alpha / rank) · x A B; the weights stay as they are (Hu et al. 2021).",
   "",
   ...fieldTable(loraFields),
+  "",
+];
+
+const objectivesChapter = (): string[] => [
+  "## Objectives",
+  "",
+  "What a stage makes smaller is an equation for a token, an answer, or a pair of answers, summed over " +
+    "all of them. `objective NAME = VALUE` in a model names one of your own, beside these:",
+  "",
+  ...table(
+    ["objective", "equation", "meaning"],
+    Object.entries(objectives).map(([name, { doc, source, equation }]) => [
+      `\`${name}\``,
+      `\`${equation}\``,
+      `${doc} (${source})`,
+    ]),
+  ),
+  "",
+  ...namesTable("Numbers of a token", tokenNames),
+  ...namesTable("Numbers of an answer; of a pair's with `chosen.` or `rejected.` before them", answerNames),
+  ...namesTable(
+    "Functions; those of rows make a number of an answer of its tokens'",
+    Object.fromEntries([
+      ...Object.entries(overRows).map(([name, doc]) => [name, { doc }]),
+      ["nll", { doc: "of `chosen` or `rejected`: -mean(logp) of that answer" }],
+      ...Object.entries(functions),
+    ]),
+  ),
+  "Every other name is a setting:",
+  "",
+  ...fieldTable(objectiveFields),
+  "",
+  "`head NAME linear(x)` gives a model a scalar head, whose `value` equations may name: `x` are the rows " +
+    "that the output's linear map reads. It begins at 0; `bias: true` gives it a bias.",
+  "",
+];
+
+const namesTable = (title: string, names: Readonly<Record<string, { readonly doc: string }>>): string[] => [
+  `${title}:`,
+  "",
+  ...table(
+    ["name", "meaning"],
+    Object.entries(names).map(([name, { doc }]) => [`\`${name}\``, doc]),
+  ),
   "",
 ];
 

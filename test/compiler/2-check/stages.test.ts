@@ -101,7 +101,6 @@ describe("what is wrong", () => {
     ["sft { chat_format plain }", [/^E0601 .*no token ends an answer/]],
     ["sft { steps 1", [/^E0103/]],
     ["sft = { steps 1 }", [/^E0102/]],
-    ["objective mine = logp", [/^E0220/]],
   ])("%s", (fragment, said) => {
     const found = wrong(fragment);
     for (const [i, one] of said.entries()) expect(found[i]).toMatch(one);
