@@ -1,7 +1,8 @@
 /**
  * Questions with their answers to learn from when there are none at hand, about what the built-in text tells:
- * sums, days, sounds, who has what after a gift or a swap. The same on every machine; every question once. A
- * model that has read the text knows the words, and learns to answer and to stop.
+ * where things are, who has what after a gift or a swap; and a few sums, days and sounds. The same on every
+ * machine; every question once, so that what is held out has not been seen. A model that has read the text
+ * knows the words, and learns to answer and to stop.
  */
 import { randomStream, type Random } from "../../base/random.ts";
 import {
@@ -12,6 +13,7 @@ import {
   numbers,
   people,
   pick,
+  places,
   plural,
   sounds,
   things,
@@ -23,7 +25,7 @@ export interface Question {
   readonly completion: string;
 }
 
-const DRAWN = 3000;
+const DRAWN = 4000;
 
 const kinds: readonly ((r: Random) => Question)[] = [
   (r) => {
@@ -55,6 +57,15 @@ const kinds: readonly ((r: Random) => Question)[] = [
     };
   },
   (r) => {
+    const owner = pick(r, people);
+    const what = `${pick(r, colours)} ${pick(r, things)}`;
+    const place = pick(r, places);
+    return {
+      prompt: `${owner} has left ${a(what)} in the ${place}. Where is it?`,
+      completion: `The ${what} is in the ${place}.`,
+    };
+  },
+  (r) => {
     const [one, other] = two(r, people);
     const [mine, yours] = two(r, colours);
     const thing = pick(r, things);
@@ -65,7 +76,7 @@ const kinds: readonly ((r: Random) => Question)[] = [
   },
 ];
 
-/** Some 1,200 questions, each with the one right answer. */
+/** Some 2,000 questions, each with the one right answer. */
 export function builtinQuestions(): readonly Question[] {
   const r = randomStream(1, "built-in questions");
   const drawn = Array.from({ length: DRAWN }, () => pick(r, kinds)(r));

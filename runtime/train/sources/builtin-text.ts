@@ -63,7 +63,7 @@ export const things = [
   "box",
   "jar",
 ];
-const places = ["garden", "kitchen", "forest", "market", "school", "barn", "old mill", "quiet square"];
+export const places = ["garden", "kitchen", "forest", "market", "school", "barn", "old mill", "quiet square"];
 const weather = [
   "the sun was shining",
   "it was raining",
