@@ -6,12 +6,14 @@
  *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
  *
  * grouped-panels.ts has tasks and tiles, grouped_quantised.ts the same with weights in fewer bits. F = E + 1.
- * With the few slots of decoding nothing is used twice: a worker has some columns, and reads its part of the
- * chosen matrices at the speed of memory.
+ * With the few slots of decoding, or of a run with few live rows, nothing is packed: a worker has some columns,
+ * and reads its part of the chosen matrices at the speed of memory.
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
+import { streamVectors } from "../matmul/gemm/few-rows.ts";
+import { eachStreams, rowStream } from "../matmul/gemm/row-tiles.ts";
 import { callTile, registerTile, type TileMode } from "../kit/register-tile.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
@@ -37,55 +39,60 @@ const fewDynamic = (tasks: number): DynamicTasks => ({
   fixed: tasks - Math.floor(tasks / 8),
   grain: Math.max(2, Math.ceil(tasks / 64)),
 });
-/** Rows of b that one pass reads at the same time. */
+/** Rows of b that one pass reads at the same time, for a single slot. */
 const STREAMS = 8;
 
-/** out[s, the worker's columns] = a[s,:] · b[e], for each slot of each expert. */
+/** The columns of the tasks [first, last), in bytes: a task is a panel, or `each` tasks are. */
+const columnsOf = (each: number): string => {
+  const panel = (task: string): string => (each === 1 ? task : `(${task} + ${each - 1}) / ${each}`);
+  return (
+    `const from = <usize>(${panel("first")}) * ${PANEL_BYTES}, bytes = <usize>(${panel("last")}) * ` +
+    `${PANEL_BYTES} - from;`
+  );
+};
+
+/**
+ * out[s, the worker's columns] = a[s,:] · b[e], expert after expert: all slots of one together, so that its
+ * matrix is read once. Sums are one chain over K, as those of register tiles.
+ */
 function emitFewSlots(
   w: Writer,
   at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
   { E, N, K }: Sizes,
+  { target }: Pick<Kernel, "target">,
+  tasksOfPanel: number,
 ): void {
-  const bRow = rowBytes(N);
+  const strides = { b: rowBytes(N), a: rowBytes(K), sums: rowBytes(N) };
   const rest = K % STREAMS;
   const pass = (rows: number, k: string): string =>
-    `${rowStream(w, rows, bRow)}(a_s + ${k} * 4, b_e + ${k} * ${bRow}, out_s, bytes);`;
-  w.line(`const bytes = <usize>(last - first) * ${PANEL_BYTES}, from = <usize>first * ${PANEL_BYTES};`);
+    `${rowStream(w, rows, strides.b, streamVectors(target))}(a_e + ${k} * 4, b_e + ${k} * ${strides.b}, ` +
+    "out_e, bytes);";
+  w.line(columnsOf(tasksOfPanel));
   w.block(`for (let e: usize = 0; e < ${E}; e++)`, () => {
-    w.line(`const b_e = ${at.b} + e * ${K * bRow} + from;`);
-    w.block(
-      `for (let s = load<i32>(${at.starts} + (e << 2)); s < load<i32>(${at.starts} + (e << 2), 4); s++)`,
-      () => {
-        w.line(
-          `const a_s = ${at.a} + <usize>s * ${rowBytes(K)}, out_s = ${at.out} + <usize>s * ${bRow} + from;`,
-        );
-        w.line("memory.fill(out_s, 0, bytes);");
-        if (K >= STREAMS)
-          w.line(`for (let k: usize = 0; k < ${K - rest}; k += ${STREAMS}) ${pass(STREAMS, "k")}`);
-        if (rest > 0) w.line(pass(rest, `${K - rest}`));
-      },
+    w.line(
+      `const slot = load<i32>(${at.starts} + (e << 2)), rows = load<i32>(${at.starts} + (e << 2), 4) - slot;`,
     );
-  });
-}
-
-function rowStream(w: Writer, rows: number, bRow: number): string {
-  const name = `expert_stream_${rows}_row${bRow}`;
-  const all = Array.from({ length: rows }, (_, r) => r);
-  return w.helper(name, (h) => {
-    h.line(`/** sums += a[${rows}] · b[${rows}] over \`bytes\` of columns */`);
-    h.block(`function ${name}(a: usize, b: usize, sums: usize, bytes: usize): void`, () => {
-      for (const r of all) h.line(`const a${r} = v128.load32_splat(a, ${4 * r});`);
-      h.block(`for (const end = b + bytes; b < end; b += 32, sums += 32)`, () => {
-        h.line("let lo = v128.load(sums), hi = v128.load(sums, 16);");
-        for (const r of all)
-          h.line(
-            `lo = madd(a${r}, v128.load(b, ${r * bRow}), lo); hi = madd(a${r}, v128.load(b, ` +
-              `${r * bRow + 16}), hi);`,
-          );
-        h.line("v128.store(sums, lo);");
-        h.line("v128.store(sums, hi, 16);");
-      });
+    w.line("if (rows == 0) continue;");
+    w.line(`const b_e = ${at.b} + e * ${K * strides.b} + from;`);
+    w.line(
+      `const a_e = ${at.a} + <usize>slot * ${strides.a}, out_e = ${at.out} + <usize>slot * ${strides.sums} + from;`,
+    );
+    w.line(
+      `for (let r: usize = 0; r < <usize>rows; r++) memory.fill(out_e + r * ${strides.sums}, 0, bytes);`,
+    );
+    w.block("if (rows == 1)", () => {
+      if (K >= STREAMS)
+        w.line(`for (let k: usize = 0; k < ${K - rest}; k += ${STREAMS}) ${pass(STREAMS, "k")}`);
+      if (rest > 0) w.line(pass(rest, `${K - rest}`));
+      w.line("continue;");
     });
+    eachStreams(
+      w,
+      target,
+      strides,
+      { from: "0", to: `${K}` },
+      { a: "a_e", b: "b_e", sums: "out_e", bytes: "bytes", rows: "rows" },
+    );
   });
 }
 
@@ -143,10 +150,11 @@ const cases = [
   size(2, 8, 128, 344),
 ];
 
-export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N]", {
+export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 live[1]?:i32 -> out[S,N]", {
   doc: "out[s,:] = a[s,:] · b[e],  starts[e] ≤ s < starts[e+1]",
   flops,
   bytes,
+  rows: "S",
   share: { b: shareRead },
   quantised: {
     by: "grouped_quantised",
@@ -168,9 +176,14 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
   scratch,
   tasks: (d) => (d.S <= FEW_SLOTS ? panels(d.N) : tasks(d)),
   dynamic: (d) => (d.S <= FEW_SLOTS ? fewDynamic(panels(d.N)) : dynamic(d)),
-  emit: (w, at, d, k) => (d.S <= FEW_SLOTS ? emitFewSlots(w, at, d) : emitForward(w, at, d, k, false)),
+  emit(w, at, d, k) {
+    if (d.S <= FEW_SLOTS) return emitFewSlots(w, at, d, k, 1);
+    if (!k.has("live")) return emitForward(w, at, d, k, false);
+    w.block(`if (load<i32>(${at.live}) <= ${FEW_SLOTS})`, () => emitFewSlots(w, at, d, k, d.E));
+    w.block("else", () => emitForward(w, at, d, k, false));
+  },
   sample,
-  cases,
+  cases: [...cases, { ...size(24, 3, 29, 40), with: ["live"] }, { ...size(50, 3, 17, 40), with: ["live"] }],
 });
 
 export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[S,N]", {
