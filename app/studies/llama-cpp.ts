@@ -1,11 +1,11 @@
 /**
  * npm run study -- llama-cpp [--gguf FILE]… [--model NAME --formats bf16,q8_0,q4_0] [--tokenizer DIR]
- * [--tokens 64] [--threads 2] [--context 512] [--time] [--as-it-comes] [--keep DIR]
+ * [--tokens 64] [--threads 2] [--context 512] [--time] [--prompt 128,512] [--as-it-comes] [--keep DIR]
  *
  * Sinter beside llama.cpp (node-llama-cpp) on the same GGUF file. Without --time: llama.cpp writes greedily
  * after each prompt, Sinter computes the logits of the same prefixes, and it is said where they part, by how
  * much the reference preferred its token there, and how far logits are apart (agreement.ts). With --time:
- * both read a prompt of 128 tokens and then go on one by one, by turns in the same run.
+ * both read prompts of so many tokens and then go on one by one, by turns in the same run.
  *
  * --model: of specs/llama3.sinter, with drawn weights (drawn-weights.ts) and Llama 3's tokenizer. llama.cpp
  * keeps keys and values in f32, without
@@ -20,7 +20,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { writeGguf } from "../cli/runs/export-run.ts";
-import { measureLimits } from "../../bench/measure/limits.ts";
+import { measureLimits, type Limits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { specOf } from "../cli/runs/spec-of.ts";
 import { weightsFrom } from "../cli/options/weights.ts";
@@ -51,6 +51,7 @@ const { values: o } = parseArgs({
     threads: { type: "string", default: "2" },
     context: { type: "string", default: "512" },
     time: { type: "boolean", default: false },
+    prompt: { type: "string", default: `${PROMPT}` },
     "as-it-comes": { type: "boolean", default: false },
     keep: { type: "string" },
   },
@@ -164,8 +165,18 @@ async function logitsOf(
 
 async function time(path: string): Promise<void> {
   const limits = await measureLimits([TARGET], [threads]);
-  const { running, weights, model } = await opened(path);
-  const prompt = promptTokens(model.sizes.vocab);
+  const found = await opened(path);
+  for (const length of o.prompt.split(",")) await timePrompt(path, Number(length), found, limits);
+  await found.running.close();
+}
+
+async function timePrompt(
+  path: string,
+  length: number,
+  { running, weights, model }: Awaited<ReturnType<typeof opened>>,
+  limits: Limits,
+): Promise<void> {
+  const prompt = promptTokens(model.sizes.vocab, length);
   const ours = { prefill: [] as number[], decode: [] as number[] };
   const [theirs] = askLlamaCpp<typeof ours>(path, [{ do: "time", prompt, count: tokens, runs: RUNS }], {
     exact: false,
@@ -175,18 +186,17 @@ async function time(path: string): Promise<void> {
   for (let run = 0; run <= RUNS; run++) {
     let from = performance.now();
     let logits = await running.feed(prompt, 0);
-    if (run > 0) ours.prefill.push((1000 * PROMPT) / (performance.now() - from));
+    if (run > 0) ours.prefill.push((1000 * length) / (performance.now() - from));
     from = performance.now();
-    for (let i = 0; i < tokens; i++) logits = await running.feed([likeliestToken(logits)], PROMPT + i);
+    for (let i = 0; i < tokens; i++) logits = await running.feed([likeliestToken(logits)], length + i);
     if (run > 0) ours.decode.push((1000 * tokens) / (performance.now() - from));
   }
-  await running.close();
   const bytes = bytesPerToken(model, { weights: weightsFrom(weights) });
   const rate = (what: "prefill" | "decode"): string =>
     `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} ` +
     `(${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;
   say(
-    `${path}: ${rate("prefill")}; ${rate("decode")}; ` +
+    `${path}, ${length} tokens: ${rate("prefill")}; ${rate("decode")}; ` +
       `${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read ` +
       `limit of ${limits.read[threads]!.toFixed(0)} GB/s`,
   );

@@ -118,4 +118,6 @@ async function measure(model: RunningModel, ms: number): Promise<Record<Phase, n
   return times;
 }
 
-export const promptTokens = (vocab: number): number[] => [...randomTokens(noise(5), PROMPT, vocab)];
+export const promptTokens = (vocab: number, length = PROMPT): number[] => [
+  ...randomTokens(noise(5), length, vocab),
+];
