@@ -18,7 +18,7 @@ import {
   sampleCached,
   spansOf,
 } from "./kit/cached-kernel.ts";
-import { paddedRow, storeRowFunction } from "./kit/q8-panels.ts";
+import { paddedRow, storeRowFunction, wholeRow } from "./kit/q8-panels.ts";
 import { areasQ8, blocksQ8, emitChunkQ8, sizesQ8 } from "./kit/rows-q8.ts";
 import { sampleTogether } from "../matmul/quantised/samples.ts";
 import { areas, attentionAttrs, type AttentionAttrs, type Sizes } from "./kit/kernel-sizes.ts";
@@ -160,8 +160,8 @@ function emitNewPositions(
       ["keys", H],
       ["values", H + G],
     ] as const) {
-      w.line(`memory.copy(row, x + <usize>(${from} + g) * ${D * 4}, ${D * 4});`);
-      w.line(`${storeRowFunction(w, kind, D)}(row, ${kind}_of + panel, n & 15, spill);`);
+      const row = wholeRow(w, D, `x + <usize>(${from} + g) * ${D * 4}`);
+      w.line(`${storeRowFunction(w, kind, D)}(${row}, ${kind}_of + panel, n & 15, spill);`);
     }
   });
 }

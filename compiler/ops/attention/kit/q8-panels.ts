@@ -7,6 +7,16 @@ import { ceilTo, PANEL } from "../../kit/panels.ts";
 /** Bytes of a row of D floats in whole pairs of vectors. The floats behind D have to be zero. */
 export const paddedRow = (D: number): number => ceilTo(D, 8) * 4;
 
+/**
+ * The address of D floats with zeros behind them: `x` itself, or their copy in the area `row`, of which the
+ * kernel has zeroed the end.
+ */
+export function wholeRow(w: Writer, D: number, x: string): string {
+  if (D % 8 === 0) return x;
+  w.line(`memory.copy(row, ${x}, ${D * 4});`);
+  return "row";
+}
+
 /** A function (x, panel, lane, spill): a padded row of D floats → position `lane` of a panel. */
 export function storeRowFunction(w: Writer, kind: "keys" | "values", D: number): string {
   const name = `attention_store_${kind}_q8_${D}`;

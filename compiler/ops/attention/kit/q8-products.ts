@@ -5,7 +5,7 @@
  *   scores  s[n] = d_q · Σ_groups d_k[n] · Σ q·k. The query is in int16, with one scale d_q for a head; a
  *           lane is a position.
  *   values  out[c] += d_w · Σ_n w·v. The weight w[n] = p[n] · d_v[n] is in int16, with one scale d_w for a
- *           block of positions and a group of columns; a lane is a column.
+ *           group of columns and what a row sees of a block of positions; a lane is a column.
  *
  * int16 costs nothing, because the int8 numbers are widened to it in any case. The sums fit in 32 bits: 32 ·
  * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions. They are exact,
@@ -22,8 +22,8 @@ const MOST = 32767;
 
 /** Bytes of a query in int16. */
 export const queryBytes = (D: number): number => ceilTo(D, 8) * 2;
-/** Bytes of the weights of one head for a block of so many positions. */
-export const weightBytes = (D: number, block: number): number => columnGroups(D).length * block * 2;
+/** Bytes of the weights of one row for a block of so many positions: each pair of them takes 8, of which 4 count. */
+export const weightBytes = (D: number, block: number): number => columnGroups(D).length * block * 4;
 
 /** Names of four vectors, and lines for each of them: pairs stay together. */
 const four = count(4);
@@ -137,48 +137,78 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
 }
 
 /**
- * A function (p, panel, to, products, panels, spill) → scale: to = p · d_v in int16. `products`: room for
- * them in f32.
+ * A function (panel, skip, count, mask, spill) → the largest d_v of the positions skip … count − 1 from the
+ * panel on, of one group of columns. NaN is the largest.
  */
-export function weightsFunction(w: Writer, D: number, ring: boolean): string {
-  const name = `attention_weights_q8_${D}${ring ? "_ring" : ""}`;
+export function largestScaleFunction(w: Writer, D: number, ring: boolean): string {
+  const name = `attention_largest_scale_q8_${D}${ring ? "_ring" : ""}`;
   return w.helper(name, (f) => {
-    f.line(
-      `/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max p · d_v / ${MOST}. Where p is 0 ` +
-        "nothing counts, not even NaN. */",
-    );
+    f.line("/** The largest scale of the positions skip … count − 1 */");
     f.block(
-      `function ${name}(p: usize, panel: usize, to: usize, products: usize, panels: i32, spill: ` +
-        `usize${ringParameters(ring)}): f32`,
+      `function ${name}(panel: usize, skip: i32, count: i32, mask: usize, spill: usize${ringParameters(ring)}): f32`,
       () => {
-        f.line(`const last = products + <usize>panels * ${SCALES};`);
         f.line(
-          "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, NaN " +
-            "is the largest, and f32x4.max costs ten times as much",
+          "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, and " +
+            "f32x4.max costs ten times as much",
         );
-        f.block(`for (let at = products; at < last; at += ${SCALES}, p += ${SCALES})`, () => {
-          for (const v of four)
+        f.block(`for (let k = 0; k < count; k += ${PANEL})`, () => {
+          f.line(`let ${four.map((v) => `x${v} = v128.load(panel, ${16 * v})`).join(", ")};`);
+          f.block(`if (k < skip || k + ${PANEL} > count)`, () => {
             f.line(
-              `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, ` +
-                `v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
+              `const seen = mask + ((${PANEL} - min(count - k, ${PANEL})) << 2), hidden = mask + ((${PANEL} - ` +
+                `max(min(skip - k, ${PANEL}), 0)) << 2);`,
             );
-          for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, w${v});`);
-          for (const v of four) f.line(`v128.store(at, w${v}, ${16 * v});`);
+            for (const v of four)
+              f.line(
+                `x${v} = v128.andnot(v128.and(x${v}, v128.load(seen, ${16 * v})), v128.load(hidden, ${16 * v}));`,
+              );
+          });
+          for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, x${v});`);
           f.line(step(D, ring));
         });
-        f.line(
-          "const most = max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill), inverse = " +
-            `f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
+        f.line("return max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill);");
+      },
+    );
+  });
+}
+
+/**
+ * A function (p, panel, to, largest, scales, panels): to[groups][block] = p · d_v in int16, for all groups of
+ * columns, with a scale for each: `largest` d_v, which p ≤ 1 does not exceed.
+ */
+export function weightsFunction(w: Writer, D: number, block: number, ring: boolean): string {
+  const name = `attention_weights_q8_${D}_k${block}${ring ? "_ring" : ""}`;
+  const groups = columnGroups(D);
+  return w.helper(name, (f) => {
+    f.line(`/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max d_v / ${MOST} */`);
+    f.block(
+      `function ${name}(p: usize, panel: usize, to: usize, largest: usize, scales: usize, panels: ` +
+        `i32${ringParameters(ring)}): void`,
+      () => {
+        for (const g of groups.keys()) {
+          f.line(`const most${g} = load<f32>(largest, ${4 * g});`);
+          f.line(
+            `const inverse${g} = f32x4.splat(most${g} > <f32>${LEAST_SCALED} ? <f32>${MOST} / most${g} : 0);`,
+          );
+          f.line(`store<f32>(scales, most${g} / ${MOST}, ${4 * g});`);
+        }
+        f.block(
+          `for (const end = p + <usize>panels * ${SCALES}; p < end; p += ${SCALES}, to += ${4 * PANEL})`,
+          () => {
+            for (const v of four) f.line(`const p${v} = v128.load(p, ${16 * v});`);
+            for (const [g, { at }] of groups.entries())
+              f.block("", () => {
+                for (const v of four)
+                  f.line(
+                    `const q${v} = v128.and(f32x4.add(f32x4.mul(f32x4.mul(p${v}, v128.load(panel, ${at + 16 * v})), ` +
+                      `inverse${g}), f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
+                  );
+                for (const v of four) f.line(`const w${v} = v128.or(q${v}, i64x2.shr_u(q${v}, 16));`);
+                for (const v of four) f.line(`v128.store(to, w${v}, ${4 * g * block + 16 * v});`);
+              });
+            f.line(step(D, ring));
+          },
         );
-        f.block(`for (let at = products; at < last; at += 32, to += 16)`, () => {
-          for (const h of [0, 1])
-            f.line(
-              `const q${h} = v128.and(f32x4.add(f32x4.mul(v128.load(at, ${16 * h}), inverse), ` +
-                `f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
-            );
-          f.line("v128.store(to, i16x8.narrow_i32x4_s(q0, q1));");
-        });
-        f.line(`return most / ${MOST};`);
       },
     );
   });
@@ -214,11 +244,11 @@ export function mixFunction(
       () => {
         each((m, g, v) => f.line(`let s${m}${g}_${v} = ZERO;`));
         f.block(
-          `for (const end = weights + <usize>panels * ${2 * PANEL}; weights < end; weights += ${2 * PANEL})`,
+          `for (const end = weights + <usize>panels * ${4 * PANEL}; weights < end; weights += ${4 * PANEL})`,
           () => {
             for (const [g, group] of mine.entries())
               f.block("", () =>
-                groupSums(f, M, g, group, (m) => (m * groups.length + first + g) * block * 2),
+                groupSums(f, M, g, group, (m) => (m * groups.length + first + g) * block * 4),
               );
             f.line(step(D, ring));
           },
@@ -252,9 +282,9 @@ function groupSums(
   const vectors = count(padded / 4);
   const bytes = 2 * padded * MIX_STEPS;
   f.line(`let x = panel + ${at + SCALES}, w = weights;`);
-  f.block(`for (const stop = x + ${PANEL * padded}; x < stop; x += ${bytes}, w += ${4 * MIX_STEPS})`, () => {
+  f.block(`for (const stop = x + ${PANEL * padded}; x < stop; x += ${bytes}, w += ${8 * MIX_STEPS})`, () => {
     for (const t of count(MIX_STEPS)) {
-      for (const m of heads) f.line(`const w${m}${t} = v128.load32_splat(w, ${weightsOf(m) + 4 * t});`);
+      for (const m of heads) f.line(`const w${m}${t} = v128.load32_splat(w, ${weightsOf(m) + 8 * t});`);
       for (const v of count(padded / 8))
         f.line(`const b${t}${v} = v128.load(x, ${2 * padded * t + 16 * v});`);
       for (const v of vectors)

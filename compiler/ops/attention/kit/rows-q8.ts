@@ -12,8 +12,9 @@ import { columnGroups, panelBytes } from "./cache-layout.ts";
 import { longestBlock } from "./key-blocks.ts";
 import { sizesOf, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { emitChunk, type ChunkPlaces } from "./prefill-f32.ts";
-import { paddedRow } from "./q8-panels.ts";
+import { paddedRow, wholeRow } from "./q8-panels.ts";
 import {
+  largestScaleFunction,
   mixFunction,
   queryBytes,
   quantiseQueryFunction,
@@ -54,7 +55,7 @@ export function areasQ8(s: Sizes) {
     row: paddedRow(s.D),
     queries: s.QB * queryBytes(s.D),
     query_scales: s.QB * 4,
-    products: s.KB * 4,
+    largest: s.QB * groups * 4,
     weights: s.QB * weightBytes(s.D, s.KB),
     weight_scales: s.QB * groups * 4,
   };
@@ -71,6 +72,7 @@ export function emitChunkQ8(w: Writer, s: Sizes, target: Target, p: ChunkPlaces)
       eachTile(w, s, (m) => emitTileScores(w, s, m, p));
       const block = { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true };
       emitSoftmax(w, s, target, block, "own");
+      emitLargest(w, s, p);
       w.line("// attended");
       eachTile(w, s, (m) => emitTileSums(w, s, m, p));
     },
@@ -82,12 +84,10 @@ function emitLoad(w: Writer, s: Sizes, qkv: string): void {
   const { D, each, qkvRow } = s;
   w.block("for (let i: usize = 0; i < <usize>rows; i++)", () => {
     const [position, head] = each === 1 ? ["i", ""] : [`i / ${each}`, ` + i % ${each}`];
+    const x = `${qkv} + (<usize>row_of + ${position}) * ${qkvRow} + (<usize>g * ${each}${head}) * ${D * 4}`;
+    const row = wholeRow(w, D, x);
     w.line(
-      `memory.copy(row, ${qkv} + (<usize>row_of + ${position}) * ${qkvRow} + (<usize>g * ${each}${head}) * ` +
-        `${D * 4}, ${D * 4});`,
-    );
-    w.line(
-      `store<f32>(query_scales + (i << 2), ${quantiseQueryFunction(w, D)}(row, queries + i * ` +
+      `store<f32>(query_scales + (i << 2), ${quantiseQueryFunction(w, D)}(${row}, queries + i * ` +
         `${queryBytes(D)}, spill));`,
     );
   });
@@ -129,6 +129,48 @@ function emitSeen(w: Writer, s: Sizes, m: number): void {
 const panelOf = (s: Sizes, ring: string | undefined): string =>
   `<usize>((${ring ? `(first_key + seen) % ${ring}` : "first_key + seen"}) >> 4) * ${panelBytes(s.D)}`;
 
+/** The largest scale of the values that each row sees in the block, for each group of columns. */
+function emitLargest(w: Writer, s: Sizes, { values, ring }: ChunkPlaces): void {
+  const { D, each } = s;
+  const groups = columnGroups(D);
+  w.line("// largest[rows][groups]");
+  if (!s.windowed) w.line("let reach = -1;");
+  w.block("for (let r = 0; r < rows; r++)", () => {
+    const first = s.windowed ? `max(${windowStart(s, "ahead", "r")}, 0)` : "0";
+    w.line(`const until = min(block_keys, ahead + ${positionOf(s, "r")} + 1), seen = ${first};`);
+    w.line(`const to_row = largest + <usize>r * ${4 * groups.length};`);
+    const before = `load<f32>(to_row + n - ${4 * groups.length})`;
+    const same = s.windowed ? `r % ${each} != 0` : "until == reach";
+    w.line(
+      `if (${same}) for (let n: usize = 0; n < ${4 * groups.length}; n += 4) store<f32>(to_row + n, ${before});`,
+    );
+    if (!s.windowed) {
+      // one position more than the row before
+      const next = "(first_key + until - 1)";
+      w.block("else if (r > 0 && reach >= 0 && until == reach + 1)", () => {
+        w.line(
+          `const scale = ${values} + <usize>(${next} >> 4) * ${panelBytes(D)} + ((${next} & ${PANEL - 1}) << 2);`,
+        );
+        for (const [g, { at }] of groups.entries())
+          w.line(
+            `store<f32>(to_row, max(load<f32>(to_row - ${4 * groups.length}, ${4 * g}), load<f32>(scale, ${at})), ${4 * g});`,
+          );
+      });
+    }
+    w.block("else", () => {
+      w.line(`const from = ${values} + ${panelOf(s, ring)};`);
+      for (const [g, { at }] of groups.entries()) {
+        const rest = ring ? `, ${values} + ring_bytes + ${at}, ring_bytes` : "";
+        w.line(
+          `store<f32>(to_row, ${largestScaleFunction(w, D, ring !== undefined)}(from + ${at}, seen & ${PANEL - 1}, until - ` +
+            `(seen & ~${PANEL - 1}), mask, spill${rest}), ${4 * g});`,
+        );
+      }
+    });
+    if (!s.windowed) w.line("reach = until;");
+  });
+}
+
 function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: ChunkPlaces): void {
   const { D, KB } = s;
   emitSeen(w, s, m);
@@ -148,19 +190,16 @@ function emitTileSums(w: Writer, s: Sizes, m: number, p: ChunkPlaces): void {
   const ring = p.ring !== undefined;
   emitSeen(w, s, m);
   w.line(`const from = ${p.values} + ${panelOf(s, p.ring)}, end = (until + 7) & ~7;`);
-  const rest = (more: string): string => (ring ? `, ${p.values} + ring_bytes${more}, ring_bytes` : "");
+  const rest = ring ? `, ${p.values} + ring_bytes, ring_bytes` : "";
   w.block(`for (let i = r; i < r + ${m}; i++)`, () => {
-    w.line(`const p = scores + <usize>i * ${KB * 4};`);
-    w.line("if (panels > 0 && (end & 15) != 0) memory.fill(p + (end << 2), 0, 32);");
-    w.block(`for (let n: usize = 0; n < ${groups.length}; n++)`, () => {
-      const next = groups.at(1)?.at ?? 0;
-      w.line(
-        `store<f32>(weight_scales + (<usize>i * ${groups.length} + n) * 4, ` +
-          `${weightsFunction(w, D, ring)}(p + (seen << 2), from + n * ${next}, ` +
-          `weights + (<usize>i * ${groups.length} + n) * ${KB * 2}, products, ` +
-          `panels, spill${rest(` + n * ${next}`)}));`,
-      );
-    });
+    w.line(`const p = scores + <usize>i * ${KB * 4}, of_row = <usize>i * ${groups.length};`);
+    w.line(
+      "if (panels > 0 && (end & 15) != 0) { v128.store(p + (end << 2), ZERO); v128.store(p + (end << 2), ZERO, 16); }",
+    );
+    w.line(
+      `${weightsFunction(w, D, KB, ring)}(p + (seen << 2), from, weights + of_row * ${KB * 4}, largest + (of_row ` +
+        `<< 2), weight_scales + (of_row << 2), panels${rest});`,
+    );
   });
   const heads = m === 1 ? 1 : MIX_TILES;
   const columns = m === 1 ? MIX_TILES : 1;
@@ -169,8 +208,8 @@ function emitTileSums(w: Writer, s: Sizes, m: number, p: ChunkPlaces): void {
       const mix = mixFunction(w, D, heads, n, Math.min(columns, groups.length - n), KB, DP * 4, ring);
       const row = `(<usize>r + ${from})`;
       w.line(
-        `${mix}(from, weights + ${row} * ${groups.length * KB * 2}, weight_scales + ${row} * ` +
-          `${groups.length * 4}, to + ${row} * ${DP * 4}, panels${rest("")});`,
+        `${mix}(from, weights + ${row} * ${groups.length * KB * 4}, weight_scales + ${row} * ` +
+          `${groups.length * 4}, to + ${row} * ${DP * 4}, panels${rest});`,
       );
     }
 }
