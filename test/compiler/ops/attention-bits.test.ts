@@ -7,6 +7,7 @@ import { attention_cached } from "../../../compiler/ops/attention/attention_cach
 import { attention_cached_q8 } from "../../../compiler/ops/attention/attention_cached_q8.ts";
 import { attention_merge, attention_split } from "../../../compiler/ops/attention/attention_split.ts";
 import { cacheShapes } from "../../../compiler/ops/attention/kit/cache-layout.ts";
+import { DENSE } from "../../../compiler/ops/attention/windows.ts";
 import { mostBlocks } from "../../../compiler/ops/attention/kit/key-blocks.ts";
 import type { Op } from "../../../compiler/ops/kit/op.ts";
 import { SPAN_FIELDS, spanField } from "../../../runtime/contract/entries.ts";
@@ -26,6 +27,8 @@ interface Sizes {
   /** Positions that a row sees, and rows of the cache, which then is a ring. */
   readonly window?: number;
   readonly ring?: number;
+  /** The layer's own window, where layers differ: a tensor says it. */
+  readonly ofLayer?: number;
 }
 
 const cases: readonly Sizes[] = [
@@ -34,6 +37,16 @@ const cases: readonly Sizes[] = [
   { name: "a group of five, odd columns", heads: 5, kv: 1, D: 6, positions: 330 },
   { name: "a window", heads: 2, kv: 1, D: 8, positions: 600, window: 100 },
   { name: "a narrow window in a ring", heads: 4, kv: 2, D: 8, positions: 400, window: 23, ring: 96 },
+  {
+    name: "all positions, other layers a window",
+    heads: 4,
+    kv: 1,
+    D: 8,
+    positions: 290,
+    window: 20,
+    ofLayer: DENSE,
+  },
+  { name: "a window of the layer's own", heads: 2, kv: 1, D: 8, positions: 290, window: 20, ofLayer: 70 },
   { name: "a ring through the long blocks", heads: 2, kv: 1, D: 8, positions: 1100, window: 300, ring: 368 },
 ];
 
@@ -58,6 +71,8 @@ interface Runner {
   run(inputs: Tensors, workers: number): Tensors;
 }
 
+const windowOf = ({ ofLayer }: Sizes): readonly string[] => (ofLayer === undefined ? [] : ["window"]);
+
 /** Attributes of the op, and all its sizes but those of a run. */
 function sizesOf({ heads, kv, D, positions, window = 0, ring }: Sizes, format: CacheFormat) {
   const { keys, values } = cacheShapes(LANES, ring ?? positions, kv, D, format);
@@ -73,7 +88,7 @@ async function cached(t: Sizes, [R, S]: readonly [number, number], format: Cache
   const { attrs, d } = sizesOf(t, format);
   const [name, op]: readonly [string, Op] =
     format === "f32" ? ["attention_cached", attention_cached] : ["attention_cached_q8", attention_cached_q8];
-  const c = { d: { ...d, R, S }, attrs, with: S > 1 ? ["span_count"] : [] };
+  const c = { d: { ...d, R, S }, attrs, with: [...(S > 1 ? ["span_count"] : []), ...windowOf(t)] };
   const bench = await kernelBench(name, op, c, target);
   const out = new Float64Array(R * d.O); // rows that are not live are not written
   return { R, S, run: (inputs: Tensors, workers: number) => bench.run({ ...inputs, out }, { workers }) };
@@ -82,12 +97,16 @@ async function cached(t: Sizes, [R, S]: readonly [number, number], format: Cache
 async function split(t: Sizes, target: Target): Promise<Runner> {
   const { attrs, d } = sizesOf(t, "f32");
   const { O, ...cache } = d;
-  const S = mostBlocks(t.positions, attrs.window);
+  const S = mostBlocks(t.positions, t.ofLayer ?? attrs.window);
   const H = t.heads;
   const E = cacheShapes(1, 1, t.kv, t.D).values[3]!;
-  const c = { d: { ...cache, R: 1, B: 1, S, H }, attrs };
+  const c = { d: { ...cache, R: 1, B: 1, S, H }, attrs, with: windowOf(t) };
   const parts = await kernelBench("attention_split", attention_split, c, target);
-  const ends = { d: { S, H, E, B: 1, R: 1, O }, attrs: { head_dim: t.D, window: attrs.window } };
+  const ends = {
+    d: { S, H, E, B: 1, R: 1, O },
+    attrs: { head_dim: t.D, window: attrs.window },
+    with: windowOf(t),
+  };
   const merge = await kernelBench("attention_merge", attention_merge, ends, target);
   const unseen = {
     attended: new Float64Array(S * H * E),
@@ -99,7 +118,7 @@ async function split(t: Sizes, target: Target): Promise<Runner> {
     S: 1,
     run(inputs, workers) {
       const between = parts.run({ ...inputs, ...unseen }, { workers });
-      return { ...between, ...merge.run({ ...between, spans: inputs["spans"]! }, { workers }) };
+      return { ...between, ...merge.run({ ...inputs, ...between }, { workers }) };
     },
   };
 }
@@ -132,7 +151,11 @@ function through(
         table[i * SPAN_FIELDS + spanField[field as keyof typeof spanField]] = value;
       first += rows;
     }
-    const got = run({ qkv, ...cache, spans: table, span_count: Float64Array.of(spans.length) }, workers);
+    const window = Float64Array.of(t.ofLayer ?? 0);
+    const got = run(
+      { qkv, ...cache, window, spans: table, span_count: Float64Array.of(spans.length) },
+      workers,
+    );
     first = 0;
     for (const { lane, start, rows } of spans) {
       outs[lane]!.set(got["out"]!.subarray(first * O, (first + rows) * O), start * O);

@@ -22,7 +22,7 @@ const MOST = 32767;
 
 /** Bytes of a query in int16. */
 export const queryBytes = (D: number): number => ceilTo(D, 8) * 2;
-/** Bytes of the weights of one row for a block of so many positions: each pair of them takes 8, of which 4 count. */
+/** Bytes of one row's weights for a block of so many positions: a pair of them takes 8, of which 4 count. */
 export const weightBytes = (D: number, block: number): number => columnGroups(D).length * block * 4;
 
 /** Names of four vectors, and lines for each of them: pairs stay together. */
@@ -145,7 +145,8 @@ export function largestScaleFunction(w: Writer, D: number, ring: boolean): strin
   return w.helper(name, (f) => {
     f.line("/** The largest scale of the positions skip … count − 1 */");
     f.block(
-      `function ${name}(panel: usize, skip: i32, count: i32, mask: usize, spill: usize${ringParameters(ring)}): f32`,
+      `function ${name}(panel: usize, skip: i32, count: i32, mask: usize, spill: ` +
+        `usize${ringParameters(ring)}): f32`,
       () => {
         f.line(
           "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, and " +
@@ -155,12 +156,13 @@ export function largestScaleFunction(w: Writer, D: number, ring: boolean): strin
           f.line(`let ${four.map((v) => `x${v} = v128.load(panel, ${16 * v})`).join(", ")};`);
           f.block(`if (k < skip || k + ${PANEL} > count)`, () => {
             f.line(
-              `const seen = mask + ((${PANEL} - min(count - k, ${PANEL})) << 2), hidden = mask + ((${PANEL} - ` +
-                `max(min(skip - k, ${PANEL}), 0)) << 2);`,
+              `const seen = mask + ((${PANEL} - min(count - k, ${PANEL})) << 2), hidden = mask + ` +
+                `((${PANEL} - max(min(skip - k, ${PANEL}), 0)) << 2);`,
             );
             for (const v of four)
               f.line(
-                `x${v} = v128.andnot(v128.and(x${v}, v128.load(seen, ${16 * v})), v128.load(hidden, ${16 * v}));`,
+                `x${v} = v128.andnot(v128.and(x${v}, v128.load(seen, ${16 * v})), v128.load(hidden, ` +
+                  `${16 * v}));`,
               );
           });
           for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, x${v});`);
@@ -200,11 +202,16 @@ export function weightsFunction(w: Writer, D: number, block: number, ring: boole
               f.block("", () => {
                 for (const v of four)
                   f.line(
-                    `const q${v} = v128.and(f32x4.add(f32x4.mul(f32x4.mul(p${v}, v128.load(panel, ${at + 16 * v})), ` +
-                      `inverse${g}), f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
+                    `const w${v} = f32x4.mul(f32x4.mul(p${v}, v128.load(panel, ${at + 16 * v})), ` +
+                      `inverse${g});`,
                   );
-                for (const v of four) f.line(`const w${v} = v128.or(q${v}, i64x2.shr_u(q${v}, 16));`);
-                for (const v of four) f.line(`v128.store(to, w${v}, ${4 * g * block + 16 * v});`);
+                for (const v of four)
+                  f.line(
+                    `const q${v} = v128.and(f32x4.add(w${v}, f32x4.splat(${ROUNDER})), ` +
+                      `i32x4.splat(${MOST}));`,
+                  );
+                for (const v of four) f.line(`const pair${v} = v128.or(q${v}, i64x2.shr_u(q${v}, 16));`);
+                for (const v of four) f.line(`v128.store(to, pair${v}, ${4 * g * block + 16 * v});`);
               });
             f.line(step(D, ring));
           },

@@ -142,18 +142,21 @@ function emitLargest(w: Writer, s: Sizes, { values, ring }: ChunkPlaces): void {
     const before = `load<f32>(to_row + n - ${4 * groups.length})`;
     const same = s.windowed ? `r % ${each} != 0` : "until == reach";
     w.line(
-      `if (${same}) for (let n: usize = 0; n < ${4 * groups.length}; n += 4) store<f32>(to_row + n, ${before});`,
+      `if (${same}) for (let n: usize = 0; n < ${4 * groups.length}; n += 4) store<f32>(to_row + n, ` +
+        `${before});`,
     );
     if (!s.windowed) {
       // one position more than the row before
       const next = "(first_key + until - 1)";
       w.block("else if (r > 0 && reach >= 0 && until == reach + 1)", () => {
         w.line(
-          `const scale = ${values} + <usize>(${next} >> 4) * ${panelBytes(D)} + ((${next} & ${PANEL - 1}) << 2);`,
+          `const scale = ${values} + <usize>(${next} >> 4) * ${panelBytes(D)} + ((${next} & ${PANEL - 1}) ` +
+            "<< 2);",
         );
         for (const [g, { at }] of groups.entries())
           w.line(
-            `store<f32>(to_row, max(load<f32>(to_row - ${4 * groups.length}, ${4 * g}), load<f32>(scale, ${at})), ${4 * g});`,
+            `store<f32>(to_row, max(load<f32>(to_row - ${4 * groups.length}, ${4 * g}), load<f32>(scale, ` +
+              `${at})), ${4 * g});`,
           );
       });
     }
@@ -162,8 +165,8 @@ function emitLargest(w: Writer, s: Sizes, { values, ring }: ChunkPlaces): void {
       for (const [g, { at }] of groups.entries()) {
         const rest = ring ? `, ${values} + ring_bytes + ${at}, ring_bytes` : "";
         w.line(
-          `store<f32>(to_row, ${largestScaleFunction(w, D, ring !== undefined)}(from + ${at}, seen & ${PANEL - 1}, until - ` +
-            `(seen & ~${PANEL - 1}), mask, spill${rest}), ${4 * g});`,
+          `store<f32>(to_row, ${largestScaleFunction(w, D, ring !== undefined)}(from + ${at}, seen & ` +
+            `${PANEL - 1}, until - (seen & ~${PANEL - 1}), mask, spill${rest}), ${4 * g});`,
         );
       }
     });
@@ -177,8 +180,7 @@ function emitTileScores(w: Writer, s: Sizes, m: number, { keys, ring }: ChunkPla
   const scores = scoresFunction(w, D, m, KB * 4, ring !== undefined);
   w.line(
     `${scores}(${keys} + ${panelOf(s, ring)}, queries + <usize>r * ${queryBytes(D)}, query_scales + ` +
-      "(<usize>r " +
-      `<< 2), scores + <usize>r * ${KB * 4} + (seen << 2), ` +
+      `(<usize>r << 2), scores + <usize>r * ${KB * 4} + (seen << 2), ` +
       `panels${ring ? `, ${keys} + ring_bytes, ring_bytes` : ""});`,
   );
 }
@@ -194,11 +196,12 @@ function emitTileSums(w: Writer, s: Sizes, m: number, p: ChunkPlaces): void {
   w.block(`for (let i = r; i < r + ${m}; i++)`, () => {
     w.line(`const p = scores + <usize>i * ${KB * 4}, of_row = <usize>i * ${groups.length};`);
     w.line(
-      "if (panels > 0 && (end & 15) != 0) { v128.store(p + (end << 2), ZERO); v128.store(p + (end << 2), ZERO, 16); }",
+      "if (panels > 0 && (end & 15) != 0) { v128.store(p + (end << 2), ZERO); v128.store(p + (end << 2), " +
+        "ZERO, 16); }",
     );
     w.line(
-      `${weightsFunction(w, D, KB, ring)}(p + (seen << 2), from, weights + of_row * ${KB * 4}, largest + (of_row ` +
-        `<< 2), weight_scales + (of_row << 2), panels${rest});`,
+      `${weightsFunction(w, D, KB, ring)}(p + (seen << 2), from, weights + of_row * ${KB * 4}, largest + ` +
+        `(of_row << 2), weight_scales + (of_row << 2), panels${rest});`,
     );
   });
   const heads = m === 1 ? 1 : MIX_TILES;
