@@ -1637,6 +1637,11 @@ function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: u
   }
 }
 
+/** What a key/value head of a span costs, in some unit */
+function attention_span_cost(start: i32, rows: i32): i64 {
+  return <i64>((start + rows + 15) >> 4) * (rows + 4);
+}
+
 /** The block of positions that position n is in */
 function attention_block_of(n: i32): i32 {
   return n < 256 ? n / 128 : n / 256 + 1;
@@ -1645,6 +1650,54 @@ function attention_block_of(n: i32): i32 {
 /** The first position of block i */
 function attention_block_start(i: i32): i32 {
   return i < 2 ? i * 128 : (i - 1) * 256;
+}
+
+/** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
+function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+  }
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+}
+
+/** bytes (a multiple of 16) of zeros */
+function zero_bytes(at: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
+}
+
+/** out = out + a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = v128.load(out), c0_1 = v128.load(out, 16), c0_2 = v128.load(out, 32), c0_3 = v128.load(out, 48);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+  }
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+}
+
+/** merged[rows,16] = merged · fade[rows] + attended · gain[rows] */
+function attention_merge_rows_16(merged: usize, attended: usize, rows: i32, fade: usize, gain: usize): void {
+  for (const end = fade + (<usize>rows << 2); fade < end; fade += 4, gain += 4, merged += 64, attended += 64) {
+    const fade4 = v128.load32_splat(fade), gain4 = v128.load32_splat(gain);
+    for (let c: usize = 0; c < 64; c += 32) {
+      const x0 = madd(v128.load(attended + c, 0), gain4, f32x4.mul(v128.load(merged + c, 0), fade4));
+      const x1 = madd(v128.load(attended + c, 16), gain4, f32x4.mul(v128.load(merged + c, 16), fade4));
+      v128.store(merged + c, x0, 0);
+      v128.store(merged + c, x1, 16);
+    }
+  }
+}
+
+/** out[rows,8] = merged[rows,16] · share[rows] + 0: no zero is negative */
+function attention_finish_8(merged: usize, out: usize, rows: i32, share: usize): void {
+  for (const end = share + (<usize>rows << 2); share < end; share += 4, merged += 64, out += 32) {
+    const times = load<f32>(share), times4 = f32x4.splat(times);
+    for (let c: usize = 0; c < 32; c += 16) v128.store(out + c, f32x4.add(f32x4.mul(v128.load(merged + c), times4), ZERO));
+  }
 }
 
 /** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
@@ -1749,27 +1802,6 @@ function tile_3x16_a64_4_b64_gap1024_out64(a: usize, b: usize, steps: usize, out
   v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
   v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
-}
-
-/** merged[rows,16] = merged · fade[rows] + attended · gain[rows] */
-function attention_merge_rows_16(merged: usize, attended: usize, rows: i32, fade: usize, gain: usize): void {
-  for (const end = fade + (<usize>rows << 2); fade < end; fade += 4, gain += 4, merged += 64, attended += 64) {
-    const fade4 = v128.load32_splat(fade), gain4 = v128.load32_splat(gain);
-    for (let c: usize = 0; c < 64; c += 32) {
-      const x0 = madd(v128.load(attended + c, 0), gain4, f32x4.mul(v128.load(merged + c, 0), fade4));
-      const x1 = madd(v128.load(attended + c, 16), gain4, f32x4.mul(v128.load(merged + c, 16), fade4));
-      v128.store(merged + c, x0, 0);
-      v128.store(merged + c, x1, 16);
-    }
-  }
-}
-
-/** out[rows,8] = merged[rows,16] · share[rows] + 0: no zero is negative */
-function attention_finish_8(merged: usize, out: usize, rows: i32, share: usize): void {
-  for (const end = share + (<usize>rows << 2); share < end; share += 4, merged += 64, out += 32) {
-    const times = load<f32>(share), times4 = f32x4.splat(times);
-    for (let c: usize = 0; c < 32; c += 16) v128.store(out + c, f32x4.add(f32x4.mul(v128.load(merged + c), times4), ZERO));
-  }
 }
 
 /** sums[4] += a[4, steps] · b[steps] over `bytes` of columns, 16 at a time */
@@ -2200,33 +2232,6 @@ function row_stream_8x16_row192(a: usize, b: usize, sums: usize, bytes: usize): 
     s0 = madd(a7, b7_0, s0); s1 = madd(a7, b7_1, s1); s2 = madd(a7, b7_2, s2); s3 = madd(a7, b7_3, s3);
     v128.store(sums, s0, 0); v128.store(sums, s1, 16); v128.store(sums, s2, 32); v128.store(sums, s3, 48);
   }
-}
-
-/** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
-function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
-  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-  }
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
-}
-
-/** bytes (a multiple of 16) of zeros */
-function zero_bytes(at: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
-}
-
-/** out = out + a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
-function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: usize): void {
-  let c0_0 = v128.load(out), c0_1 = v128.load(out, 16), c0_2 = v128.load(out, 32), c0_3 = v128.load(out, 48);
-  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a);
-    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
-  }
-  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
 /** sums += a[8] · b[8] over `bytes` of columns */
@@ -4084,31 +4089,42 @@ function matmul_M8_K16_N48_bias_live(a: usize, b: usize, bias: usize, live: usiz
  *  out = softmax(Q Kᵀ / √D) V of each span over the positions before it in its lane, after this run's keys and values went there */
 function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: usize, values: usize, spans: usize, out: usize, keys_out: usize, values_out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const first = share(2, worker), last = share(2, worker + 1);
+  const first = share(1024, worker), last = share(1024, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
-  const queries = scratch + 1024;
-  const partial = scratch + 1408;
-  const shift = scratch + 1792;
-  const sum = scratch + 1856;
-  const alpha = scratch + 1920;
-  const attended = scratch + 1984;
-  const most = scratch + 2752;
-  const total = scratch + 2816;
-  const fade = scratch + 2880;
-  const gain = scratch + 2944;
-  const merged = scratch + 3008;
+  const partial = scratch + 1024;
+  const shift = scratch + 1408;
+  const sum = scratch + 1472;
+  const alpha = scratch + 1536;
+  const attended = scratch + 1600;
+  const most = scratch + 2368;
+  const total = scratch + 2432;
+  const fade = scratch + 2496;
+  const gain = scratch + 2560;
+  const merged = scratch + 2624;
+  const queries = scratch + 3392;
   const SCALE: f32 = 0.35355339059327373;
   for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let s = 0, live_spans = 1; s < live_spans; s++) {
+  const live_spans = 1;
+  let all: i64 = 0, before: i64 = 0; // work of all heads of all spans, and of earlier spans
+  for (let s = 0; s < live_spans; s++) {
     const span = spans + <usize>s * 64;
+    all += attention_span_cost(load<i32>(span, 4), load<i32>(span, 12)) * 2;
+  }
+  const begin = all * first / 1024, stop = all * last / 1024;
+  for (let s = 0; s < live_spans; s++) {
+    const span = spans + <usize>s * 64;
+    const cost = attention_span_cost(load<i32>(span, 4), load<i32>(span, 12)), half = cost >> 1;
+    const from_head = <i32>(max<i64>(begin - before + half, 0) / cost), to_head = <i32>min<i64>(max<i64>(stop - before + half, 0) / cost, 2);
+    before += cost * 2;
+    if (from_head >= to_head) continue;
     const start = load<i32>(span, 4), real = min(load<i32>(span, 12), 16 - start), known = start + real; // rows, keys
     const from_row = <usize>load<i32>(span, 8), lane = <usize>load<i32>(span, 0) * 1;
     const qkv_rows = qkv + from_row * 192, out_span = out + from_row * 64;
     const lane_keys = keys + lane * 1024, lane_values = values + lane * 2048;
-    for (let g = first; g < last; g++) {
+    for (let g = from_head; g < to_head; g++) {
       for (let r = 0; r < real; r++) {
         const n = start + r;
         const row = qkv_rows + <usize>r * 192;
@@ -4117,72 +4133,140 @@ function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
         const value = row + <usize>(4 + g) * 32, value_to = lane_values + <usize>g * 1024 + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
         for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
       }
-      const across = lane_keys + <usize>g * 512, panels = lane_values + <usize>g * 1024; // of the head
-      for (let q = 0; q < real * 1; q += 8) {
-        const rows = min(8, real * 1 - q), row_of = q / 1, position = start + row_of, positions = rows / 1;
-        for (let i: usize = 0; i < <usize>positions; i++) memory.copy(queries + i * 32, qkv_rows + (<usize>row_of + i) * 192 + <usize>g * 32, 32);
-        const first_block = attention_block_of(0), last_block = attention_block_of(position + positions - 1);
-        for (let block = first_block; block <= last_block; block++) {
-          const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
-          const ahead = position - first_key, to = block == first_block ? merged : attended;
-          // scores[rows,keys] = queries[rows,8] · across
-          for (let k = 0; k < min(block_keys, ahead + rows); k += 16) {
-            const b = across + <usize>((first_key + k) >> 4) * 1024;
-            let r = max(k - ahead, 0) / 6 * 6;
-            for (; r + 3 < rows; r += 6) tile_6x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
-            if (r < rows) tile_3x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
+    }
+    if (real == 1) {
+      const heads = (to_head - from_head) * 1;
+      const first_block = attention_block_of(0), last_block = attention_block_of(start);
+      for (let block = first_block; block <= last_block; block++) {
+        const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
+        const to = block == first_block ? merged : attended;
+        const rows = (to_head - from_head) * 1, ahead = start - first_key, seen = 0; // query heads
+        for (let k = seen & ~15; k < block_keys; k += 16) {
+          let b = lane_keys + <usize>((first_key + k) >> 4) * 1024 + <usize>from_head * 512;
+          for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
+            tile_1x16_a32_4_b64_out64(qkv_rows + <usize>from_head * 32 + r * 32, b + 0, 8, scores + <usize>((k + 0) << 2) + r * 64);
           }
-          // scores = e^(scale · scores − shift), row by row; sum = Σ of it
-          for (let r = 0; r < rows; r++) {
-            const row = scores + <usize>r * 64;
-            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
-            attention_hide(row, min(ahead + r + 1, block_keys), end, mask);
-            attention_row_max(row, end, partial + (<usize>r << 5), mask);
-          }
-          for (let r: usize = 0; r < <usize>rows; r += 4) {
-            const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-            v128.store(shift + (r << 2), f32x4.relaxed_max(top, f32x4.splat(-1e25)));
-          }
-          for (let r = 0; r < rows; r++) {
-            const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
-            attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
-          }
-          for (let r: usize = 0; r < <usize>rows; r += 4) {
-            v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
-          }
-          // to[rows,8] = scores[rows,keys] · panels
-          for (let c = 0; c < 8; c += 16) {
-            const column = panels + <usize>((c >> 4) * 1024);
-            const b = column + <usize>((first_key) >> 4) * 2048;
-            let r = 0;
-            for (; r + 3 < rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 6), to + <usize>r * 64 + (c << 2));
-            if (r < rows) tile_3x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 3), to + <usize>r * 64 + (c << 2));
-          }
-          if (block == first_block) {
-            for (let r: usize = 0; r < <usize>rows; r += 4) {
-              v128.store(most + (r << 2), v128.load(shift + (r << 2)));
-              v128.store(total + (r << 2), v128.load(sum + (r << 2)));
-            }
-          }
-          else {
-            for (let r: usize = 0; r < <usize>rows; r += 4) {
-              const old = v128.load(most + (r << 2)), top4 = v128.load(shift + (r << 2));
-              const now = f32x4.pmax(old, top4);
-              const fade4 = exp4(f32x4.sub(old, now)), gain4 = exp4(f32x4.sub(top4, now));
-              v128.store(most + (r << 2), now);
-              v128.store(total + (r << 2), madd(v128.load(sum + (r << 2)), gain4, f32x4.mul(v128.load(total + (r << 2)), fade4)));
-              v128.store(fade + (r << 2), fade4);
-              v128.store(gain + (r << 2), gain4);
-            }
-            attention_merge_rows_16(merged, attended, rows, fade, gain);
-          }
+        }
+        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
+        for (let r = 0; r < rows; r++) {
+          const row = scores + <usize>r * 64;
+          const end = ((block_keys + 7) & ~7);
+          attention_hide(row, block_keys, end, mask);
+          attention_row_max(row, end, partial + (<usize>r << 5), mask);
         }
         for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const l = v128.load(total + (r << 2));
-          v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
+          const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
+          v128.store(shift + (r << 2), f32x4.relaxed_max(top, f32x4.splat(-1e25)));
         }
-        for (let i: usize = 0; i < <usize>positions; i++) {
-          attention_finish_8(merged + i * 64, out_span + (<usize>row_of + i) * 64 + <usize>g * 32, 1, fade + i * 4);
+        for (let r = 0; r < rows; r++) {
+          const end = ((block_keys + 7) & ~7);
+          attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
+        }
+        for (let r: usize = 0; r < <usize>rows; r += 4) {
+          v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
+        }
+        zero_bytes(to, <usize>rows * 64);
+        for (let k = seen & ~15; k < block_keys; k += 16) {
+          let b = lane_values + <usize>((first_key + k) >> 4) * 2048 + <usize>from_head * 1024;
+          for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
+            const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
+            tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, to + 0 + r * 64);
+          }
+        }
+        if (block == first_block) {
+          for (let r: usize = 0; r < <usize>heads; r += 4) {
+            v128.store(most + (r << 2), v128.load(shift + (r << 2)));
+            v128.store(total + (r << 2), v128.load(sum + (r << 2)));
+          }
+        }
+        else {
+          for (let r: usize = 0; r < <usize>heads; r += 4) {
+            const old = v128.load(most + (r << 2)), top4 = v128.load(shift + (r << 2));
+            const now = f32x4.pmax(old, top4);
+            const fade4 = exp4(f32x4.sub(old, now)), gain4 = exp4(f32x4.sub(top4, now));
+            v128.store(most + (r << 2), now);
+            v128.store(total + (r << 2), madd(v128.load(sum + (r << 2)), gain4, f32x4.mul(v128.load(total + (r << 2)), fade4)));
+            v128.store(fade + (r << 2), fade4);
+            v128.store(gain + (r << 2), gain4);
+          }
+          attention_merge_rows_16(merged, attended, heads, fade, gain);
+        }
+      }
+      for (let r: usize = 0; r < <usize>heads; r += 4) {
+        const l = v128.load(total + (r << 2));
+        v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
+      }
+      attention_finish_8(merged, out_span + <usize>from_head * 32, heads, fade);
+    }
+    else {
+      for (let g = from_head; g < to_head; g++) {
+        const across = lane_keys + <usize>g * 512, panels = lane_values + <usize>g * 1024; // of the head
+        for (let q = 0; q < real * 1; q += 8) {
+          const rows = min(8, real * 1 - q), row_of = q / 1, position = start + row_of, positions = rows / 1;
+          for (let i: usize = 0; i < <usize>positions; i++) memory.copy(queries + i * 32, qkv_rows + (<usize>row_of + i) * 192 + <usize>g * 32, 32);
+          const first_block = attention_block_of(0), last_block = attention_block_of(position + positions - 1);
+          for (let block = first_block; block <= last_block; block++) {
+            const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
+            const ahead = position - first_key, to = block == first_block ? merged : attended;
+            // scores[rows,keys] = queries[rows,8] · across
+            for (let k = 0; k < min(block_keys, ahead + rows); k += 16) {
+              const b = across + <usize>((first_key + k) >> 4) * 1024;
+              let r = max(k - ahead, 0) / 6 * 6;
+              for (; r + 3 < rows; r += 6) tile_6x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
+              if (r < rows) tile_3x16_a32_4_b64_out64(queries + <usize>r * 32, b, 8, scores + <usize>r * 64 + (k << 2));
+            }
+            // scores = e^(scale · scores − shift), row by row; sum = Σ of it
+            for (let r = 0; r < rows; r++) {
+              const row = scores + <usize>r * 64;
+              const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
+              attention_hide(row, min(ahead + r + 1, block_keys), end, mask);
+              attention_row_max(row, end, partial + (<usize>r << 5), mask);
+            }
+            for (let r: usize = 0; r < <usize>rows; r += 4) {
+              const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
+              v128.store(shift + (r << 2), f32x4.relaxed_max(top, f32x4.splat(-1e25)));
+            }
+            for (let r = 0; r < rows; r++) {
+              const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((block_keys + 7) & ~7));
+              attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
+            }
+            for (let r: usize = 0; r < <usize>rows; r += 4) {
+              v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
+            }
+            // to[rows,8] = scores[rows,keys] · panels
+            for (let c = 0; c < 8; c += 16) {
+              const column = panels + <usize>((c >> 4) * 1024);
+              const b = column + <usize>((first_key) >> 4) * 2048;
+              let r = 0;
+              for (; r + 3 < rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 6), to + <usize>r * 64 + (c << 2));
+              if (r < rows) tile_3x16_a64_4_b64_gap1024_out64(scores + <usize>r * 64, b, min(block_keys, ahead + r + 3), to + <usize>r * 64 + (c << 2));
+            }
+            if (block == first_block) {
+              for (let r: usize = 0; r < <usize>rows; r += 4) {
+                v128.store(most + (r << 2), v128.load(shift + (r << 2)));
+                v128.store(total + (r << 2), v128.load(sum + (r << 2)));
+              }
+            }
+            else {
+              for (let r: usize = 0; r < <usize>rows; r += 4) {
+                const old = v128.load(most + (r << 2)), top4 = v128.load(shift + (r << 2));
+                const now = f32x4.pmax(old, top4);
+                const fade4 = exp4(f32x4.sub(old, now)), gain4 = exp4(f32x4.sub(top4, now));
+                v128.store(most + (r << 2), now);
+                v128.store(total + (r << 2), madd(v128.load(sum + (r << 2)), gain4, f32x4.mul(v128.load(total + (r << 2)), fade4)));
+                v128.store(fade + (r << 2), fade4);
+                v128.store(gain + (r << 2), gain4);
+              }
+              attention_merge_rows_16(merged, attended, rows, fade, gain);
+            }
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const l = v128.load(total + (r << 2));
+            v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
+          }
+          for (let i: usize = 0; i < <usize>positions; i++) {
+            attention_finish_8(merged + i * 64, out_span + (<usize>row_of + i) * 64 + <usize>g * 32, 1, fade + i * 4);
+          }
         }
       }
     }
@@ -4382,13 +4466,15 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
   for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let s = 0, live_spans = 1; s < live_spans; s++) {
+  const live_spans = 1;
+  for (let s = 0; s < live_spans; s++) {
     const span = spans + <usize>s * 64;
+    const from_head = first, to_head = last;
     const start = load<i32>(span, 4), real = min(load<i32>(span, 12), 16 - start), known = start + real; // rows, keys
     const from_row = <usize>load<i32>(span, 8), lane = <usize>load<i32>(span, 0) * 1;
     const qkv_rows = qkv + from_row * 192, out_span = out + from_row * 64;
     const lane_keys = keys + lane * 1024, lane_values = values + lane * 2048;
-    for (let g = first; g < last; g++) {
+    for (let g = from_head; g < to_head; g++) {
       for (let r = 0; r < real; r++) {
         const n = start + r;
         const row = qkv_rows + <usize>r * 192;
@@ -4398,16 +4484,16 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
         for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
       }
     }
-    const heads = (last - first) * 1;
+    const heads = (to_head - from_head) * 1;
     const first_block = attention_block_of(0), last_block = attention_block_of(start);
     for (let block = first_block; block <= last_block; block++) {
       const first_key = attention_block_start(block), block_keys = min(attention_block_start(block + 1), known) - first_key;
       const to = block == first_block ? merged : attended;
-      const rows = (last - first) * 1, ahead = start - first_key, seen = 0; // query heads
+      const rows = (to_head - from_head) * 1, ahead = start - first_key, seen = 0; // query heads
       for (let k = seen & ~15; k < block_keys; k += 16) {
-        let b = lane_keys + <usize>((first_key + k) >> 4) * 1024 + <usize>first * 512;
+        let b = lane_keys + <usize>((first_key + k) >> 4) * 1024 + <usize>from_head * 512;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
-          tile_1x16_a32_4_b64_out64(qkv_rows + <usize>first * 32 + r * 32, b + 0, 8, scores + <usize>((k + 0) << 2) + r * 64);
+          tile_1x16_a32_4_b64_out64(qkv_rows + <usize>from_head * 32 + r * 32, b + 0, 8, scores + <usize>((k + 0) << 2) + r * 64);
         }
       }
       // scores = e^(scale · scores − shift), row by row; sum = Σ of it
@@ -4430,7 +4516,7 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
       }
       zero_bytes(to, <usize>rows * 64);
       for (let k = seen & ~15; k < block_keys; k += 16) {
-        let b = lane_values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
+        let b = lane_values + <usize>((first_key + k) >> 4) * 2048 + <usize>from_head * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
           tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, to + 0 + r * 64);
@@ -4459,7 +4545,7 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
       const l = v128.load(total + (r << 2));
       v128.store(fade + (r << 2), v128.and(f32x4.div(ONE, l), f32x4.gt(l, ZERO)));
     }
-    attention_finish_8(merged, out_span + <usize>first * 32, heads, fade);
+    attention_finish_8(merged, out_span + <usize>from_head * 32, heads, fade);
   }
 }
 

@@ -10,8 +10,10 @@
  * nothing has to be packed. Sixteen positions of all heads stand together, so that a worker with several
  * heads reads long stretches of memory; one head after the other would be short stretches all over the cache.
  *
- * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between
- * writing and reading. 5-fuse/split.ts gives a single row over a long cache to attention_split instead.
+ * A task is one or several key/value heads of a span, which also write their own rows into the cache: no
+ * barrier is needed between writing and reading. A span of one row has its heads side by side, as decoding
+ * has them, one of many rows its register tiles. 5-fuse/split.ts gives a run of a single row over a long
+ * cache to attention_split instead.
  */
 import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
@@ -27,6 +29,7 @@ import {
   cachedFlops,
   cachedPositions,
   cachePlaces,
+  cachedTasks,
   eachSpan,
   emitCachedStart,
   emitRest,
@@ -39,14 +42,27 @@ import { eachBlock, isFirstBlock, mostBlocks } from "./kit/key-blocks.ts";
 import { areas, attentionAttrs, type AttentionAttrs, type Sizes } from "./kit/kernel-sizes.ts";
 import { emitChunkF32, prefillAreas, prefillBlocks, prefillSizes } from "./kit/prefill-f32.ts";
 
-const cachedSizes = (
-  d: Dims,
-  { attrs, tiles }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">,
-): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : prefillSizes(d, attrs, tiles));
-const areasOf = (d: Dims, s: Sizes) =>
-  areas<string>(
-    d["R"] === 1 ? { ...rowAreas(s), attended: s.QB * s.DP * 4, ...mergeAreas(s.QB, s.DP) } : prefillAreas(s),
-  );
+type Given = Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">;
+
+const cachedSizes = (d: Dims, { attrs, tiles }: Given): Sizes =>
+  d["R"] === 1 ? rowSizes(d, attrs, tiles) : prefillSizes(d, attrs, tiles);
+/** For spans of a single row: their tile has the heads of a group, where these are few. */
+const rowSizesOf = (d: Dims, { attrs, tiles }: Given): Sizes =>
+  rowSizes(d, attrs, { ...tiles, MR: Math.min(tiles["MR"]!, attrs.heads / attrs.kv_heads) });
+
+/** Room for a single row and for many, whichever a span has. */
+function areasOf(d: Dims, given: Given) {
+  const row = rowSizesOf(d, given);
+  const single: Readonly<Record<string, number>> = {
+    ...rowAreas(row),
+    attended: row.QB * row.DP * 4,
+    ...mergeAreas(row.QB, row.DP),
+  };
+  if (d["R"] === 1) return areas(single);
+  const many: Readonly<Record<string, number>> = prefillAreas(cachedSizes(d, given));
+  const names = Object.keys({ ...single, ...many });
+  return areas(Object.fromEntries(names.map((name) => [name, Math.max(single[name] ?? 0, many[name] ?? 0)])));
+}
 
 export const attention_cached = defineOp(
   "qkv[R,Q] keys[A,N,G,D,L] values[A,N,G,E,L] spans[S,4]:i32 span_count[1]?:i32 window[1,1]?:i32 ring[1,1]?:i32 -> out[R,O] keys_out[A,N,G,D,L] values_out[A,N,G,E,L]",
@@ -81,23 +97,29 @@ export const attention_cached = defineOp(
       d.R === 1
         ? rowBlocks(target, a, cachedPositions(d, a))
         : prefillBlocks(target, d.R, a, cachedPositions(d, a)),
-    tasks: (_d, { attrs }) => attrs.kv_heads,
-    scratch: (d, k) => areasOf(d, cachedSizes(d, k)).total,
+    tasks: ({ R }, { attrs }) => cachedTasks(R, attrs),
+    scratch: (d, k) => areasOf(d, k).total,
     emit(w, at, d, k) {
       const s = cachedSizes(d, k);
+      const row = rowSizesOf(d, k);
       const { keyPanel, valuePanel } = cacheStrides(s);
-      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s));
+      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, k));
       eachSpan(w, s, at, d, k, { keys: keyPanel, values: valuePanel }, (span) => {
-        w.block(`for (let g = first; g < last; g++)`, () => {
+        w.block(`for (let g = from_head; g < to_head; g++)`, () => {
           w.block(`for (let r = 0; r < real; r++)`, () => {
             w.line(`const n = ${ring ? `(start + r) % ${ring}` : "start + r"};`);
             w.line(`const row = ${span.qkv} + <usize>r * ${s.qkvRow};`);
             emitNewKey(w, s, "row", span.keys, span.values);
           });
-          if (d.R > 1) emitChunkF32(w, s, k.target, { ...span, ring });
           emitRest(w, s, span.out, d);
         });
-        if (d.R === 1) emitHeadsOfRow(w, s, k.target, span, ring);
+        if (d.R === 1) return emitHeadsOfRow(w, row, k.target, span, ring);
+        w.block("if (real == 1)", () => emitHeadsOfRow(w, row, k.target, span, ring));
+        w.block("else", () =>
+          w.block("for (let g = from_head; g < to_head; g++)", () =>
+            emitChunkF32(w, s, k.target, { ...span, ring }),
+          ),
+        );
       });
     },
     cacheQuantised: {
@@ -165,7 +187,7 @@ export const attention_cached = defineOp(
   },
 );
 
-/** The row's heads `first` … `last` − 1, block by block. */
+/** The row's heads `from_head` … `to_head` − 1, block by block. */
 function emitHeadsOfRow(
   w: Writer,
   s: Sizes,
@@ -174,7 +196,7 @@ function emitHeadsOfRow(
   ring: string | undefined,
 ): void {
   const { D, DP, group } = s;
-  w.line(`const heads = (last - first) * ${group};`);
+  w.line(`const heads = (to_head - from_head) * ${group};`);
   eachBlock(w, s.windowed ? "max(start + 1 - WINDOW, 0)" : "0", "start", () => {
     w.line(`const to = ${attendedArea(isFirstBlock)};`);
     emitOneRow(w, s, target, {
@@ -182,8 +204,8 @@ function emitHeadsOfRow(
       keys: at.keys,
       values: at.values,
       attended: "to",
-      fromHead: "first",
-      toHead: "last",
+      fromHead: "from_head",
+      toHead: "to_head",
       ring,
     });
     emitMerge(w, {
@@ -196,5 +218,7 @@ function emitHeadsOfRow(
     });
   });
   emitMergeEnd(w, "heads");
-  w.line(`${finishFunction(w, D, DP)}(merged, ${at.out} + <usize>first * ${group * D * 4}, heads, fade);`);
+  w.line(
+    `${finishFunction(w, D, DP)}(merged, ${at.out} + <usize>from_head * ${group * D * 4}, heads, fade);`,
+  );
 }

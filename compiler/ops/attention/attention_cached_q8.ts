@@ -11,6 +11,7 @@ import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-la
 import {
   cachedFlops,
   cachedPositions,
+  cachedTasks,
   eachSpan,
   emitCachedStart,
   emitRest,
@@ -61,7 +62,7 @@ export const attention_cached_q8 = defineOp(
       }
     },
     tiles: (d, a) => blocksQ8(d.R, a, cachedPositions(d, a)),
-    tasks: (_d, { attrs }) => attrs.kv_heads,
+    tasks: ({ R }, { attrs }) => cachedTasks(R, attrs),
     scratch: (d, k) => areas(areasQ8(sizesQ8(d, k.attrs, k.tiles))).total,
     emit(w, at, d, k) {
       const s = sizesQ8(d, k.attrs, k.tiles);
@@ -69,7 +70,7 @@ export const attention_cached_q8 = defineOp(
       if (s.D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(s.D)});`);
       const panel = s.G * panelBytes(s.D);
       eachSpan(w, s, at, d, k, { keys: panel, values: panel }, (span) =>
-        w.block(`for (let g = first; g < last; g++)`, () => {
+        w.block(`for (let g = from_head; g < to_head; g++)`, () => {
           emitNewPositions(w, s, span, d, k, ring);
           emitChunkQ8(w, s, k.target, { ...span, keys: "keys_of", values: "values_of", ring });
           emitRest(w, s, span.out, d);

@@ -58,10 +58,18 @@ export function emitCachedStart(
 
 type SpanTensor = "qkv" | "out" | "keys" | "values";
 
+/** Tasks of a run of many rows: so many more than workers that each gets nearly the same work. */
+const SHARES = 1024;
+/** Rows as whose cost reading the cache of a head counts, beside the rows themselves. */
+const READING = 4;
+
+/** A single row's tasks are its key/value heads; those of a run are shares of the heads of all its spans. */
+export const cachedTasks = (R: number, { kv_heads }: AttentionAttrs): number => (R === 1 ? kv_heads : SHARES);
+
 /**
- * The body for each live span of the run, with the addresses of its rows of qkv and out, and of its lane's
- * caches. Locals: positions start … known − 1 are new, `real` many. `panelBytes`: what sixteen positions of
- * all heads take in either cache.
+ * The body for each live span of the run of which the worker has heads `from_head` … `to_head` − 1, with the
+ * addresses of the span's rows of qkv and out, and of its lane's caches. Locals: positions start … known − 1
+ * are new, `real` many. `panelBytes`: what sixteen positions of all heads take in either cache.
  */
 export function eachSpan(
   w: Writer,
@@ -76,8 +84,14 @@ export function eachSpan(
   const panels = k.has("ring") ? "(RING >> 4)" : `${d["N"]}`;
   const field = (name: keyof typeof spanField): string => `load<i32>(span, ${4 * spanField[name]})`;
   const count = k.has("span_count") ? `min(load<i32>(${at.span_count}), ${d["S"]})` : `${d["S"]}`;
-  w.block(`for (let s = 0, live_spans = ${count}; s < live_spans; s++)`, () => {
-    w.line(`const span = ${at.spans} + <usize>s * ${rowBytes(SPAN_FIELDS)};`);
+  const spanAt = `const span = ${at.spans} + <usize>s * ${rowBytes(SPAN_FIELDS)};`;
+  const whole = d["R"] === 1;
+  w.line(`const live_spans = ${count};`);
+  if (!whole) emitShare(w, s, spanAt, field);
+  w.block("for (let s = 0; s < live_spans; s++)", () => {
+    w.line(spanAt);
+    w.line(whole ? "const from_head = first, to_head = last;" : headsOfShare(w, s, field));
+    if (!whole) w.line("if (from_head >= to_head) continue;");
     w.line(
       `const start = ${field("start")}, real = min(${field("rows")}, ${positions} - start), known = start ` +
         `+ real; // rows, keys`,
@@ -91,6 +105,46 @@ export function eachSpan(
         `${panelBytes.values};`,
     );
     body({ qkv: "qkv_rows", out: "out_span", keys: "lane_keys", values: "lane_values" });
+  });
+}
+
+type FieldOf = (name: keyof typeof spanField) => string;
+
+/** The worker's part of all spans' work: from `begin` up to `stop` of what their heads cost, in order. */
+function emitShare(w: Writer, s: Sizes, spanAt: string, field: FieldOf): void {
+  w.line("let all: i64 = 0, before: i64 = 0; // work of all heads of all spans, and of earlier spans");
+  w.block("for (let s = 0; s < live_spans; s++)", () => {
+    w.line(spanAt);
+    w.line(`all += ${spanCost(w, s)}(${field("start")}, ${field("rows")}${windowOf(s)}) * ${s.G};`);
+  });
+  w.line(`const begin = all * first / ${SHARES}, stop = all * last / ${SHARES};`);
+}
+
+/** The worker's heads of a span: a share ends behind the head that brings it nearest to its part. */
+function headsOfShare(w: Writer, s: Sizes, field: FieldOf): string {
+  w.line(
+    `const cost = ${spanCost(w, s)}(${field("start")}, ${field("rows")}${windowOf(s)}), half = cost >> 1;`,
+  );
+  w.line(
+    "const from_head = <i32>(max<i64>(begin - before + half, 0) / cost), to_head = " +
+      `<i32>min<i64>(max<i64>(stop - before + half, 0) / cost, ${s.G});`,
+  );
+  return `before += cost * ${s.G};`;
+}
+
+const windowOf = (s: Sizes): string => (s.windowed ? ", WINDOW" : "");
+
+/** A function (start, rows) → what a head of a span costs: the panels that it reads, times its rows. */
+function spanCost(w: Writer, s: Sizes): string {
+  const name = `attention_span_cost${s.windowed ? "_windowed" : ""}`;
+  return w.helper(name, (f) => {
+    f.line("/** What a key/value head of a span costs, in some unit */");
+    f.block(`function ${name}(start: i32, rows: i32${s.windowed ? ", window: i32" : ""}): i64`, () =>
+      f.line(
+        `return <i64>((${s.windowed ? "min(start, window)" : "start"} + rows + 15) >> 4) * ` +
+          `(rows + ${READING});`,
+      ),
+    );
   });
 }
 
