@@ -6,8 +6,8 @@
  *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
  *
  * grouped-panels.ts has tasks and tiles, grouped_quantised.ts the same with weights in fewer bits. F = E + 1.
- * With the few slots of decoding, or of a run with few live rows, nothing is packed: a worker has some columns,
- * and reads its part of the chosen matrices at the speed of memory.
+ * With the few slots of decoding, or of a run with few live rows, nothing is packed: a worker has some
+ * columns, and reads its part of the chosen matrices at the speed of memory.
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
@@ -74,9 +74,8 @@ function emitFewSlots(
     );
     w.line("if (rows == 0) continue;");
     w.line(`const b_e = ${at.b} + e * ${K * strides.b} + from;`);
-    w.line(
-      `const a_e = ${at.a} + <usize>slot * ${strides.a}, out_e = ${at.out} + <usize>slot * ${strides.sums} + from;`,
-    );
+    w.line(`const a_e = ${at.a} + <usize>slot * ${strides.a};`);
+    w.line(`const out_e = ${at.out} + <usize>slot * ${strides.sums} + from;`);
     w.line(
       `for (let r: usize = 0; r < <usize>rows; r++) memory.fill(out_e + r * ${strides.sums}, 0, bytes);`,
     );
