@@ -37,6 +37,7 @@ const options = (seed: number): TaskOptions => ({
   size: { width: 128, layers: 4, heads: 4 },
   base: { steps: Number(o["base-steps"]), lr: 3e-3 },
   sft: { steps: Number(o.steps), lr: 2e-3 },
+  endless: Number(o.steps) / 5,
   batch: 32,
   asked: Number(o.asked),
   seed,

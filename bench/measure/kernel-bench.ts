@@ -27,7 +27,7 @@ import { joinPairs } from "./kernel-numbers.ts";
 /** Bytes of canary before and after each tensor. */
 const BAND_BYTES = 256;
 const BAND_WORDS = BAND_BYTES / 4;
-/** The word there, and in outputs before the run: as an f32 it is no number. */
+/** The word there, in outputs and in the workers' scratch before the run: as an f32 it is no number. */
 export const CANARY = 0x7fa5a5a5 | 0;
 /** So many workers have room in a bench's memory. */
 const MOST_WORKERS = 8;
@@ -110,6 +110,7 @@ function bench(opName: string, layout: KernelLayout, words: Words, compiled: Com
     wasmBytes: compiled.wasmBytes,
     run(inputs, { accumulate = false, workers = 1 } = {}) {
       for (const slot of own) place(layout, slot, inputs[slot.name], accumulate, words);
+      i32.fill(CANARY, layout.end / 4); // whatever another kernel has left in scratch
       i32[controlWord(control.workers)] = workers;
       i32[controlWord(control.turns)] = 0;
       joinPairs(spec.target);

@@ -84,10 +84,10 @@ export const stageFields = {
       "answers",
     ),
     packing: word(
-      "`none`: every example has a row of its own. `best_fit`, several in a row, each of which sees itself " +
-        "alone, is not supported yet.",
+      "How examples get into rows of `context` tokens. `best_fit`: as many as have room, each of which " +
+        "sees itself alone. `none`: one in each.",
       packings,
-      "none",
+      "best_fit",
     ),
   },
 } satisfies Partial<Record<StageName, Fields>>;

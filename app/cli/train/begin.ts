@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { stageNames, type Model, type TrainSettings } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import {
@@ -122,7 +123,7 @@ export async function prepare(
 export async function compiled(
   path: string,
   model: Model,
-  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions,
+  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions & Pick<CompileOptions, "packed">,
   io: Io,
 ): Promise<Bundle> {
   const target = asked.target ?? (await bestTarget(nodeHost));
@@ -132,9 +133,10 @@ export async function compiled(
   // loaded here, because a run that goes on needs no compiler
   const { compileModel } = await import("../../../compiler/compile.ts");
   const { planAll } = await import("../options/memory-plan.ts");
-  planAll(model, ["train"], { targets: [target], tiles });
+  const options = { targets: [target], tiles, packed: asked.packed };
+  planAll(model, ["train"], options);
   // what only training needs costs no memory until it is used
-  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
+  const { manifest, files } = await compileModel(model, { ...options, modules: ["train"] });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)
     io.out(

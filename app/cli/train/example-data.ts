@@ -2,7 +2,7 @@
  * The data of a stage: files of examples, recognised, said aloud, divided into what is learnt and what is
  * held out, and encoded as rows. Whatever is left out is counted and named.
  */
-import { counted, thousands } from "../../../runtime/contract/amounts.ts";
+import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
 import type { SftSettings } from "../../../runtime/contract/model.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -21,6 +21,7 @@ import {
   type LearntExample,
   type LearntRows,
 } from "../../../runtime/train/sources/learnt-rows.ts";
+import { packedRows } from "../../../runtime/train/sources/row-plan.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { nameOf, readBytes } from "../terminal/input.ts";
@@ -136,6 +137,14 @@ function checkIds({ tokens }: LearntRows, { vocab, tokenizer }: EncodeAsked): vo
       `the data need token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
       `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens.`,
     );
+}
+
+/** "packed: 900 examples in 120 rows of 128 tokens, 97.3 % full". */
+export function packingLine(rows: LearntRows, context: number): string {
+  const packed = packedRows(rows, context).rows;
+  const full = percent(rows.tokens.length / (packed * context), 1);
+  const examples = counted(rowCount(rows), "example");
+  return `packed: ${examples} in ${counted(packed, "row")} of ${context} tokens, ${full} full`;
 }
 
 /** "900 examples (12,345 tokens, 4,321 of them learnt)". */

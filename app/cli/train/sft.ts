@@ -1,4 +1,5 @@
 /** How supervised fine-tuning begins, or goes on: its examples, format, tokenizer and bundle. */
+import { layerParts } from "../../../compiler/2-check/parameters.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
@@ -17,7 +18,14 @@ import type { TuneOptions } from "../options/tune-file.ts";
 import type { Io } from "../terminal/io.ts";
 import { compiled, type Amount, type Prepared, type Reopened, type TrainingData } from "./begin.ts";
 import { changesAsked } from "./changes.ts";
-import { encodeStage, readStageData, textOf, type StageExamples, type StageRows } from "./example-data.ts";
+import {
+  encodeStage,
+  packingLine,
+  readStageData,
+  textOf,
+  type StageExamples,
+  type StageRows,
+} from "./example-data.ts";
 import { findTokenizer } from "./find-tokenizer.ts";
 import { checkSameParameters, type Source } from "./from.ts";
 import { specWithVocabulary, withVocabulary } from "./grow-vocabulary.ts";
@@ -52,12 +60,8 @@ export async function prepareSft(
   const { settings } = spec;
   if (settings.lora)
     throw new SinterError("input", "adapters (`lora { … }`) are not supported yet", "Leave the block out.");
-  if (settings.packing !== "none")
-    throw new SinterError(
-      "input",
-      "`packing best_fit` is not supported yet",
-      "Leave it out: examples get a row each.",
-    );
+  const packed = isPacked(settings);
+  if (packed) refuseLookingAhead(spec.model);
   const say = sayer(io, asked.json);
   say(`settings of sft: from ${spec.block}`);
   const share = settings.train.heldOut;
@@ -73,7 +77,8 @@ export async function prepareSft(
     const { context } = settings.train;
     const { vocab } = model.sizes;
     const rows = await encodeStage(examples, { ...options, context, vocab, dropWrong: asked.dropWrong }, say);
-    const bundle = await compiled(spec.path, model, asked, io);
+    if (packed) say(packingLine(rows.train, context));
+    const bundle = await compiled(spec.path, model, { ...asked, packed }, io);
     const grownSpec = model.sizes.vocab === spec.model.sizes.vocab;
     const contents = contentsOf(
       bundle,
@@ -88,6 +93,18 @@ export async function prepareSft(
   } finally {
     format.close();
   }
+}
+
+const isPacked = ({ packing }: Pick<SftSettings, "packing">): boolean => packing === "best_fit";
+
+/** Examples that share a row are kept apart by attention, each of whose rows sees what comes before it. */
+function refuseLookingAhead(model: Model): void {
+  if (layerParts(model).some((part) => part.part === "attention" && !part.causal))
+    throw new SinterError(
+      "input",
+      "attention with `causal: false` can not keep examples apart that share a row",
+      "Give each example a row of its own: --set sft.packing=none",
+    );
 }
 
 const sayer =
@@ -183,6 +200,7 @@ async function dataOf(
       seed: record.settings.seed,
       tokenizer,
       identity: record.data.sha256,
+      packed: isPacked(record.stage!),
     }),
     train: amountOf(train),
     heldOut: heldOut ? amountOf(heldOut) : { tokens: 0, examples: { count: 0, learnt: 0 } },

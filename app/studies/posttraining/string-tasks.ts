@@ -49,6 +49,8 @@ export interface TaskOptions {
   readonly size: { readonly width: number; readonly layers: number; readonly heads: number };
   readonly base: { readonly steps: number; readonly lr: number };
   readonly sft: { readonly steps: number; readonly lr: number };
+  /** Steps of the control. */
+  readonly endless: number;
   readonly batch: number;
   /** How many held-out questions are answered. */
   readonly asked: number;
@@ -67,8 +69,8 @@ export interface TaskResult {
   readonly control: AnswerFigures;
 }
 
-/** Longer than any question with its answer. */
-const CONTEXT = 48;
+/** Tokens of a row, in which some four questions with their answers are packed. */
+const CONTEXT = 96;
 const MOST_TOKENS = 16;
 
 export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
@@ -78,7 +80,8 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const format = builtInChat(tokenizer, "turns");
   const { learnt, heldOut } = examplesOf(o);
   const model = modelOf(o, tokenizer.size);
-  const bundle = await compileModel(model, { targets: [o.target ?? "wide"], modules: ["train"] });
+  const targets = [o.target ?? "wide"];
+  const bundle = await compileModel(model, { targets, modules: ["train"], packed: true });
   const open = (): Promise<RunningModel> =>
     createModel(bundle, "train", {
       host: nodeHost,
@@ -95,15 +98,15 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const before = answerFigures(await ask(base));
 
   const rows = await rowsOf(learnt, format, tokenizer);
-  const from = async (source: LearntRows): Promise<RunningModel> => {
+  const from = async (source: LearntRows, { steps, lr }: TaskOptions["sft"]): Promise<RunningModel> => {
     const copy = await open();
     copyParameters(base, copy);
     const { seed } = o;
-    const data = exampleSource({ train: source, heldOut: undefined, seed, tokenizer, identity: "" });
-    await learn(copy, data, o.sft, o, tokenizer);
+    const options = { heldOut: undefined, seed, tokenizer, identity: "", packed: true };
+    await learn(copy, exampleSource({ train: source, ...options }), { steps, lr }, o, tokenizer);
     return copy;
   };
-  const tuned = await from(rows);
+  const tuned = await from(rows, o.sft);
   const answers = await ask(tuned);
   const byTask = Object.fromEntries(
     o.tasks.map((task) => [
@@ -111,7 +114,7 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
       answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`))),
     ]),
   );
-  const endless = await from(withoutEnds(rows, tokenizer));
+  const endless = await from(withoutEnds(rows, tokenizer), { ...o.sft, steps: o.endless });
   const control = answerFigures(await ask(endless));
   for (const one of [base, tuned, endless]) await one.close();
   return { seed: o.seed, before, after: answerFigures(answers), byTask, control };

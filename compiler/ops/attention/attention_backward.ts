@@ -90,6 +90,20 @@ export const attention_backward = defineOp(
       tensor === "window" ? 23 : tensor === "documents" ? documentStart(i % a.context) : noise(),
     cases: [
       {
+        d: { R: 100, Q: 32, O: 16, H: 2, Z: 1 },
+        attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50, window: 9 },
+      },
+      {
+        d: { R: 220, Q: 24, O: 8, H: 1, Z: 1 },
+        attrs: { heads: 1, kv_heads: 1, head_dim: 8, context: 220, window: 23 },
+        with: ["window"],
+      },
+      {
+        d: { R: 100, Q: 32, O: 16, H: 2, Z: 1 },
+        attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50, window: 7 },
+        with: ["documents"],
+      },
+      {
         d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 },
         attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 },
       },

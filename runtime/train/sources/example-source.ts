@@ -1,13 +1,20 @@
 /**
  * Batches of examples. Every example comes once in an epoch, in an order that follows from the seed and the
  * number of the epoch alone: which examples a step sees depends neither on workers nor on whether the run was
- * interrupted. Each has a row of its own; what is behind it in the row is not counted.
+ * interrupted. Each has a row of its own, or several are packed into one, and see themselves alone:
+ *
+ *   tokens     <|user|>  2  <|assistant|>  4       <|user|>  b  <|assistant|>  B       0
+ *   targets       −1    −1        4     <|end|>       −1    −1        B     <|end|>   −1
+ *   positions      0     1        2        3           0     1        2        3       0
+ *   first          0     0        0        0           4     4        4        4       8
+ *
+ * An example's targets are its own, so that none leads to the next one. Padding sees itself alone.
  */
 import type { Batch } from "../../engine/model.ts";
-import { randomStream } from "../../base/random.ts";
 import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 import type { BatchShape, BatchSource } from "./batch-source.ts";
-import { rowCount, type LearntRows } from "./learnt-rows.ts";
+import type { LearntRows } from "./learnt-rows.ts";
+import { packedRows, singleRows } from "./row-plan.ts";
 import { emptyBatch } from "./text-windows.ts";
 
 export interface ExampleSourceOptions {
@@ -17,6 +24,8 @@ export interface ExampleSourceOptions {
   readonly tokenizer: Tokenizer;
   /** Hash of the data. */
   readonly identity: string;
+  /** Several examples in a row, for a module that was compiled for packed documents. Default: one. */
+  readonly packed?: boolean;
 }
 
 export function exampleSource({
@@ -25,24 +34,31 @@ export function exampleSource({
   seed,
   tokenizer,
   identity,
+  packed = false,
 }: ExampleSourceOptions): BatchSource {
-  const orderOf = remembered((epoch: number) => shuffled(rowCount(train), seed, epoch));
   const special = new Set(tokenizer.special.values());
+  const planOf = packed ? packedRows : singleRows;
+  const opened = remembered((context: number) => {
+    const { rows, pass } = planOf(train, context);
+    return { rows, passOf: remembered((number: number) => pass({ seed, number })) };
+  });
   return {
     next(_random, shape, index) {
-      const count = rowCount(train);
-      return batchOf(train, shape, (b) => {
+      const { rows, passOf } = opened(shape.context);
+      return batchOf(train, shape, packed, (b) => {
         const at = index * shape.batch + b;
-        return orderOf(Math.floor(at / count))[at % count]!;
+        return passOf(Math.floor(at / rows))(at % rows);
       });
     },
     *evaluate(shape, { most = Infinity } = {}) {
-      const count = heldOut ? rowCount(heldOut) : 0;
-      const every = Math.max(1, count / (most * shape.batch));
-      const taken = count === 0 ? 0 : Math.floor((count - 1) / every) + 1;
+      if (!heldOut) return;
+      const { rows, pass } = planOf(heldOut, shape.context);
+      const examples = pass();
+      const every = Math.max(1, rows / (most * shape.batch));
+      const taken = rows === 0 ? 0 : Math.floor((rows - 1) / every) + 1;
       for (let first = 0; first < taken; first += shape.batch)
-        yield batchOf(heldOut!, shape, (b) =>
-          first + b < taken ? Math.floor((first + b) * every) : undefined,
+        yield batchOf(heldOut, shape, packed, (b) =>
+          first + b < taken ? examples(Math.floor((first + b) * every)) : [],
         );
     },
     bytes: (target) => (special.has(target) ? 0 : tokenizer.bytes(target).length),
@@ -50,40 +66,40 @@ export function exampleSource({
   };
 }
 
-/** The numbers 0 … count − 1 in the order of an epoch (Fisher & Yates). */
-export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
-  const random = randomStream(seed, `epoch ${epoch}`);
-  const order = Uint32Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
-  }
-  return order;
-}
-
 /** Keeps the last two results: a batch may reach over the end of an epoch. */
-function remembered<T>(make: (epoch: number) => T): (epoch: number) => T {
+function remembered<T>(make: (number: number) => T): (number: number) => T {
   const kept = new Map<number, T>();
-  return (epoch) => {
-    const made = kept.get(epoch) ?? make(epoch);
-    if (!kept.has(epoch)) {
-      kept.set(epoch, made);
+  return (number) => {
+    const made = kept.get(number) ?? make(number);
+    if (!kept.has(number)) {
+      kept.set(number, made);
       for (const old of [...kept.keys()].slice(0, -2)) kept.delete(old);
     }
     return made;
   };
 }
 
-/** `choose` gives the example of row b; undefined: the row stays empty. */
-function batchOf(rows: LearntRows, shape: BatchShape, choose: (b: number) => number | undefined): Batch {
-  const { batch, context } = shape;
-  const out = emptyBatch(batch, context);
+/** `choose` gives the examples of row b, which have room in it. */
+function batchOf(
+  rows: LearntRows,
+  { batch, context }: BatchShape,
+  packed: boolean,
+  choose: (b: number) => readonly number[],
+): Batch {
+  const { tokens, targets } = emptyBatch(batch, context);
+  const positions = new Int32Array(batch * context);
+  const first = Int32Array.from(tokens, (_, r) => r % context);
   for (let b = 0; b < batch; b++) {
-    const i = choose(b);
-    if (i === undefined) continue;
-    const [from, to] = [rows.starts[i]!, rows.starts[i + 1]!];
-    out.tokens.set(rows.tokens.subarray(from, to), b * context);
-    out.targets.set(rows.targets.subarray(from, to), b * context);
+    let begin = 0;
+    for (const i of choose(b)) {
+      const [from, to] = [rows.starts[i]!, rows.starts[i + 1]!];
+      const at = b * context + begin;
+      tokens.set(rows.tokens.subarray(from, to), at);
+      targets.set(rows.targets.subarray(from, to), at);
+      for (let position = 0; position < to - from; position++) positions[at + position] = position;
+      first.fill(begin, at, at + to - from);
+      begin += to - from;
+    }
   }
-  return out;
+  return packed ? { tokens, targets, positions, first } : { tokens, targets };
 }

@@ -103,6 +103,7 @@ test("a run of a run keeps its format and its tokens; a base may keep rows free"
     "2",
   );
   expect(second).not.toContain("the vocabulary gets");
+  expect(second).toMatch(/packed: 36 examples in \d+ rows of 32 tokens, \d\d\.\d % full/);
   expect(recordOf("again")["from"]).toMatchObject({ step: expect.any(Number) as unknown });
   writeFileSync(path("free.sinter"), spec("free", "", "bytes", 264));
   await trainSmall(path("free.sinter"), path("free"), "--steps", "1");
@@ -221,8 +222,11 @@ describe("going on", () => {
       "schedule=constant",
       "--set",
       "patience=3",
+      "--set",
+      "packing=none",
     ];
-    await sft("patient", "--steps", "2", ...wild);
+    expect(await sft("patient", "--steps", "2", ...wild)).not.toContain("packed");
+    expect(recordOf("patient")["stage"]).toMatchObject({ packing: "none" });
     await sinter("sft", "--resume", "--out", path("patient"), "--steps", "9", ...FLAGS);
     const steps = logOf("patient").filter(({ kind }) => kind === "step");
     expect(steps).toHaveLength(3);
@@ -297,6 +301,14 @@ describe("data", () => {
     const { code, err } = await asked(path("long.jsonl"), "--set", "held_out=0");
     expect(code).toBe(1);
     expect(err).toContain("nothing can be learnt from its 1 rows: 1 are longer than 32 tokens");
+  });
+
+  test("attention that looks ahead would see the example beside it: packing is refused", async () => {
+    const ahead = spec("ahead", "").replace("layernorm(x))  x", "layernorm(x), causal: false)  x");
+    writeFileSync(path("ahead.sinter"), ahead);
+    const { code, err } = await run("sft", path("ahead.sinter"), "--data", path("data.jsonl"));
+    expect(code).toBe(1);
+    expect(err).toContain("can not keep examples apart that share a row");
   });
 
   test("what --eval shares with the data is said", async () => {

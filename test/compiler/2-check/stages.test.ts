@@ -19,7 +19,7 @@ const wrong = (fragment: string, options: CheckOptions = {}): readonly string[] 
 describe("sft", () => {
   test("a model without a block has none, unless it is asked for", () => {
     expect(model("").sft).toBeUndefined();
-    expect(model("", { stages: ["sft"] }).sft).toMatchObject({ loss: "answers", packing: "none" });
+    expect(model("", { stages: ["sft"] }).sft).toMatchObject({ loss: "answers", packing: "best_fit" });
   });
 
   test("defaults are numbers of the model's own training", () => {
@@ -48,7 +48,7 @@ describe("sft", () => {
       patience: 0,
       chatFormat: "auto",
       loss: "answers",
-      packing: "none",
+      packing: "best_fit",
     });
   });
 

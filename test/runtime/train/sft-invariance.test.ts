@@ -8,6 +8,10 @@ import { compileModel, type Compiled } from "../../../compiler/compile.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+import type { BatchShape } from "../../../runtime/train/sources/batch-source.ts";
+import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
+import type { LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
 import { emptyBatch } from "../../../runtime/train/sources/text-windows.ts";
 
 const spec = (batch: number, context: number) =>
@@ -32,10 +36,13 @@ beforeAll(async () => {
       `${batch}x${context}`,
       await compileModel(spec(batch, context), { targets: ["simd"], modules: ["train"] }),
     );
+  const packed = { targets: ["simd"], modules: ["train"], packed: true } as const;
+  compiled.set("packed", await compileModel(spec(8, 16), packed));
 });
 
-const open = (batch: number, context: number): Promise<RunningModel> =>
-  createModel(compiled.get(`${batch}x${context}`)!, "train", {
+const open = (batch: number, context: number): Promise<RunningModel> => opened(`${batch}x${context}`);
+const opened = (which: string): Promise<RunningModel> =>
+  createModel(compiled.get(which)!, "train", {
     host: nodeHost,
     workers: 1,
     target: "simd",
@@ -69,8 +76,9 @@ interface Result {
 }
 
 /** One step of these micro-batches. */
-async function stepOf(micro: readonly Batch[], batch: number, context: number): Promise<Result> {
-  const model = await open(batch, context);
+const stepOf = async (micro: readonly Batch[], batch: number, context: number): Promise<Result> =>
+  stepBy(await open(batch, context), micro);
+async function stepBy(model: RunningModel, micro: readonly Batch[]): Promise<Result> {
   try {
     const { loss } = await model.trainStep(micro, { lr: 1e-3, step: 1 });
     const all = (storage: "gradient" | "parameter"): number[] =>
@@ -83,6 +91,22 @@ async function stepOf(micro: readonly Batch[], batch: number, context: number): 
   } finally {
     await model.close();
   }
+}
+
+/** The rows as a source has them, and its batches: each row comes once. */
+const learnt: LearntRows = {
+  starts: Uint32Array.from([
+    0,
+    ...rows.map((_, i) => rows.slice(0, i + 1).flatMap((row) => row.tokens).length),
+  ]),
+  tokens: Int32Array.from(rows.flatMap(({ tokens }) => tokens)),
+  targets: Int32Array.from(rows.flatMap(({ targets }) => targets)),
+  numbers: Uint32Array.from(rows.keys(), (i) => i + 1),
+  counted: rows.flatMap(({ targets }) => targets).filter((target) => target >= 0).length,
+};
+function batchesOf(shape: BatchShape, packed: boolean): Batch[] {
+  const options = { seed: 1, tokenizer: byteTokenizer(), identity: "", packed };
+  return [...exampleSource({ train: learnt, heldOut: learnt, ...options }).evaluate(shape)];
 }
 
 /** The largest difference, relative to the largest number. */
@@ -118,6 +142,19 @@ describe("thread 1", () => {
     expect(Math.abs(mean - loss) / loss).toBeLessThan(1e-6);
     expect(Math.abs(ofMeans - loss) / loss).toBeGreaterThan(1e-4);
   });
+});
+
+test("thread 9: packed rows have the loss and the gradient of rows apart, to 1e-6", async () => {
+  const apart = await stepOf(batchesOf({ batch: 32, context: 16 }, false), 32, 16);
+  const packed = batchesOf({ batch: 8, context: 16 }, true);
+  expect(packed.length).toBe(2); // micro-batches
+  const together = await stepBy(await opened("packed"), packed);
+  expect(Math.abs(together.loss - apart.loss) / apart.loss).toBeLessThan(1e-6);
+  expect(difference(apart.gradients, together.gradients)).toBeLessThan(1e-6);
+  // the control: rows that see what stands before them in their sequence
+  const blind = packed.map(({ tokens, targets }) => ({ tokens, targets }));
+  const seeing = await stepBy(await opened("packed"), blind);
+  expect(difference(apart.gradients, seeing.gradients)).toBeGreaterThan(1e-3);
 });
 
 test("the order of the rows in a batch changes the loss by rounding alone", async () => {

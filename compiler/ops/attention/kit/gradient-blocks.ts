@@ -10,7 +10,7 @@ import type { Writer } from "../../kit/writer.ts";
 import { emitFromKeys, emitFromQueries, emitScores, contiguous } from "./block-products.ts";
 import { areas, isBounded, windowLocal, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./score-rows.ts";
-import { emitEndOfRow, emitHide, usedRow } from "./softmax.ts";
+import { emitEndOfRow, emitHide, emitHideBefore, usedRow } from "./softmax.ts";
 
 /**
  * Key blocks begin at multiples of panels and of both register tiles, as the blocks of queries do: whole
@@ -189,11 +189,14 @@ function emitKeyBlock(w: Writer, p: Gradient, { firstKey, ahead, keys }: KeyBloc
 
 /** Row by row, in place: P of the scores, dS of their cotangents. */
 function emitScoreGradients(w: Writer, s: Sizes, block: Pick<KeyBlock, "keys" | "ahead">): void {
+  const { ahead } = block;
   w.line(`// scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale`);
   w.block(`for (let r = 0; r < rows; r++)`, () => {
     w.line(`const at_row = <usize>r * ${s.KB * 4};`);
     emitEndOfRow(w, s, block);
     emitHide(w, s, block, "scores + at_row");
+    // the products of a window have left out some of what lies before it: where P is 0, dP may be no number
+    if (s.windowed && !s.documents) emitHideBefore(w, s, ahead, "d_scores + at_row");
     const row = `scores + at_row${isBounded(s) ? " + (begin << 2)" : ""}`;
     const statistic = (name: string): string => `load<f32>(${name} + (<usize>r << 2))`;
     w.line(

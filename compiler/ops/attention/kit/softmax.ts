@@ -80,6 +80,11 @@ export function emitHide(
     w.line(`${hideFunction(w)}(${row}, min(${ahead} + ${positionOf(s, "r")} + 1, ${keys}), end, mask);`);
   else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0)
     w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
+  emitHideBefore(w, s, ahead, row);
+}
+
+/** Makes the numbers very low that lie before what row r sees, from `begin` on. */
+export function emitHideBefore(w: Writer, s: Sizes, ahead: string, row: string): void {
   if (isBounded(s))
     w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
 }

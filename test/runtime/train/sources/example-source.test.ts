@@ -1,12 +1,13 @@
 /** Examples as rows and batches: what is counted, what is left out, and in which order they come. */
 import { describe, expect, test } from "vitest";
 import { randomStream } from "../../../../runtime/base/random.ts";
-import { countTargets } from "../../../../runtime/engine/training.ts";
+import { countTargets, type Batch } from "../../../../runtime/engine/training.ts";
 import { withTokens } from "../../../../runtime/store/with-tokens.ts";
 import { builtInChat, lackingTokens } from "../../../../runtime/tokenizers/chat/chat-formats.ts";
 import { byteTokenizer } from "../../../../runtime/tokenizers/plain/bytes.ts";
 import { charactersOf, characterTokenizer } from "../../../../runtime/tokenizers/plain/characters.ts";
-import { exampleSource, shuffled } from "../../../../runtime/train/sources/example-source.ts";
+import { exampleSource } from "../../../../runtime/train/sources/example-source.ts";
+import { bestFit, packedRows, shuffled } from "../../../../runtime/train/sources/row-plan.ts";
 import {
   encodeExamples,
   rowCount,
@@ -124,7 +125,7 @@ describe("batches", () => {
     expect(seen.slice(0, 10).toSorted()).toEqual(all);
     expect(seen.slice(10, 20).toSorted()).toEqual(all);
     expect(seen.slice(0, 10)).not.toEqual(seen.slice(10, 20));
-    expect([...shuffled(10, 5, 0)]).not.toEqual([...shuffled(10, 6, 0)]);
+    expect([...shuffled(10, { seed: 5, number: 0 })]).not.toEqual([...shuffled(10, { seed: 6, number: 0 })]);
   });
 
   test("thread 26: a batch follows from its number alone, so that a run goes on with the same", async () => {
@@ -150,5 +151,83 @@ describe("batches", () => {
     const counted = [...source.evaluate(shape)].reduce((sum, { targets }) => sum + countTargets(targets), 0);
     expect(counted).toBe(20);
     expect([source.bytes(code("a")), source.bytes(END!)]).toEqual([1, 0]);
+  });
+});
+
+describe("packed rows", () => {
+  test("the longest come first, each into the fullest row that has room", () => {
+    const packed = (lengths: readonly number[], context: number): number[][] => {
+      const { rows, starts, ranks } = bestFit(Uint32Array.from(lengths), context);
+      return Array.from({ length: rows }, (_, i) =>
+        [...ranks.subarray(starts[i], starts[i + 1])].map((rank) => lengths[rank]!),
+      );
+    };
+    expect(packed([7, 6, 3, 3, 2, 1], 10)).toEqual([[7, 3], [6, 3, 1], [2]]);
+    expect(packed([5, 5, 4, 3, 3], 10)).toEqual([
+      [5, 5],
+      [4, 3, 3],
+    ]);
+    expect(packed([10, 10], 10)).toEqual([[10], [10]]);
+    expect(packed([], 10)).toEqual([]);
+  });
+
+  const lengths = Array.from({ length: 60 }, (_, i) => 1 + ((i * 7) % 5)); // of questions
+  const many = lengths.map((length, i) => pair(i + 1, "q".repeat(length), `${i % 10}`.repeat(1 + (i % 3))));
+  const shape = { batch: 3, context: 24 };
+  const random = randomStream(1, "batches");
+  const open = async (seed = 5): Promise<{ source: ReturnType<typeof exampleSource>; rows: LearntRows }> => {
+    const { rows } = await encodeExamples(many, { ...options, context: shape.context });
+    const from = { train: rows, heldOut: rows, seed, tokenizer, identity: "hash", packed: true };
+    return { rows, source: exampleSource(from) };
+  };
+  /** The examples of a batch, as text of tokens and targets; all that is around them is checked. */
+  const examplesIn = ({ tokens, targets, positions, first }: Batch): string[] => {
+    const found: string[] = [];
+    for (let r = 0; r < tokens.length; r++) {
+      const column = r % shape.context;
+      const start = r - column + first![r]!;
+      expect(positions![r]).toBe(r - start);
+      if (start === r && tokens[r] !== USER) expect(targets[r]).toBe(-1); // padding sees itself alone
+      if (start !== r || tokens[r] !== USER) continue;
+      let end = r + 1;
+      while (end % shape.context !== 0 && first![end] === first![r]) end++;
+      found.push(`${tokens.subarray(r, end).join()} → ${targets.subarray(r, end).join()}`);
+    }
+    return found;
+  };
+  const all = ({ starts, tokens, targets }: LearntRows): string[] =>
+    many.map((_, i) => {
+      const part = [starts[i], starts[i + 1]] as const;
+      return `${tokens.subarray(...part).join()} → ${targets.subarray(...part).join()}`;
+    });
+
+  test("thread 9: an example is whole, in one row, and its last target is its own end", async () => {
+    const { source, rows } = await open();
+    const batches = [...source.evaluate(shape)];
+    expect(batches.flatMap(examplesIn).toSorted()).toEqual(all(rows).toSorted());
+    const counted = batches.reduce((sum, { targets }) => sum + countTargets(targets), 0);
+    expect(counted).toBe(rows.counted);
+    for (const one of all(rows)) expect(one.endsWith(`,${END}`)).toBe(true);
+    const full = rows.tokens.length / (packedRows(rows, shape.context).rows * shape.context);
+    expect(full).toBeGreaterThan(0.9);
+  });
+
+  test("an epoch has every example once; the next has others together", async () => {
+    const { source, rows } = await open();
+    const perEpoch = packedRows(rows, shape.context).rows;
+    const epoch = (number: number): string[] =>
+      Array.from({ length: perEpoch }, (_, i) =>
+        examplesIn(source.next(random, { ...shape, batch: 1 }, number * perEpoch + i)),
+      ).flat();
+    expect(epoch(0).toSorted()).toEqual(all(rows).toSorted());
+    expect(epoch(1).toSorted()).toEqual(all(rows).toSorted());
+    expect(epoch(1)).not.toEqual(epoch(0));
+  });
+
+  test("thread 26: a batch follows from the seed and its number alone", async () => {
+    const [{ source }, { source: again }, { source: other }] = [await open(), await open(), await open(6)];
+    for (const i of [9, 2, 30, 0])
+      expect(again.next(random, shape, i)).toEqual(source.next(random, shape, i));
+    expect(other.next(random, shape, 2)).not.toEqual(source.next(random, shape, 2));
   });
 });
