@@ -73,7 +73,7 @@ test("what is wrong with a row is said with its number", async () => {
   );
 });
 
-test("a rule is told what was said last, the answer and all columns; what it returns is checked", async () => {
+test("a rule is told what was said last, the answer and all columns; its score is checked", async () => {
   const heard: unknown[] = [];
   const rule = ruleReward("rule", (...told) => {
     heard.push(told);
