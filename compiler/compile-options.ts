@@ -47,8 +47,8 @@ export interface CompileOptions {
    */
   readonly numerics?: Numerics | undefined;
   /**
-   * How many texts' keys and values the module `infer` has room for: one run makes a token of each of them,
-   * or takes chunks of their prompts. Default: 1.
+   * How many texts' keys and values a module has room for: one run makes a token of each of them, or takes
+   * chunks of their prompts. Default: 1.
    */
   readonly lanes?: number | undefined;
   /**

@@ -164,7 +164,7 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
   const { packed = false } = options;
   const rows = { batch, context, packed, ...perRow, ...(objective && { objective }) };
   const most = prefillRows(model);
-  const lanes = lanesOf(module, options);
+  const { lanes = 1 } = options;
   const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {
     train: { entry: "train", ...rows },
     evaluate: { entry: "evaluate", ...rows },
@@ -174,10 +174,6 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
   };
   return entriesOfModule[module].map((name) => specs[name]);
 }
-
-/** A training module makes one text at a time. */
-const lanesOf = (module: ModuleName, { lanes = 1 }: CompileOptions): number =>
-  module === "infer" ? lanes : 1;
 
 /** Weights of a training module are f32, whose products have one order however many rows there are. */
 const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>
@@ -251,8 +247,7 @@ function planPartition(
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);
   const objective = objectiveIn(name, options);
-  const lanes = lanesOf(name, options);
-  const { lora } = options;
+  const { lanes = 1, lora } = options;
   const asked = { ...(objective && { objective }), ...(lora && { lora }) };
   const numerics = numericsOf(name, options);
   return { name, partition, lanes, numerics, programs, placement, fusions, ...asked };

@@ -41,6 +41,7 @@ export {
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./train/evaluate.ts";
+export { rollOut, type Ask, type Rollout, type RollOutOptions } from "./train/rollouts.ts";
 export { openRun, readBundle } from "./store/run-folder.ts";
 export { loadNewest } from "./store/checkpoint.ts";
 export {

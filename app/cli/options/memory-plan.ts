@@ -163,7 +163,10 @@ export function memoryLine(model: Model, options: CompileOptions, cores: number)
   return [
     `  memory: ${modules.join(", ")}`,
     ...(pieces.length > 0 ? [`  base + workers × bytes of each: ${pieces.join(", ")}`] : []),
-    ...cacheLine(model, cacheBytes(infer.placement), options),
+    ...cacheLine(model, infer, options),
+    ...(options.lanes !== undefined && options.lanes > 1
+      ? cacheLine(model, train, { ...options, cache: "f32" })
+      : []),
     `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed ` +
       `activations; planned ${percent(planned / least - 1, 1)} more`,
   ].join("\n");
@@ -174,12 +177,17 @@ const workersText = (plan: ModulePlan, workers: number): string =>
   `${plan.name} ${thousands(memoryBytes(plan, 0))} + ${workers} × ${thousands(workerBytes(plan))}`;
 
 /** "of infer, keys and values of 1,024 positions: 8 lanes × 75,497,472 = 603,979,776 bytes (576 MiB)". */
-function cacheLine(model: Model, bytes: number, { cache: format, lanes = 1 }: CompileOptions): string[] {
+function cacheLine(
+  model: Model,
+  { name, placement }: ModulePlan,
+  { cache: format, lanes = 1 }: CompileOptions,
+): string[] {
+  const bytes = cacheBytes(placement);
   if (bytes === 0) return [];
   const inFormat = format && format !== "f32" ? ` in ${format}` : "";
   const positions = `keys and values of ${thousands(model.sizes.context)} positions`;
   const each = lanes > 1 ? `${lanes} lanes × ${thousands(bytes / lanes)} = ` : "";
-  return [`  of infer, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
+  return [`  of ${name}, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
 }
 
 /**

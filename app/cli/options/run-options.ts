@@ -22,8 +22,7 @@ export const targetOption = (help = "simd, relaxed or wide (default: the best th
 export const memoryOptions = {
   lanes: whole(
     "<n>",
-    "texts whose keys and values the module infer has room for: it makes a token of each at once " +
-      "(default: 1)",
+    "texts whose keys and values each module has room for: it makes a token of each at once (default: 1)",
     { least: laneRange.min, most: laneRange.max },
   ),
   memoryLimit: read(

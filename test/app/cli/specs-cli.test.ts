@@ -175,7 +175,12 @@ describe("check", () => {
       const { out } = await run("check", "good.sinter", "--lanes", `${lanes}`);
       const [, each, all] = /positions: (?:\d+ lanes × ([\d,]+) = )?([\d,]+) bytes/.exec(out)!;
       const number = (text: string): number => Number(text.replaceAll(",", ""));
-      if (lanes > 1) expect(number(each!) * lanes).toBe(number(all!));
+      if (lanes > 1) {
+        expect(number(each!) * lanes).toBe(number(all!));
+        expect(out).toMatch(
+          new RegExp(`of train, keys and values .*: ${lanes} lanes × ${each} = ${all} bytes`),
+        );
+      }
       return number(all!);
     };
     expect(await bytes(8)).toBe(8 * (await bytes(1)));
