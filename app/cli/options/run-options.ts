@@ -7,6 +7,7 @@ import { laneRange } from "../../../runtime/contract/limits.ts";
 import type { SampleSettings } from "../../../runtime/contract/model.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
+import { chatFormatNames } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { named, oneWord, read, real, text, texts, whole, type Options } from "./option.ts";
 import { cacheOption, numericsOption, weightsOption } from "./weights.ts";
 
@@ -98,4 +99,16 @@ export const samplingOf = (spec: SampleSettings, o: Options<typeof samplerOption
 export const whenFullOption = read(
   text("<what>", "when the context is full: shift (its newer half goes on) or stop"),
   (given, flag) => oneWord(["shift", "stop"], given, flag, " or "),
+);
+
+const formats = [...chatFormatNames, "plain"] as const;
+export type AskedFormat = (typeof formats)[number];
+
+/** How a model is asked. */
+export const chatFormatOption = read(
+  text(
+    "<name>",
+    `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`,
+  ),
+  (given, name) => oneWord(formats, given, name),
 );

@@ -168,25 +168,30 @@ export interface AskedModule {
   readonly weights?: Weights | undefined;
   readonly cache?: CacheFormat | undefined;
   readonly numerics?: Numerics | undefined;
+  /** Texts that there is room for at once. A module with room for more is as good. */
+  readonly lanes?: number | undefined;
 }
 
 /**
- * The bundle, or, when other weights, another cache, other numerics or a variant of the model is asked for, a
- * bundle that is compiled for them in memory.
+ * The bundle, or, when other weights, another cache, other numerics, more lanes or a variant of the model is
+ * asked for, a bundle that is compiled for them in memory.
  */
 export async function bundleWithWeights(
   bundle: Bundle,
-  { weights, cache, numerics }: AskedModule,
+  { weights, cache, numerics, lanes }: AskedModule,
   target: Target | undefined,
   variant?: Model,
 ): Promise<Bundle> {
-  if ([weights, cache, numerics, variant].every((asked) => asked === undefined)) return bundle;
+  const hasLanes = lanes === undefined || lanes <= (bundle.manifest.modules.infer?.lanes ?? 0);
+  const isAsItIs = [weights, cache, numerics, variant].every((asked) => asked === undefined);
+  if (isAsItIs && hasLanes) return bundle;
   const options = {
     targets: [target ?? (await bestTarget(nodeHost))],
     modules: ["infer"],
     weights: weights ?? weightsIn(bundle),
     cache,
     numerics,
+    lanes,
   } as const;
   const model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);

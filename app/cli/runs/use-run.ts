@@ -15,7 +15,7 @@ import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
-import { bundleWithWeights } from "../options/weights.ts";
+import { bundleWithWeights, type AskedModule } from "../options/weights.ts";
 
 export interface UsedRun {
   readonly run: Run;
@@ -42,9 +42,16 @@ export async function checkIfRun(path: string, io: Io): Promise<void> {
   if (await holdsRun(nodeFiles(), pathFrom(io, path))) await openRunAt(path, io);
 }
 
-/** A run for making text. A small model runs on one worker unless the user says otherwise. */
-export async function useRun(dir: string, options: RunOptions, io: Io): Promise<UsedRun> {
-  const run = await openRunAt(dir, io);
+/** A run for making text. */
+export const useRun = async (dir: string, options: RunOptions, io: Io): Promise<UsedRun> =>
+  loadToSample(await openRunAt(dir, io), options, io);
+
+/** A small model makes text on one worker unless the user says otherwise. */
+export function loadToSample(
+  run: Run,
+  options: RunOptions & Pick<AskedModule, "lanes">,
+  io: Io,
+): Promise<UsedRun> {
   return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
 }
 
@@ -54,7 +61,7 @@ export async function useRun(dir: string, options: RunOptions, io: Io): Promise<
  */
 export async function loadRun(
   run: Run,
-  options: RunOptions,
+  options: RunOptions & Pick<AskedModule, "lanes">,
   io: Io,
   { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
 ): Promise<UsedRun> {

@@ -13,6 +13,8 @@ import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts
 import { builtInChat, formatByMarks, lackingTokens } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
+import type { AskedFormat } from "../options/run-options.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface StageFormat {
   readonly recorded: RecordedFormat;
@@ -63,3 +65,23 @@ export const formatOfRun = ({
   tokenizer,
 }: Pick<Run, "record" | "tokenizer">): ChatFormat | undefined =>
   record.stage ? formatOf(record.stage.chatFormat, tokenizer) : chatFormatOf(tokenizer);
+
+/**
+ * The format that a run is asked in: the one that is named, else its own; else the plain form, which is said.
+ */
+export function formatToAsk(
+  run: Pick<Run, "record" | "tokenizer">,
+  wanted: AskedFormat | undefined,
+  io: Io,
+): ChatFormat {
+  const { tokenizer } = run;
+  if (wanted === "plain") return plainChat(tokenizer);
+  if (wanted !== undefined) return builtInChat(tokenizer, wanted);
+  const known = formatOfRun(run);
+  if (!known)
+    io.err(
+      'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" ' +
+        "(--chat-format names another)\n",
+    );
+  return known ?? plainChat(tokenizer);
+}

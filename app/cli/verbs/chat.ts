@@ -4,29 +4,19 @@
  */
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
-import { builtInChat, chatFormatNames } from "../../../runtime/tokenizers/chat/chat-formats.ts";
-import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
-import type { Run } from "../../../runtime/store/run-folder.ts";
-import { formatOfRun } from "../train/stage-format.ts";
+import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
+import { formatToAsk } from "../train/stage-format.ts";
 import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
 import { causeOf } from "../terminal/files.ts";
-import { flag, oneWord, read, text, type Options } from "../options/option.ts";
-import { runOptions, samplerOptions, samplingOf } from "../options/run-options.ts";
+import { flag, text, type Options } from "../options/option.ts";
+import { chatFormatOption, runOptions, samplerOptions, samplingOf } from "../options/run-options.ts";
 import { speedLine, useRun, type UsedRun } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
-const formats = [...chatFormatNames, "plain"] as const;
-
 const options = {
   system: text("<text>", "what the model is told before the conversation"),
-  chatFormat: read(
-    text(
-      "<name>",
-      `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`,
-    ),
-    (given, name) => oneWord(formats, given, name),
-  ),
+  chatFormat: chatFormatOption,
   ...samplerOptions,
   ...runOptions,
   json: flag("one JSON line for each answer"),
@@ -57,26 +47,13 @@ export const chatVerb = defineVerb({
   async run([dir], asked, io) {
     const used = await useRun(dir!, asked, io);
     try {
-      const format = formatFor(used.run, asked.chatFormat, io);
+      const format = formatToAsk(used.run, asked.chatFormat, io);
       return await talk(used, format, asked, io).finally(() => format.close());
     } finally {
       await used.model.close();
     }
   },
 });
-
-function formatFor(run: Run, wanted: Asked["chatFormat"], io: Io): ChatFormat {
-  const { tokenizer } = run;
-  if (wanted === "plain") return plainChat(tokenizer);
-  if (wanted !== undefined) return builtInChat(tokenizer, wanted);
-  const known = formatOfRun(run);
-  if (!known)
-    io.err(
-      'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" ' +
-        "(--chat-format names another)\n",
-    );
-  return known ?? plainChat(tokenizer);
-}
 
 async function talk(used: UsedRun, format: ChatFormat, asked: Asked, io: Io): Promise<number> {
   const { json, system } = asked;

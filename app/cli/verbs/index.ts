@@ -64,6 +64,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./sft.ts")).sftVerb,
   },
   {
+    name: "label",
+    group: "learning",
+    summary: "say which of two answers is better, for preference data",
+    load: async () => (await import("./label.ts")).labelVerb,
+  },
+  {
     name: "eval",
     group: "learning",
     summary: "the loss of a trained model, and what it answers",

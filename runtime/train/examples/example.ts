@@ -52,3 +52,7 @@ export interface PromptExample {
 export type Example = TextExample | AnswerExample | PairExample | JudgedExample | PromptExample;
 export type ExampleKind = Example["kind"];
 export type ExampleOf<Kind extends ExampleKind> = Extract<Example, { readonly kind: Kind }>;
+
+/** What messages ask, so far as two prompts can be told apart by it. */
+export const askedIn = (prompt: readonly ChatMessage[]): string =>
+  JSON.stringify(prompt.map(({ role, content }) => [role, content.trim()]));

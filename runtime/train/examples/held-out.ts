@@ -5,14 +5,13 @@
  */
 import { counted } from "../../contract/amounts.ts";
 import { SinterError } from "../../base/errors.ts";
-import type { Example } from "./example.ts";
+import { askedIn, type Example } from "./example.ts";
 import { listed } from "./read-examples.ts";
 
 /** What an example asks, so far as two examples can be told apart by it; of a text, all of it. */
 export function askedBy(example: Example): string {
   if (example.kind === "text") return example.text.trim();
-  const messages = example.kind === "answer" ? example.messages.slice(0, example.learnt[0]) : example.prompt;
-  return JSON.stringify(messages.map(({ role, content }) => [role, content.trim()]));
+  return askedIn(example.kind === "answer" ? example.messages.slice(0, example.learnt[0]) : example.prompt);
 }
 
 export interface Parts<E extends Example> {

@@ -5,6 +5,7 @@
 import { counted } from "../../contract/amounts.ts";
 import { SinterError } from "../../base/errors.ts";
 import type { Example, ExampleKind, ExampleOf, PromptExample } from "./example.ts";
+import { isUndecided } from "./feedback.ts";
 import { readRows, type ReadRow } from "./read-rows.ts";
 import { RowError, type Columns, type Row } from "./row.ts";
 import { shapeOf, shapes, type Shape } from "./shapes.ts";
@@ -42,7 +43,12 @@ export function readExamples<Kind extends ExampleKind>(
   bytes: Uint8Array,
   o: ReadExamplesOptions<Kind>,
 ): Examples<Kind> {
-  const rows = readRows(bytes, o.from);
+  const all = readRows(bytes, o.from);
+  // a prompt is one, whatever was thought of its answers
+  const undecided = o.wanted.includes("prompt" as Kind) ? [] : all.filter(isUndecided);
+  const rows = undecided.length === 0 ? all : all.filter((row) => !isUndecided(row));
+  if (rows.length === 0)
+    throw new SinterError("input", `${o.from}: in none of its rows is one answer preferred`, USE);
   const shape = commonShape(rows, o.from);
   const read = readerFor(shape, rows, o);
   const examples: ExampleOf<Kind>[] = [];
@@ -58,6 +64,10 @@ export function readExamples<Kind extends ExampleKind>(
   }
   if (wrong.length > 0 && !o.dropWrong) throw refusal(wrong, o.from);
   const dropped = [
+    ...droppedOf(
+      "no answer was preferred (a tie, or both bad)",
+      undecided.map(({ number }) => number),
+    ),
     ...droppedOf("chosen and rejected are the same", same),
     ...droppedOf(
       `wrong (the first: ${wrong[0]?.error.message})`,
@@ -65,12 +75,12 @@ export function readExamples<Kind extends ExampleKind>(
     ),
   ];
   if (examples.length === 0)
-    throw new SinterError("input", `${o.from}: none of its ${counted(rows.length, "row")} can be used`, USE);
+    throw new SinterError("input", `${o.from}: none of its ${counted(all.length, "row")} can be used`, USE);
   const used = [...shape.needs, ...shape.may].filter((key) => keys.has(key));
   // beside a prompt, every column may be what a reward asks for
   const allRead = examples[0]!.kind === "prompt";
   const unused = allRead ? [] : [...keys].filter((key) => !used.includes(key));
-  return { from: o.from, shape, examples, rows: rows.length, dropped, used, unused };
+  return { from: o.from, shape, examples, rows: all.length, dropped, used, unused };
 }
 
 interface WrongRow {
