@@ -65,7 +65,9 @@ export function buildModel(
   const head = checkHead(resolved, report);
   const objectives = checkObjectives(resolved, report);
   const ofStages =
-    train && checkStages({ blocks: resolved.stages, wanted: stages, train, outer: scope, report });
+    train &&
+    objectives &&
+    checkStages({ blocks: resolved.stages, wanted: stages, train, outer: scope, objectives, report });
   if (pattern && layer) checkBand(resolved, scope, pattern, layer, report);
   if (tokenizer && train?.rows && endless.includes(tokenizer))
     report("E0224", resolved.train.get("rows")!.value!.span, { tokenizer });

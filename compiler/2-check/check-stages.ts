@@ -5,9 +5,12 @@ import { camelCased, isComplete, readAll } from "./fields-of.ts";
 import type { Fields } from "./fields.ts";
 import type { StageBlocks } from "./inherit.ts";
 import { makeScope, type Scope } from "./scope.ts";
+import { checkRl, withEstimator } from "./check-rl.ts";
 import { trainFields } from "./settings.ts";
+import { isNumberOf, stageObjective, type ObjectiveStage } from "./stage-objectives.ts";
 import { loraFields, loraOf, stageFields, stages, type Stage } from "./stages.ts";
 import type { Model } from "../../runtime/contract/model.ts";
+import type { Objective } from "../../runtime/contract/objective.ts";
 
 export type StagesOfModel = Pick<Model, Stage>;
 
@@ -18,6 +21,8 @@ export interface CheckStagesOptions {
   /** The model's own training, and its settings. */
   readonly train: TrainSettings;
   readonly outer: Scope;
+  /** The model's own. */
+  readonly objectives: readonly Objective[];
   readonly report: Reporter;
 }
 
@@ -34,7 +39,7 @@ export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
 function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] | undefined {
   const { blocks, train, outer, report } = o;
   const bindings = blocks.get(stage) ?? new Map<string, never>();
-  const fields: Fields = stageFields[stage];
+  const fields = fieldsOf(stage, o.objectives);
   const scope = makeScope(bindings, fields, knownOf(train), report, outer);
   const values = readAll(fields, scope);
   checkContext(stage, values["context"], scope, o);
@@ -44,7 +49,51 @@ function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] 
     report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
   const lora = checkLora(stage, o);
   if (!isComplete(fields, values) || lora === false) return undefined;
-  return stageOf(camelCased(values), train, lora) as unknown as Model[S];
+  const own = stage === "sft" ? values : ofObjective(stage, values, scope, o);
+  return own && (stageOf(camelCased(own), train, lora) as unknown as Model[S]);
+}
+
+/** A block may name the model's own objectives, too. */
+function fieldsOf(stage: Stage, objectives: readonly Objective[]): Fields {
+  const fields: Fields = stageFields[stage];
+  const { objective } = fields;
+  if (objective?.kind !== "word") return fields;
+  const names = objectives.map(({ name }) => name);
+  return { ...fields, objective: { ...objective, words: [...objective.words, ...names] } };
+}
+
+/** The values with the objective in the place of its name and numbers. Undefined: something is wrong. */
+function ofObjective(
+  stage: ObjectiveStage,
+  read: Readonly<Record<string, unknown>>,
+  scope: Scope,
+  { objectives, report }: CheckStagesOptions,
+): Readonly<Record<string, unknown>> | undefined {
+  const values = stage === "rl" ? withEstimator(read, scope) : read;
+  const checked = stageObjective({ stage, values, scope, objectives, report });
+  if (!checked) return undefined;
+  const { objective, chosen } = checked;
+  const kept = Object.fromEntries(Object.entries(values).filter(([key]) => !isOfObjective(stage, key)));
+  if (stage !== "rl") return isEven(values["batch"], scope, report) ? { ...kept, objective } : undefined;
+  const free = Object.entries(chosen).filter(([key]) => !scope.bindings.has(key));
+  const { grad_clip: clip, ...rest } = { ...kept, ...Object.fromEntries(free) };
+  const settings = { ...rest, clip, objective };
+  return checkRl(settings, scope, report) ? settings : undefined;
+}
+
+/** What has gone into the objective. */
+const isOfObjective = (stage: ObjectiveStage, key: string): boolean =>
+  key === "average" || key === "reference" || isNumberOf(stage, key);
+
+/** Two sequences to a pair. */
+function isEven(batch: unknown, { bindings }: Scope, report: Reporter): boolean {
+  if (typeof batch === "number" && batch % 2 === 0) return true;
+  const { span } = bindings.get("batch")!.value!;
+  report("E0605", span, {
+    what: `a batch of ${String(batch)} sequences holds no whole number of pairs`,
+    help: "use an even number",
+  });
+  return false;
 }
 
 /** The numbers of the model's training, by the names that defaults ask for. */

@@ -17,7 +17,7 @@ import {
   sizeFields,
   trainFields,
 } from "./settings.ts";
-import { blockFields, blockNames, loraOf, stages, type BlockName } from "./stages.ts";
+import { blockFields, blockNames, loraOf, type BlockName } from "./stages.ts";
 
 type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
 type Section = ItemOf<"section">["section"];
@@ -223,11 +223,9 @@ class ItemReader {
         this.bind(this.sections[section], "setting", s.key, s.value, `${section} ${s.key.text}`);
   }
 
-  private readStage({ stage, settings, lora, span }: ItemOf<"stage">): void {
-    const known = stages.find((name) => name === stage);
-    if (!known) return this.report("E0220", span, { what: `the block \`${stage}\``, instead: undefined });
-    this.readBlock(known, settings);
-    if (lora) this.readBlock(loraOf(known), lora.settings);
+  private readStage({ stage, settings, lora }: ItemOf<"stage">): void {
+    this.readBlock(stage, settings);
+    if (lora) this.readBlock(loraOf(stage), lora.settings);
   }
 
   private readBlock(block: BlockName, settings: readonly Setting[]): void {
@@ -291,6 +289,18 @@ const stageNamesOfOthers: Readonly<Record<string, string>> = {
   completion_only_loss: "loss",
   assistant_only_loss: "loss",
   early_stopping_patience: "patience",
+  loss_type: "objective",
+  pref_loss: "objective",
+  pref_beta: "beta",
+  pref_ftx: "nll",
+  num_generations: "group",
+  max_completion_length: "answer",
+  max_new_tokens: "answer",
+  num_iterations: "updates",
+  epsilon: "clip",
+  epsilon_high: "clip_high",
+  scale_rewards: "advantage",
+  kl_coef: "kl",
 };
 const modelWords: readonly string[] = [
   ...Object.keys(sizeFields),
@@ -345,6 +355,10 @@ function knownInStage(block: BlockName, { key }: Setting, report: Reporter): boo
   const name = key.text;
   const fields = blockFields[block];
   if (Object.hasOwn(fields, name)) return true;
+  if (block === "rl" && Object.hasOwn(sampleFields, name) && name !== "tokens") {
+    report("E0607", key.span, { name });
+    return false;
+  }
   const elsewhere = blockNames.find((other) => Object.hasOwn(blockFields[other], name));
   const help = elsewhere
     ? `it belongs in \`${elsewhere.replace(".", " { ")} { … }${elsewhere.includes(".") ? " }" : ""}\``

@@ -1,5 +1,5 @@
 /** Checked equations as text of the language, which reads as the same equation again; and what they name. */
-import type { Equation, Whose } from "../../runtime/contract/objective.ts";
+import type { Equation, TokenName, Whose } from "../../runtime/contract/objective.ts";
 
 /** How tightly an equation holds together: a sum, a product, a sign, a single word. */
 const strength = { sum: 0, product: 1, sign: 2, word: 3 } as const;
@@ -68,3 +68,7 @@ export function partsOfEquation(e: Equation): readonly Equation[] {
 /** The names of all settings in it. */
 export const settingsIn = (e: Equation): readonly string[] =>
   e.kind === "setting" ? [e.name] : partsOfEquation(e).flatMap(settingsIn);
+
+/** The names of all numbers of tokens in it. */
+export const tokensIn = (e: Equation): readonly TokenName[] =>
+  e.kind === "token" ? [e.name] : partsOfEquation(e).flatMap(tokensIn);

@@ -90,6 +90,19 @@ export const trainRanges = {
 
 export const stageRanges = { patience: integer(0, 1_000_000) } as const;
 
+/** Of learning from answers of the model itself. */
+export const rlRanges = {
+  prompts: integer(1, TWO_20),
+  group: integer(1, TWO_20),
+  answer: integer(1, TWO_24),
+  updates: integer(1, 1000),
+  target: real(0, 1e6),
+  horizon: integer(1, MOST_STEPS),
+  penalty: real(0, 1e6),
+  /** Discounts. */
+  share: real(0, 1),
+} as const;
+
 /** An adapter's inner width, and by how much it counts. */
 export const loraRanges = { rank: integer(1, 65_536), alpha: realAbove(0, 1e6) } as const;
 

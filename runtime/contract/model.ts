@@ -255,6 +255,65 @@ export interface SftSettings extends StageSettings {
   readonly packing: (typeof packings)[number];
 }
 
+/** Learning from pairs of answers, or from answers that were judged. */
+export interface PreferSettings extends StageSettings {
+  /** With the block's numbers in its settings. */
+  readonly objective: Objective;
+}
+
+/** A scalar head learns to score answers. */
+export interface RewardSettings extends StageSettings {
+  readonly objective: Objective;
+}
+
+/** What is expected of an answer, or, by a value head, of each token of it (`gae`). */
+export const advantageWords = ["group", "mean", "leave_one_out", "batch", "whiten", "gae"] as const;
+
+/** How the tokens of a step are summed, and what TRL's `loss_type` calls it. */
+export const normalisations = {
+  tokens: "dapo",
+  answers: "grpo",
+  micro_batches: "bnpo",
+  longest: "dr_grpo",
+} as const;
+
+/** Where the divergence from the reference counts. */
+export const klPlaces = ["reward", "loss"] as const;
+
+/** What becomes of an answer that is as long as it may be, and has not ended. */
+export const truncatedWords = ["keep", "mask", "penalty"] as const;
+
+/** Rewards that take nothing; others are named on the command line. */
+export const rewardWords = ["exact_answer", "gsm8k", "contains", "json"] as const;
+
+/** Learning from answers of the model itself, and what they are worth. */
+export interface RlSettings extends StageSettings {
+  readonly objective: Objective;
+  /** Prompts of a step, answers to each, and the most tokens of an answer. */
+  readonly prompts: number;
+  readonly group: number;
+  readonly answer: number;
+  /** Updates that are made of the same answers. */
+  readonly updates: number;
+  readonly normalise: keyof typeof normalisations;
+  readonly advantage: (typeof advantageWords)[number];
+  /** How much the divergence from the reference costs; 0: there is no reference. */
+  readonly kl: number;
+  readonly klIn: (typeof klPlaces)[number];
+  readonly estimator: "k1" | "k2" | "k3";
+  /** The divergence of an answer, in nats, that `kl` is moved towards; 0: it stays as it is. */
+  readonly target: number;
+  /** The answers that it takes to move it. */
+  readonly horizon: number;
+  readonly truncated: (typeof truncatedWords)[number];
+  /** What is taken from the reward of an answer that has not ended, with `truncated penalty`. */
+  readonly penalty: number;
+  readonly reward: (typeof rewardWords)[number];
+  /** Generalised advantage estimation (Schulman et al. 2016). */
+  readonly gamma: number;
+  readonly lambda: number;
+}
+
 /**
  * The kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and
  * locally banded sparse attention").
@@ -289,4 +348,7 @@ export interface Model {
   readonly sample: SampleSettings;
   /** What the spec says of the stages after pre-training; a stage that it does not name is absent. */
   readonly sft?: SftSettings;
+  readonly prefer?: PreferSettings;
+  readonly reward?: RewardSettings;
+  readonly rl?: RlSettings;
 }

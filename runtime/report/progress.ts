@@ -2,6 +2,7 @@
  * What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out.
  */
 import type { StepEvent, TrainEvent } from "../train/events.ts";
+import type { Figures } from "../train/sources/batch-source.ts";
 import { duration, rateText } from "../contract/amounts.ts";
 import { sparkline } from "./sparkline.ts";
 
@@ -15,6 +16,8 @@ export interface TrainingProgress {
   /** Newest validation loss. */
   readonly valid: number | undefined;
   readonly losses: readonly number[];
+  /** The metrics of the last step that tell most of it: "rewards/margins 0.5123". */
+  readonly figures: readonly string[];
   /** Mean of the latest steps. */
   readonly tokensPerSecond: number;
   /** Share of the machine's measured peak; undefined: not measured. */
@@ -30,11 +33,21 @@ export class ProgressMeter {
   readonly #losses: number[] = [];
   readonly #recent: number[] = []; // ms per step, the newest last
   readonly #began = performance.now();
+  readonly #headline: readonly string[];
   #first: number | undefined;
   #valid: number | undefined;
 
-  /** `peak` is the machine's best rate in FLOP/s, all workers together; undefined: not measured. */
-  constructor(steps: number, flopsPerToken: number, peak: number | undefined) {
+  /**
+   * `peak` is the machine's best rate in FLOP/s, all workers together; undefined: not measured. `headline`:
+   * the names of the metrics that are shown.
+   */
+  constructor(
+    steps: number,
+    flopsPerToken: number,
+    peak: number | undefined,
+    headline: readonly string[] = [],
+  ) {
+    this.#headline = headline;
     this.#steps = steps;
     this.#flopsPerToken = flopsPerToken;
     this.#peak = peak;
@@ -56,6 +69,7 @@ export class ProgressMeter {
       last: event,
       valid: this.#valid,
       losses: this.#losses,
+      figures: figureTexts(event.metrics, this.#headline),
       tokensPerSecond: rate,
       mfu: this.#peak === undefined ? undefined : (rate * this.#flopsPerToken) / this.#peak,
       secondsLeft: ((this.#steps - event.step) * perStep) / 1000,
@@ -72,6 +86,7 @@ const liveFields: readonly {
 }[] = [
   { rank: 4, text: (s) => [bar(s.last.step / s.steps, 16)] },
   { rank: 9, text: (s) => [`${s.last.step}/${s.steps}`] },
+  { rank: 8, text: (s) => s.figures },
   { rank: 8, text: (s) => [`loss ${s.last.loss.toFixed(4)}`] },
   { rank: 5, text: (s) => (s.valid === undefined ? [] : [`val ${s.valid.toFixed(4)}`]) },
   { rank: 2, text: (s) => [`lr ${s.last.lr.toExponential(1)}`] },
@@ -99,6 +114,7 @@ export function plainLine(s: TrainingProgress): string {
   const { last } = s;
   return [
     `step ${last.step}/${s.steps}`,
+    ...s.figures,
     `loss ${last.loss.toFixed(4)}`,
     `lr ${last.lr.toExponential(2)}`,
     `norm ${last.norm.toFixed(3)}`,
@@ -109,6 +125,13 @@ export function plainLine(s: TrainingProgress): string {
     `${duration(s.secondsLeft)} left`,
   ].join("  ");
 }
+
+/** "reward 0.5000" for each of the metrics that is there. */
+export const figureTexts = (metrics: Figures | undefined, names: readonly string[]): string[] =>
+  names.flatMap((name) => {
+    const value = metrics?.[name];
+    return value === undefined ? [] : [`${name} ${value.toFixed(4)}`];
+  });
 
 /** Load-balancing loss, and how much more than an even share the most loaded expert had. */
 const expertWords = ({ balance, overload }: StepEvent): string[] => [

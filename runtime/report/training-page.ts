@@ -40,7 +40,11 @@ export function htmlReport(facts: ReportFacts, events: readonly TrainEvent[]): s
     facts,
     [
       numbersOf(facts, events),
-      chart("Loss", lossCurves(events, of), { height: 320, unit: "nats per token" }),
+      chart("Loss", lossCurves(events, of), {
+        height: 320,
+        unit: steps.some((e) => e.metrics) ? "of the objective" : "nats per token",
+      }),
+      ...metricCharts(events, of),
       `<div class="pair">`,
       chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], {
         height: SMALL,
@@ -80,6 +84,31 @@ function lossCurves(events: readonly TrainEvent[], of: CurveOf): Curve[] {
   return curves.filter((c) => c.points.length > 0);
 }
 
+/** What the objective says besides its loss, and what was measured on what is held out. */
+function metricCharts(events: readonly TrainEvent[], of: CurveOf): string[] {
+  const evals = events.filter((e) => e.kind === "eval" && !e.whole);
+  const names = new Set(
+    events.flatMap((e) => (e.kind === "step" || e.kind === "eval" ? Object.keys(e.metrics ?? {}) : [])),
+  );
+  return [...names].map((name) => {
+    const faint = of("each step", "faint", (e) => e.metrics?.[name] ?? NaN);
+    const known = faint.points.filter(([, value]) => Number.isFinite(value));
+    const heldOut = evals.flatMap((e) =>
+      e.kind === "eval" && e.metrics?.[name] !== undefined ? [[e.step, e.metrics[name]] as const] : [],
+    );
+    const curves: Curve[] = [
+      { ...faint, points: known },
+      { name: "training, smoothed", tone: "first", points: smooth(known) },
+      { name: "held out", tone: "second", points: heldOut, marks: "dots" },
+    ];
+    return chart(
+      name,
+      curves.filter((c) => c.points.length > 0),
+      { height: SMALL, unit: "as logged" },
+    );
+  });
+}
+
 function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const steps = events.filter((e) => e.kind === "step");
   const last = steps.at(-1);
@@ -92,7 +121,7 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
     ["step", last && thousands(last.step), `of ${thousands(facts.steps)}`],
     ["training loss", latest(steps.map((e) => e.loss))?.toFixed(4), "smoothed"],
     ["validation loss", measured?.loss.toFixed(4), over],
-    ["bits per byte", measured?.bitsPerByte.toFixed(3), over],
+    ["bits per byte", measured?.bitsPerByte?.toFixed(3), over],
     ["speed", speed?.[0], speed?.[1] ?? ""],
     ["time", last && duration(seconds), "in steps"],
   ];

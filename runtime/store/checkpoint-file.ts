@@ -175,10 +175,10 @@ export async function openCheckpoint(files: Files, path: string): Promise<OpenCh
     const header = readHeader(await file.read(8, length), file.bytes, path);
     const stored = await stateOf(header, path);
     const source: Source = { path, file, header, stored, digester: files.digester };
-    const { step, tokens, batches, best, identity } = stored;
+    const { step, tokens, batches, best, sourceState, identity } = stored;
     return {
       path,
-      state: { step, tokens, batches, ...(best && { best }), identity },
+      state: { step, tokens, batches, ...(best && { best }), ...(sourceState && { sourceState }), identity },
       tensors: header.tensors,
       formatOf: (name) => storedFormat(source, name),
       rows: (name, shape, take) => readRows(source, name, shape, take),

@@ -35,6 +35,7 @@ const stateCheck = s.object({
       since: s.within(trainRanges.steps),
     }),
   ),
+  sourceState: s.optional(s.table(s.real(-Number.MAX_VALUE, Number.MAX_VALUE))),
   identity: s.table(s.text()),
   sha256: s.table(s.sha256Text),
   kept: s.optional((value, field) => (s.isObject(value) ? undefined : `${field} is no object`)),

@@ -2,6 +2,10 @@
  * The mean loss over a text, and the bits per byte that it comes to, which are comparable between tokenizers.
  */
 import type { Batch, RunningModel } from "../engine/model.ts";
+import { addSums, meansOf, type ObjectiveSums } from "../engine/objective.ts";
+import { finite } from "./figures.ts";
+import type { Figures, Measured } from "./sources/batch-source.ts";
+import { countTargets } from "../engine/training.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { SinterError } from "../base/errors.ts";
 import { windows, type Tokens, type WindowOptions } from "./sources/text-windows.ts";
@@ -66,4 +70,34 @@ export async function evaluateBatches(
   }
   const loss = sum / tokens;
   return { loss, perplexity: Math.exp(loss), bitsPerByte: sum / Math.LN2 / total, tokens };
+}
+
+/**
+ * The mean loss of an objective's units over batches, and its metrics. Undefined: there is no unit. Rejects
+ * with "interrupted" at the signal.
+ */
+export async function evaluateObjective(
+  model: RunningModel,
+  batches: Iterable<Batch>,
+  {
+    breathe,
+    signal,
+    progress,
+    settings = {},
+  }: Pick<EvaluateOptions, "breathe" | "signal" | "progress"> & { readonly settings?: Figures } = {},
+): Promise<Measured | undefined> {
+  let sums: ObjectiveSums | undefined;
+  let tokens = 0;
+  for (const batch of batches) {
+    if (signal?.aborted)
+      throw new SinterError("interrupted", `the evaluation was stopped after ${tokens} tokens`);
+    const { objective } = await model.evaluate(batch, { settings });
+    sums = sums ? addSums(sums, objective!) : objective!;
+    tokens += countTargets(batch.targets);
+    progress?.(tokens);
+    await breathe?.();
+  }
+  if (!sums) return undefined;
+  const { units, loss, metrics } = meansOf(model.entry("evaluate").objective!, sums);
+  return units === 0 ? undefined : { loss, tokens, metrics: finite(metrics) };
 }

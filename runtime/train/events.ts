@@ -1,10 +1,14 @@
 /** What a training run reports while it goes; log.jsonl has the same, one event a line. */
 import type { Evaluation } from "./evaluate.ts";
+import type { Figures } from "./sources/batch-source.ts";
 
 export interface StepEvent {
   readonly kind: "step";
   readonly step: number;
-  /** Mean cross-entropy of the step's batch, before its update; nats per token. */
+  /**
+   * Of the step's batch, before its update: the mean cross-entropy, in nats per token, or the mean of what
+   * the objective is made of.
+   */
   readonly loss: number;
   readonly lr: number;
   /** Global gradient norm before clipping. */
@@ -17,6 +21,8 @@ export interface StepEvent {
   readonly balance?: number;
   /** The load of the most loaded expert of any layer: 1 = an even share. */
   readonly overload?: number;
+  /** What the objective and the source say besides, under the field's names. */
+  readonly metrics?: Figures;
 }
 
 /** How the choices since the last such event were divided among the experts: shares[layer][expert]. */
@@ -27,9 +33,12 @@ export interface ExpertsEvent {
   readonly shares: readonly (readonly number[])[];
 }
 
-export interface EvaluationEvent extends Evaluation {
+/** Of an objective, `loss` is the mean of what it is made of; perplexity and bits are of texts alone. */
+export interface EvaluationEvent
+  extends Pick<Evaluation, "loss" | "tokens">, Partial<Pick<Evaluation, "perplexity" | "bitsPerByte">> {
   readonly kind: "eval";
   readonly step: number;
+  readonly metrics?: Figures;
   /** True: over all of the held-out part; false: over batches spread evenly over it. */
   readonly whole: boolean;
   readonly ms: number;

@@ -5,6 +5,7 @@
 import { writeText, type Files } from "../base/files.ts";
 import * as s from "../base/schema.ts";
 import type { TrainEvent } from "./events.ts";
+import type { Figures } from "./sources/batch-source.ts";
 
 const LOG = "log.jsonl";
 /** So many events are written at a time. */
@@ -72,20 +73,49 @@ const renamed = (event: object, names: readonly (readonly [from: string, to: str
   return Object.fromEntries(Object.entries(event).map(([key, value]) => [to.get(key) ?? key, value]));
 };
 
-/** The event with the names that the field has for its numbers. */
-export const withFieldNames = (event: TrainEvent): object =>
-  renamed(event, Object.entries(fieldNames[event.kind] ?? {}));
+/** What stands before the names of metrics of an evaluation. */
+const EVAL = "eval_";
+const prefixOf = (kind: unknown): string => (kind === "eval" ? EVAL : "");
+
+/** The event with the names that the field has for its numbers; metrics stand beside them. */
+export function withFieldNames(event: TrainEvent): object {
+  const { metrics = {}, ...rest }: TrainEvent & { readonly metrics?: Figures } = event;
+  const prefix = prefixOf(event.kind);
+  return {
+    ...renamed(rest, Object.entries(fieldNames[event.kind] ?? {})),
+    ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}${name}`, value])),
+  };
+}
 
 /** The event with our names, whichever it was written with. */
-const withOurNames = (event: Readonly<Record<string, unknown>>): object =>
-  renamed(
-    event,
-    Object.entries(fieldNames[String(event["kind"])] ?? {}).map(([ours, theirs]) => [theirs, ours] as const),
-  );
+function withOurNames(event: Readonly<Record<string, unknown>>): object {
+  const kind = String(event["kind"]);
+  const names = Object.entries(fieldNames[kind] ?? {}).map(([ours, theirs]) => [theirs, ours] as const);
+  const ours = renamed(event, names);
+  if (kind !== "step" && kind !== "eval") return ours;
+  const entries = Object.entries(ours);
+  const isMetric = ([key, value]: readonly [string, unknown]): boolean =>
+    key !== "kind" && typeof value === "number" && !Object.hasOwn(fields[kind], key);
+  const metrics = entries
+    .filter(isMetric)
+    .map(([key, value]) => [key.startsWith(prefixOf(kind)) ? key.slice(prefixOf(kind).length) : key, value]);
+  if (metrics.length === 0) return ours;
+  return {
+    ...Object.fromEntries(entries.filter((entry) => !isMetric(entry))),
+    metrics: Object.fromEntries(metrics),
+  };
+}
 
 const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
-const evaluated = { loss: any, perplexity: any, bitsPerByte: any, tokens: count, ms: any };
+const evaluated = {
+  loss: any,
+  perplexity: s.optional(any),
+  bitsPerByte: s.optional(any),
+  tokens: count,
+  ms: any,
+  metrics: s.optional(s.table(any)),
+};
 
 /** What an event holds. Fields of later releases are let through, since nothing is computed from a log. */
 const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Check>>>> = {
@@ -99,6 +129,7 @@ const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Chec
     tokensPerSecond: any,
     balance: s.optional(any),
     overload: s.optional(any),
+    metrics: s.optional(s.table(any)),
   },
   experts: { step: count, name: s.text(), shares: s.list(s.list(any)) },
   eval: { step: count, whole: s.oneOf(true, false), ...evaluated },

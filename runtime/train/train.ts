@@ -5,18 +5,20 @@
 import type { TrainSettings } from "../contract/model.ts";
 import type { Host } from "../engine/host.ts";
 import { balanceOf, overload } from "../engine/mixtures.ts";
-import type { RunningModel, StepResult } from "../engine/model.ts";
+import type { Batch, RunningModel, StepResult } from "../engine/model.ts";
 import { guardAgainstNaN } from "../engine/nan-guard.ts";
 import { countTargets } from "../engine/training.ts";
+import { SinterError } from "../base/errors.ts";
 import { randomFrom, randomStream, type Random, type RandomState } from "../base/random.ts";
 import { generate } from "../sample/generate.ts";
 import { samplerDefaults, type SamplerSettings } from "../sample/sampler.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
-import { evaluateBatches } from "./evaluate.ts";
+import { evaluateBatches, evaluateObjective, type Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { ExpertLoads } from "./expert-loads.ts";
+import { finite } from "./figures.ts";
 import { learningRate, type ScheduleRule } from "./schedule.ts";
-import type { BatchSource } from "./sources/batch-source.ts";
+import type { BatchSource, Figures, Learner, Measured } from "./sources/batch-source.ts";
 
 /** Where a run goes on: all that the next step depends on, besides the tensors. */
 export interface ResumePoint {
@@ -28,11 +30,14 @@ export interface ResumePoint {
   readonly batches: RandomState;
   /** The best evaluation so far, where that is asked for. */
   readonly best?: Best;
+  /** What the source of the rows says of itself. */
+  readonly sourceState?: Figures;
 }
 
 /** The best of the evaluations that all read the same held-out rows. */
 export interface Best {
   readonly step: number;
+  /** The figure by which evaluations are compared: the loss, or the metric that was asked for. */
   readonly loss: number;
   /** The step of the newest evaluation, and how many there were since the best one. */
   readonly seen: number;
@@ -74,6 +79,8 @@ export interface SampleOptions {
 export interface BestOptions {
   /** Ends the training after so many evaluations that bring nothing better; 0: never. */
   readonly patience: number;
+  /** The metric that is compared, and whether the largest is the best. Default: the smallest loss. */
+  readonly by?: { readonly metric: string; readonly largest: boolean };
 }
 
 /** How many batches an evaluation in the middle of training reads. The one at the end reads everything. */
@@ -116,13 +123,15 @@ class Trainer {
     this.#tokens = from?.tokens ?? 0;
     this.#savedStep = this.#step;
     this.#best = from?.best;
+    if (from?.sourceState) options.data.restore?.(from.sourceState);
   }
 
   async run(): Promise<"done" | "interrupted"> {
     const { settings, host } = this.#options;
     if (this.#isBestDue()) await this.#evaluate(false);
     while (this.#step < settings.steps && !this.#isStopped() && !this.#isEnough()) {
-      await this.#makeStep();
+      do await this.#makeStep();
+      while (this.#isWithinPeriod());
       if (this.#isDue(settings.evalEvery)) await this.#evaluate(false);
       if (this.#isDue(settings.sampleEvery) && !this.#isStopped()) await this.#sample();
       if (this.#isDue(settings.saveEvery) && this.#step > this.#savedStep) await this.#save();
@@ -135,6 +144,12 @@ class Trainer {
     if (!this.#isStopped() && !this.#options.best) await this.#evaluate(true);
     if (!this.#isStopped()) await this.#sample();
     return this.#isStopped() ? "interrupted" : "done";
+  }
+
+  /** Whether more updates are made of the rows that the last one was made of. */
+  #isWithinPeriod(): boolean {
+    const { data, settings } = this.#options;
+    return this.#step % (data.period ?? 1) !== 0 && this.#step < settings.steps;
   }
 
   #isStopped(): boolean {
@@ -154,9 +169,18 @@ class Trainer {
     return this.#best === undefined || (this.#isDue(settings.evalEvery) && this.#step > this.#best.seen);
   }
 
-  /** What is done every so many steps is done at the end anyway. */
+  /**
+   * What is done every so many steps is done at the end anyway. Within a period nothing is done: whatever
+   * came due in it is done after it.
+   */
   #isDue(every: number): boolean {
-    return every > 0 && this.#step % every === 0 && this.#step < this.#options.settings.steps;
+    const { data, settings } = this.#options;
+    return every > 0 && this.#step % every < (data.period ?? 1) && this.#step < settings.steps;
+  }
+
+  #learner(step: number): Learner {
+    const { host, signal } = this.#options;
+    return { model: this.#model, step, signal, breathe: host.breathe };
   }
 
   /** Draws the micro-batches of one update, makes it, and reports it. */
@@ -165,21 +189,27 @@ class Trainer {
     const began = performance.now();
     const shape = this.#model.entry("train");
     const { accumulate } = settings;
-    const micro = Array.from({ length: accumulate }, (_, i) =>
-      data.next(this.#random, shape, this.#step * accumulate + i),
-    );
-    const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
     const step = this.#step + 1;
+    const micro: Batch[] = [];
+    for (let i = 0; i < accumulate; i++)
+      micro.push(await data.next(this.#random, shape, this.#step * accumulate + i, this.#learner(step)));
+    const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
     const lr = learningRate(step, settings, scheduleRule);
-    const result = await this.#model.trainStep(micro, { lr, step });
+    const objective = data.settings?.();
+    const result = await this.#model.trainStep(micro, {
+      lr,
+      step,
+      ...(objective && { settings: objective }),
+    });
     guardAgainstNaN(this.#model, step, result);
     this.#step = step;
     this.#tokens += counted;
     this.#reportStep(result, lr, counted, performance.now() - began);
   }
 
-  #reportStep({ mixtures, ...result }: StepResult, lr: number, counted: number, ms: number): void {
+  #reportStep({ mixtures, objective, ...result }: StepResult, lr: number, counted: number, ms: number): void {
     const balance = mixtures && balanceOf(mixtures);
+    const metrics = finite({ ...objective?.metrics, ...this.#options.data.figures?.() });
     this.#options.report({
       kind: "step",
       step: this.#step,
@@ -190,37 +220,44 @@ class Trainer {
       tokensPerSecond: (counted * 1000) / ms,
       ...(balance !== undefined && { balance }),
       ...(mixtures && { overload: overload(mixtures) }),
+      ...(Object.keys(metrics).length > 0 && { metrics }),
     });
     if (mixtures) for (const event of this.#loads.add(this.#step, mixtures)) this.#options.report(event);
   }
 
   /** `whole`: over all that is held out, not only some batches of it. */
   async #evaluate(whole: boolean): Promise<void> {
-    const { data, host, signal, evaluating, report } = this.#options;
+    const { best, report } = this.#options;
     const began = performance.now();
-    const shape = this.#model.entry("evaluate");
-    const some = this.#options.best ? BEST_BATCHES : EVAL_BATCHES;
-    const batches = data.evaluate(shape, { most: whole ? Infinity : some });
-    const result = await evaluateBatches(this.#model, batches, data.bytes, {
-      breathe: host.breathe,
-      signal,
-      progress: whole ? evaluating : undefined,
-    }).catch((error: unknown) => {
+    const some = best ? BEST_BATCHES : EVAL_BATCHES;
+    const result = await this.#measure(whole ? Infinity : some, whole).catch((error: unknown) => {
       if (!this.#isStopped()) throw error;
       return undefined;
     });
     if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     report({ kind: "eval", step: this.#step, whole, ms: performance.now() - began, ...result });
-    if (this.#options.best && !whole) await this.#compare(result.loss);
+    if (best && !whole) await this.#compare(figureOf(result, best));
+  }
+
+  /** As the source does; else the mean of the module's objective; else the cross-entropy of a text. */
+  #measure(most: number, whole: boolean): Promise<Evaluation | Measured | undefined> {
+    const { data, host, signal, evaluating } = this.#options;
+    if (data.measure) return data.measure(this.#learner(this.#step), most);
+    const shape = this.#model.entry("evaluate");
+    const batches = data.evaluate(shape, { most });
+    const options = { breathe: host.breathe, signal, progress: whole ? evaluating : undefined };
+    if (shape.objective) return evaluateObjective(this.#model, batches, options);
+    return evaluateBatches(this.#model, batches, data.bytes, options);
   }
 
   /** Remembers the evaluation where it is the best so far, and saves its checkpoint. */
-  async #compare(loss: number): Promise<void> {
+  async #compare(figure: number): Promise<void> {
     const before = this.#best;
     const step = this.#step;
-    const isBetter = before === undefined || loss < before.loss;
+    const sign = this.#options.best?.by?.largest ? -1 : 1;
+    const isBetter = before === undefined || sign * figure < sign * before.loss;
     this.#best = isBetter
-      ? { step, loss, seen: step, since: 0 }
+      ? { step, loss: figure, seen: step, since: 0 }
       : { ...before, seen: step, since: before.since + 1 };
     if (isBetter && step > 0) await this.#save();
   }
@@ -270,13 +307,22 @@ class Trainer {
 
   async #save(): Promise<void> {
     const began = performance.now();
+    const sourceState = this.#options.data.state?.();
     const file = await this.#options.save({
       step: this.#step,
       tokens: this.#tokens,
       batches: this.#random.state(),
       ...(this.#best && { best: this.#best }),
+      ...(sourceState && { sourceState }),
     });
     this.#savedStep = this.#step;
     this.#options.report({ kind: "save", step: this.#step, file, ms: performance.now() - began });
   }
+}
+
+/** The figure by which evaluations are compared. */
+function figureOf({ loss, ...rest }: Evaluation | Measured, { by }: BestOptions): number {
+  const figure = by && "metrics" in rest ? rest.metrics[by.metric] : loss;
+  if (figure !== undefined) return figure;
+  throw new SinterError("bug", `the evaluation says no ${by?.metric ?? "loss"}`);
 }

@@ -51,6 +51,8 @@ export interface TrainingData {
   /** Of a stage after pre-training. */
   readonly questions?: SampleOptions["questions"];
   readonly best?: BestOptions;
+  /** The metrics that tell most of a step, which are shown beside the loss. */
+  readonly headline?: readonly string[];
 }
 
 /** How much there is of it. */

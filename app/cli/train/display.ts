@@ -5,6 +5,7 @@
 import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import {
   ProgressMeter,
+  figureTexts,
   liveLine,
   plainLine,
   type TrainingProgress,
@@ -31,8 +32,11 @@ export class Display {
   #steps = 0;
   #shownAs: (event: TrainEvent) => object = (event) => event;
   #step = 0;
+  readonly #headline: readonly string[];
 
-  constructor(io: Io, json: boolean, meter: ProgressMeter) {
+  /** `headline`: the metrics that are shown with an evaluation. */
+  constructor(io: Io, json: boolean, meter: ProgressMeter, headline: readonly string[] = []) {
+    this.#headline = headline;
     this.#io = io;
     this.#json = json;
     this.#meter = meter;
@@ -107,7 +111,7 @@ export class Display {
     if (event.kind === "step") this.#step = event.step;
     const progress = this.#meter.add(event);
     if (this.#json) return this.#line(JSON.stringify(this.#shownAs(event)));
-    if (event.kind === "eval") this.#above(evaluationLine(event));
+    if (event.kind === "eval") this.#above(evaluationLine(event, this.#headline));
     if (event.kind === "sample") this.#above(sampleText(event));
     if (progress) this.#progress(progress);
   }
@@ -162,18 +166,16 @@ const sampleText = ({ step, prompt, text }: TrainEvent & { readonly kind: "sampl
     ? `step ${step}  sample:\n${indent(text)}`
     : `step ${step}  ${prompt.trimEnd()}\n${indent(text)}`;
 
-function evaluationLine({
-  step,
-  loss,
-  perplexity,
-  bitsPerByte,
-  whole,
-}: TrainEvent & { readonly kind: "eval" }): string {
+function evaluationLine(
+  { step, loss, perplexity, bitsPerByte, metrics, whole }: TrainEvent & { readonly kind: "eval" },
+  headline: readonly string[],
+): string {
   const parts = [
     `step ${step}`,
     `validation ${loss.toFixed(4)}`,
-    `perplexity ${perplexity.toFixed(2)}`,
-    `${bitsPerByte.toFixed(3)} bits per byte`,
+    ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`]),
+    ...(bitsPerByte === undefined ? [] : [`${bitsPerByte.toFixed(3)} bits per byte`]),
+    ...figureTexts(metrics, headline),
   ];
   return [...parts, ...(whole ? ["(all of the held-out part)"] : [])].join("  ");
 }

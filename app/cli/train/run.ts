@@ -96,7 +96,8 @@ async function trained(
   const { record, bundle, tokenizer, folder } = run;
   const step = from?.step ?? 0;
   const log = await openLog(files, folder, step, record.stage !== undefined);
-  const show = new Display(io, o.json, await progressMeter(model, record.settings.steps));
+  const meter = await progressMeter(model, record.settings.steps, data.headline);
+  const show = new Display(io, o.json, meter, data.headline);
   if (record.stage) show.useFieldNames();
   show.start(run, model, data, from?.step);
   show.changed(step, o.changes);
@@ -178,13 +179,18 @@ async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): P
   }
 }
 
-async function progressMeter(model: RunningModel, steps: number): Promise<ProgressMeter> {
+async function progressMeter(
+  model: RunningModel,
+  steps: number,
+  headline: TrainingData["headline"],
+): Promise<ProgressMeter> {
   const { flops, batch, context } = model.entry("train");
   const measured = await probe(model.target, PROBE_MS, nodeHost);
   return new ProgressMeter(
     steps,
     flops / (batch * context),
     measured && measured.gflops * 1e9 * model.workers,
+    headline,
   );
 }
 

@@ -34,4 +34,45 @@ reads: a reward model scores answers by it, a value function says what is still 
     wrong: "head value mlp(x)",
     right: "head value linear(x)",
   }),
+  E0604: message<{ what: string; help: string }>({
+    title: "an objective that a stage can not have",
+    text: ({ what }) => what,
+    help: ({ help }) => help,
+    explain: `A stage makes an objective smaller that its block names: "prefer" one of pairs of answers, or
+kto, "reward" one of the scores of pairs, "rl" one of the tokens that the model has written. Some compare with
+the model that the stage begins with, the reference, and some have none; some average over an answer's tokens.
+A block may say so, but then it has to be so.`,
+    wrong: "prefer { objective simpo  reference start }",
+    right: "prefer { objective simpo }",
+  }),
+  E0605: message<{ what: string; help: string }>({
+    title: "settings of a stage that contradict each other",
+    text: ({ what }) => what,
+    help: ({ help }) => help,
+    explain: `A pair takes two sequences of a batch. In "rl" a step has prompts × group answers, which are
+learnt in batch × accumulate sequences; an answer is compared with the others to its prompt, so there are two
+at least, unless a value head says what was to be expected; and a prompt and an answer fit into the context.`,
+    wrong: "rl { group 1 }",
+    right: "rl { group 8 }",
+  }),
+  W0606: message<{ what: string; help: string }>({
+    title: "a setting of a stage without effect",
+    text: ({ what }) => what,
+    help: ({ help }) => help,
+    explain: `The numbers of a block are those that its objective's equation names. One that the equation
+does not name changes nothing. The estimate k1 of the divergence, logp - ref, is right on average as a part of
+the reward; as a part of the loss its gradient is 0 on average.`,
+    wrong: "prefer { objective dpo  gamma 0.5 }",
+    right: "prefer { objective simpo  gamma 0.5 }",
+  }),
+  E0607: message<{ name: string }>({
+    title: "answers that are not drawn as they are learnt",
+    text: ({ name }) => `${quoted(name)} in ${quoted("rl")}`,
+    help: () => "leave it out: answers are drawn from all that the model says, at temperature 1",
+    explain: `Policy gradients ask for the probability with which an answer was drawn. Where tokens are left
+out before drawing, or probabilities sharpened, that is not what the model gives, estimates of the divergence
+from the reference turn negative, and training pulls the wrong way. What "sample" says is for people.`,
+    wrong: "rl { top_k 50 }",
+    right: "rl { group 8 }",
+  }),
 };

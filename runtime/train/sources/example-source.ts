@@ -12,7 +12,7 @@
  */
 import type { Batch } from "../../engine/model.ts";
 import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
-import type { BatchShape, BatchSource } from "./batch-source.ts";
+import type { BatchShape, FixedRows } from "./batch-source.ts";
 import type { LearntRows } from "./learnt-rows.ts";
 import { packedRows, singleRows } from "./row-plan.ts";
 import { emptyBatch } from "./text-windows.ts";
@@ -35,7 +35,7 @@ export function exampleSource({
   tokenizer,
   identity,
   packed = false,
-}: ExampleSourceOptions): BatchSource {
+}: ExampleSourceOptions): FixedRows {
   const special = new Set(tokenizer.special.values());
   const planOf = packed ? packedRows : singleRows;
   const opened = remembered((context: number) => {

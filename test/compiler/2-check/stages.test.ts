@@ -86,6 +86,56 @@ describe("sft", () => {
   });
 });
 
+describe("prefer, reward, rl", () => {
+  test("the objective stands in the settings, with the block's numbers or its own", () => {
+    const { prefer, reward } = model("prefer { beta 0.5  label_smoothing 0.1 }\nreward { center 0.01 }");
+    expect(prefer!.objective).toMatchObject({ name: "dpo", unit: "pair" });
+    expect(prefer!.objective.settings).toEqual({ beta: 0.5, label_smoothing: 0.1, nll: 0 });
+    expect(reward!.objective.settings).toEqual({ center: 0.01 });
+    expect(model("prefer { objective simpo }").prefer!.objective.settings).toEqual({
+      beta: 2,
+      gamma: 0.5,
+      nll: 0,
+    });
+  });
+
+  test("a model's own objective, also one that it has from its parent", () => {
+    const mine = "objective mine = -logsigmoid(beta * (chosen.ratio - rejected.ratio))";
+    const text = whole(mine) + "model n like m { prefer { objective mine  beta 0.3 } }";
+    const { models, diagnostics } = checkSource(text);
+    expect(diagnostics).toEqual([]);
+    expect(models.at(-1)!.prefer!.objective).toMatchObject({ name: "mine", settings: { beta: 0.3 } });
+  });
+
+  test.each([
+    ["objective dpo  average true", "sigmoid_norm"],
+    ["objective ipo  average false", "ipo_sum"],
+    ["objective ipo  average true", "ipo"],
+  ])("average chooses between two forms: %s", (said, name) => {
+    expect(model(`prefer { ${said} }`).prefer!.objective.name).toBe(name);
+  });
+
+  test("rl: what the objective chooses, and what the block says", () => {
+    const { rl } = model("rl { objective dr_grpo  clip 0.1  grad_clip 3  kl 0.05 }");
+    expect(rl).toMatchObject({
+      train: { batch: 8, accumulate: 8, clip: 3 },
+      objective: { name: "dr_grpo", settings: { clip: 0.1, clip_high: 0.2 } },
+      advantage: "mean",
+      normalise: "longest",
+      kl: 0.05,
+      klIn: "reward",
+      estimator: "k1",
+      gamma: 1,
+    });
+    expect(rl!.objective.equation).not.toContain("kl");
+    expect(model("rl { objective dapo }").rl!.objective.settings["clip_high"]).toBe(0.28);
+    const inLoss = model("rl { kl 0.05  kl_in loss  entropy_weight 0.01 }").rl!;
+    expect(inLoss.estimator).toBe("k2");
+    expect(inLoss.objective.settings).toMatchObject({ kl: 0.05, entropy_weight: 0.01 });
+    expect(inLoss.objective.equation).toContain("kl * (0.5 * square(logp - ref))");
+  });
+});
+
 describe("what is wrong", () => {
   test.each<[string, readonly RegExp[]]>([
     ["sft { loss tokens }", [/^E0208 loss cannot be `tokens`/]],
@@ -118,7 +168,7 @@ describe("what is wrong", () => {
 });
 
 test("each default lies within its range, whatever the model trains like", () => {
-  const known: Record<string, number> = { steps: 100, rank: 8 };
+  const known: Record<string, number> = { steps: 100, rank: 8, group: 8, prompts: 4, batch: 8, context: 16 };
   const { train } = model("");
   for (const [name, value] of Object.entries(train))
     if (typeof value === "number") known[`train_${name.replace("minLr", "min_lr")}`] = value;
