@@ -1,9 +1,10 @@
 /**
- * npm run study -- string-tasks [--seeds 5] [--results FILE] [--steps 1500] [--base-steps 600] [--text FILE]
+ * npm run study -- string-tasks [--seeds 5] [--folder DIR] [--seconds N] [--steps 2400] [--text FILE]
  *
  * Experiment X4: five string tasks, learnt by supervised fine-tuning from a base that has read other text.
  * Prints held-out exact match and the share of answers that end, for each seed, with the negative control,
- * and their spread. `--results` keeps what was measured: a study that was stopped goes on where it was.
+ * and their spread. `--folder` keeps checkpoints and what was measured: a study that was stopped, by `--seconds`
+ * or Ctrl-C, goes on where it was.
  */
 import { existsSync, readFileSync, appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -19,14 +20,20 @@ import {
 const { values: o } = parseArgs({
   options: {
     seeds: { type: "string", default: "5" },
-    results: { type: "string" },
-    steps: { type: "string", default: "1500" },
-    "base-steps": { type: "string", default: "600" },
-    words: { type: "string", default: "20000" },
+    folder: { type: "string" },
+    seconds: { type: "string" },
+    steps: { type: "string", default: "2400" },
+    "base-steps": { type: "string", default: "100" },
+    lr: { type: "string", default: "3e-3" },
+    words: { type: "string", default: "150000" },
     text: { type: "string" },
     asked: { type: "string", default: "1000" },
   },
 });
+
+const stop = new AbortController();
+process.once("SIGINT", () => stop.abort());
+if (o.seconds !== undefined) setTimeout(() => stop.abort(), Number(o.seconds) * 1000).unref();
 
 const options = (seed: number): TaskOptions => ({
   tasks: Object.keys(stringTasks) as StringTask[],
@@ -36,16 +43,19 @@ const options = (seed: number): TaskOptions => ({
   text: o.text === undefined ? builtinText() : readFileSync(o.text, "utf8"),
   size: { width: 128, layers: 4, heads: 4 },
   base: { steps: Number(o["base-steps"]), lr: 3e-3 },
-  sft: { steps: Number(o.steps), lr: 2e-3 },
+  sft: { steps: Number(o.steps), lr: Number(o.lr) },
   endless: Number(o.steps) / 5,
-  batch: 32,
+  batch: 16,
   asked: Number(o.asked),
   seed,
+  ...(o.folder !== undefined && { folder: o.folder }),
+  signal: stop.signal,
 });
 
+const file = o.folder === undefined ? undefined : `${o.folder}/results.jsonl`;
 const kept = (): readonly TaskResult[] =>
-  o.results !== undefined && existsSync(o.results)
-    ? readFileSync(o.results, "utf8")
+  file !== undefined && existsSync(file)
+    ? readFileSync(file, "utf8")
         .split("\n")
         .filter((line) => line !== "")
         .map((line) => JSON.parse(line) as TaskResult)
@@ -57,7 +67,7 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
   const began = performance.now();
   const result = await runStringTasks(options(seed));
   results.push(result);
-  if (o.results !== undefined) appendFileSync(o.results, `${JSON.stringify(result)}\n`);
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(result)}\n`);
   console.log(`${lineOf(result)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`);
 }
 

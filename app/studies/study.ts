@@ -15,7 +15,7 @@ const studies = {
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
   drawing: "tokens drawn in the module beside tokens drawn from logits: [--model SPEC:NAME]",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
-  "string-tasks": "X4, five string tasks learnt by sft, with its control: [--seeds 5] [--results FILE]",
+  "string-tasks": "X4, five string tasks learnt by sft, with its control: [--seeds 5] [--folder DIR]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",

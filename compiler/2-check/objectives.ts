@@ -236,18 +236,23 @@ const valueLoss =
   "max(square(value - return), " +
   "square(clip(value, old_value - value_clip, old_value + value_clip) - return))";
 
+const ofPredictions: Row["metrics"] = {
+  entropy: { sum: "entropy" },
+  mean_token_accuracy: { sum: "hit" },
+};
+
 const tokens = {
   sft: {
     doc: "The next token, as in training from the beginning.",
     source: "Radford et al. 2018",
     equation: "-logp",
-    metrics: {},
+    metrics: ofPredictions,
   },
   dft: {
     doc: "sft in which a token weighs what the model gives it.",
     source: "Wu et al. 2025",
     equation: "-stop(exp(logp)) * logp",
-    metrics: {},
+    metrics: ofPredictions,
   },
   reinforce: {
     doc: "Tokens become likelier by their advantage.",

@@ -17,6 +17,7 @@ import {
   modelNames,
   passesOf,
   readsOf,
+  type MadeName,
   type ModelName,
   type Reads,
 } from "../ops/objective/objective-plan.ts";
@@ -42,11 +43,11 @@ type BatchJob = Extract<EntrySpec, { batch: number }>;
 export function readsLogits({ objective, logprobs, entropies }: BatchJob): boolean {
   if (!objective || logprobs || entropies) return true;
   const { tokens } = readsOf(planOf(objectiveAttrs(objective, 1)), "loss");
-  return tokens.has("logp") || tokens.has("entropy");
+  return tokens.has("logp") || tokens.has("entropy") || tokens.has("hit");
 }
 
 /** What the model says of each row, by the names that equations have for it. */
-type Made = Readonly<Partial<Record<ModelName, Ref>>>;
+type Made = Readonly<Partial<Record<MadeName, Ref>>>;
 
 /** Nodes from the rows [R, width] that the output's linear map reads, and from its logits, to the losses. */
 export function losses(b: Builder, job: BatchJob, hidden: Ref, logits: Ref | undefined): void {
@@ -92,16 +93,17 @@ function tokenLosses(b: Builder, job: BatchJob, logits: Ref, targets: Ref): void
   emit(b, "loss_sum", { losses: of, targets }, { loss: entryOutput(b, "loss", [2]) });
 }
 
-/** ln p(target) of each row, and its entropy where that is asked for. */
+/** ln p(target) of each row; its entropy, and whether the target is the likeliest, where that is asked for. */
 function rowNumbers(b: Builder, job: BatchJob, logits: Ref, targets: Ref, { tokens }: Reads): Made {
   const of = entryOutput(b, "token_losses", [b.rows]);
   const logp = entryOutput(b, "logprobs", [b.rows]);
   const entropies =
     tokens.has("entropy") || job.entropies ? entryOutput(b, "entropies", [b.rows]) : undefined;
   if (entropies) emit(b, "entropy", { logits, targets }, { entropies });
-  emit(b, "cross_entropy", { logits, targets }, { losses: of, logprobs: logp });
+  const hits = tokens.has("hit") ? activation(b, "hits", [b.rows]) : undefined;
+  emit(b, "cross_entropy", { logits, targets }, { losses: of, logprobs: logp, hits });
   emit(b, "loss_sum", { losses: of, targets }, { loss: entryOutput(b, "loss", [2]) });
-  return { logp, ...(entropies && { entropy: entropies }) };
+  return { logp, ...(entropies && { entropy: entropies }), ...(hits && { hit: hits }) };
 }
 
 function scalarHead(b: Builder, x: Ref): Ref | undefined {
@@ -154,7 +156,7 @@ function inputsOf(
 ): Omit<InsOf<"objective", Ref>, "targets" | "settings"> {
   const ofRow = (name: TokenName): Ref => {
     const row: (typeof tokenNames)[TokenName] = tokenNames[name];
-    const ref = "input" in row ? input(b, row.input, [b.rows]) : made[name as ModelName];
+    const ref = "input" in row ? input(b, row.input, [b.rows]) : made[name as MadeName];
     if (!ref) throw new Error(`${job.objective!.name} reads \`${name}\`, and the model has no scalar head`);
     return ref;
   };

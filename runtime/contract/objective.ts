@@ -18,6 +18,7 @@ import type { InputName } from "./entries.ts";
 export const tokenNames = {
   logp: { doc: "ln p(target), by the model that is trained" },
   entropy: { doc: "the entropy of the model's prediction, in nats" },
+  hit: { doc: "1 where the target is the model's likeliest token, else 0; it has no gradient" },
   value: { doc: "what the scalar head says at this row" },
   old: { doc: "ln p(target), by the model that wrote the answer", input: "old_logprobs" },
   ref: { doc: "ln p(target), by the reference", input: "reference_logprobs" },

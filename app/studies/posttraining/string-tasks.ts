@@ -12,8 +12,11 @@ import { randomStream } from "../../../runtime/base/random.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
+import { loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { withTokens } from "../../../runtime/store/with-tokens.ts";
 import { builtInChat, lackingTokens } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
@@ -57,6 +60,9 @@ export interface TaskOptions {
   readonly seed: number;
   readonly workers?: number;
   readonly target?: Target;
+  /** Where checkpoints are kept, from which what was stopped goes on; undefined: nowhere. */
+  readonly folder?: string;
+  readonly signal?: AbortSignal;
 }
 
 export interface TaskResult {
@@ -73,6 +79,7 @@ export interface TaskResult {
 const CONTEXT = 96;
 const MOST_TOKENS = 16;
 
+/** Rejects with "interrupted" at the signal. */
 export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const text = `${o.text}\n${Object.keys(stringTasks).join(": ")}: 0123456789\n${o.letters.toUpperCase()}`;
   const plain = characterTokenizer(charactersOf(text + o.letters));
@@ -92,21 +99,21 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const ask = async (trained: RunningModel) =>
     answerExamples(trained, heldOut.slice(0, o.asked), { format, tokenizer, tokens: MOST_TOKENS });
 
+  const learn = learner(o, tokenizer);
   const base = await open();
   const corpus = openCorpus(text, { tokenizer: plain, vocab: tokenizer.size, train: model.train });
-  await learn(base, batchSource(corpus.split(0), corpus, ""), o.base, o, tokenizer);
-  const before = answerFigures(await ask(base));
+  await learn("base", base, batchSource(corpus.split(0), corpus, ""), o.base);
 
   const rows = await rowsOf(learnt, format, tokenizer);
-  const from = async (source: LearntRows, { steps, lr }: TaskOptions["sft"]): Promise<RunningModel> => {
+  const from = async (part: string, source: LearntRows, steps: number): Promise<RunningModel> => {
     const copy = await open();
     copyParameters(base, copy);
     const { seed } = o;
     const options = { heldOut: undefined, seed, tokenizer, identity: "", packed: true };
-    await learn(copy, exampleSource({ train: source, ...options }), { steps, lr }, o, tokenizer);
+    await learn(part, copy, exampleSource({ train: source, ...options }), { ...o.sft, steps });
     return copy;
   };
-  const tuned = await from(rows, o.sft);
+  const tuned = await from("sft", rows, o.sft.steps);
   const answers = await ask(tuned);
   const byTask = Object.fromEntries(
     o.tasks.map((task) => [
@@ -114,8 +121,8 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
       answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`))),
     ]),
   );
-  const endless = await from(withoutEnds(rows, tokenizer), { ...o.sft, steps: o.endless });
-  const control = answerFigures(await ask(endless));
+  const endless = await from("endless", withoutEnds(rows, tokenizer), o.endless);
+  const [before, control] = [answerFigures(await ask(base)), answerFigures(await ask(endless))];
   for (const one of [base, tuned, endless]) await one.close();
   return { seed: o.seed, before, after: answerFigures(answers), byTask, control };
 }
@@ -179,36 +186,31 @@ const withoutEnds = (rows: LearntRows, { stops }: Tokenizer): LearntRows => ({
   targets: rows.targets.map((target) => (stops.has(target) ? -1 : target)),
 });
 
-async function learn(
-  model: RunningModel,
-  data: BatchSource,
-  { steps, lr }: TaskOptions["base"],
-  { batch, seed }: TaskOptions,
-  tokenizer: Tokenizer,
-): Promise<void> {
-  const { train: settings } = model.manifest.model;
-  await train(model, {
-    settings: {
-      ...settings,
-      batch,
-      seed,
-      steps,
-      lr,
-      minLr: lr / 10,
-      warmup: Math.min(50, steps / 10),
-      heldOut: 0,
-      evalEvery: 0,
-      sampleEvery: 0,
-      saveEvery: 0,
-    },
-    data,
-    tokenizer,
-    host: nodeHost,
-    sample: { settings: samplerDefaults, prompt: "", tokens: 0, questions: [] },
-    save: async () => "",
-    report: () => {},
-  });
-}
+type Learn = (part: string, model: RunningModel, data: BatchSource, o: TaskOptions["base"]) => Promise<void>;
+
+/** Trains a part of the study, or goes on with it. */
+const learner =
+  ({ batch, seed, folder, signal }: TaskOptions, tokenizer: Tokenizer): Learn =>
+  async (part, model, data, { steps, lr }) => {
+    const files = nodeFiles();
+    const kept = folder && `${folder}/seed-${seed}/${part}`;
+    if (kept) await files.makeFolder(kept);
+    const { train: settings } = model.manifest.model;
+    const schedule = { minLr: lr / 10, warmup: Math.min(50, steps / 10) };
+    const never = { evalEvery: 0, sampleEvery: 0, saveEvery: 0 };
+    const end = await train(model, {
+      settings: { ...settings, ...schedule, ...never, batch, seed, steps, lr, heldOut: 0 },
+      data,
+      tokenizer,
+      host: nodeHost,
+      from: kept ? (await loadNewest(files, kept, model, "all"))?.state : undefined,
+      sample: { settings: samplerDefaults, prompt: "", tokens: 0, questions: [] },
+      save: async (point) => (kept ? saveCheckpoint(files, kept, model, { ...point, identity: {} }, 1) : ""),
+      report: () => {},
+      signal,
+    });
+    if (end === "interrupted") throw new SinterError("interrupted", `${part} of seed ${seed} was stopped`);
+  };
 
 function copyParameters(from: RunningModel, to: RunningModel): void {
   const targets = new Map(to.of("parameter").map((tensor) => [tensor.place.name, tensor]));

@@ -3,7 +3,7 @@
  * exponential overflows.
  *
  *   loss[r] = ln Σ_v e^(logits[r,v] − m) − (logits[r,t] − m)       m = max_v logits[r,v],  t = targets[r]
- *   logprob[r] = −loss[r]
+ *   logprob[r] = −loss[r]      hit[r] = 1 where no logit is larger than the target's, else 0
  *   d_logits[r,v] = (softmax(logits[r,:])[v] − [v = t]) · weights[r]
  *
  * V = classes. weights[r] is the cotangent of the loss; without the tensor `weights` it is hyper.scale for
@@ -41,12 +41,13 @@ interface Places {
   readonly hyper?: string;
   readonly losses?: string;
   readonly logprobs?: string;
+  readonly hits?: string;
   readonly d_logits?: string;
 }
 
 /** The sign of the gradient is "-" where the weights are the cotangent of the log-probabilities. */
 function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): void {
-  const { losses, logprobs, d_logits, weights } = at;
+  const { losses, logprobs, hits, d_logits, weights } = at;
   const atRow = (vector: string): string => `${vector} + (<usize>r << 2)`;
   const clear = (): void => w.line(`memory.fill(d_r, 0, ${rowBytes(V)});`);
   if (d_logits && !weights) w.line(`const scale = ${sign}${loadHyper(at.hyper!, "scale")};`);
@@ -55,6 +56,7 @@ function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): 
     w.block("if (target < 0)", () => {
       if (losses) w.line(`store<f32>(${atRow(losses)}, 0);`);
       if (logprobs) w.line(`store<f32>(${atRow(logprobs)}, 0);`);
+      if (hits) w.line(`store<f32>(${atRow(hits)}, 0);`);
       if (d_logits) clear();
       w.line("continue;");
     });
@@ -73,6 +75,7 @@ function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): 
     w.line(`const sum = ${sumOf("s")};`);
     if (losses) w.line(`store<f32>(${atRow(losses)}, <f32>ln(sum) - wanted);`);
     if (logprobs) w.line(`store<f32>(${atRow(logprobs)}, wanted - <f32>ln(sum));`);
+    if (hits) w.line(`store<f32>(${atRow(hits)}, wanted >= 0 ? 1 : 0);`);
     if (d_logits && weights)
       w.block("if (scale == 0)", () => {
         clear();
@@ -86,6 +89,7 @@ function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): 
   });
   if (losses) padVector(w, losses, R);
   if (logprobs) padVector(w, logprobs, R);
+  if (hits) padVector(w, hits, R);
 }
 
 /** The output of which the weights are the cotangent. */
@@ -95,7 +99,7 @@ type WeightAttrs = typeof weightAttrs;
 const signOf = ({ of }: WeightAttrs): "" | "-" => (of === "logprobs" ? "-" : "");
 
 type Tensors = Readonly<
-  Partial<Record<"losses" | "logprobs" | "d_logits" | "weights" | "hyper", Float64Array>> &
+  Partial<Record<"losses" | "logprobs" | "hits" | "d_logits" | "weights" | "hyper", Float64Array>> &
     Record<"logits" | "targets", Float64Array>
 >;
 
@@ -110,6 +114,7 @@ function reference(t: Tensors, { R, V }: Sizes, attrs: WeightAttrs = weightAttrs
     const loss = counted ? Math.log(sum) + most - row[target]! : 0;
     if (t.losses) t.losses[r] = loss;
     if (t.logprobs) t.logprobs[r] = -loss;
+    if (t.hits) t.hits[r] = counted && row[target]! === most ? 1 : 0;
     const weight = counted && t.d_logits ? sign * (t.weights?.[r] ?? t.hyper![hyperIndex.scale]!) : 0;
     for (let v = 0; t.d_logits && v < V; v++)
       t.d_logits[r * V + v] =
@@ -146,7 +151,7 @@ const weighted = [
   { d: sizes[0]!, attrs: { of: "logprobs" as const }, with: ["weights" as const] },
 ];
 
-export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] logprobs[R]?", {
+export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] logprobs[R]? hits[R]?", {
   doc: "loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1",
   flops: ({ R, V }) => 16 * R * V,
   reference: (t, d) => reference(t, d),
@@ -166,7 +171,7 @@ export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] l
   tasks: ({ R }) => R,
   emit: (w, at, d) => emitRows(w, at, d),
   sample,
-  cases: [...[...awkward, ...real].map((d) => ({ d })), { d: awkward[0]!, with: ["logprobs"] }],
+  cases: [...[...awkward, ...real].map((d) => ({ d })), { d: awkward[0]!, with: ["logprobs", "hits"] }],
 });
 
 export const cross_entropy_backward = defineOp(
@@ -185,7 +190,7 @@ export const cross_entropy_backward = defineOp(
 );
 
 export const cross_entropy_grad = defineOp(
-  "logits[R,V] targets[R]:i32 weights[R]? hyper[Z]? -> losses[R] logprobs[R]? d_logits[R,V]",
+  "logits[R,V] targets[R]:i32 weights[R]? hyper[Z]? -> losses[R] logprobs[R]? hits[R]? d_logits[R,V]",
   {
     doc:
       "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
@@ -197,6 +202,6 @@ export const cross_entropy_grad = defineOp(
     tasks: ({ R }) => R,
     emit: (w, at, d, { attrs }) => emitRows(w, at, d, signOf(attrs)),
     sample,
-    cases: [...weighted, { d: sizes[0]!, with: ["weights", "logprobs"] }],
+    cases: [...weighted, { d: sizes[0]!, with: ["weights", "logprobs", "hits"] }],
   },
 );

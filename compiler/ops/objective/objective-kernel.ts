@@ -29,6 +29,7 @@ import { inOrder, variablesOf, type Scalar } from "./scalars.ts";
 export const tensorOf = {
   logp: "logprobs",
   entropy: "entropies",
+  hit: "hits",
   value: "values",
   old: "old",
   ref: "reference",

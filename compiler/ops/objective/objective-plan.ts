@@ -49,9 +49,12 @@ export interface OverSlope {
   readonly inner: Scalar;
 }
 
-/** What the model makes of a row. */
+/** What the model makes of a row, and has a slope. */
 export const modelNames = ["logp", "entropy", "value"] as const satisfies readonly TokenName[];
 export type ModelName = (typeof modelNames)[number];
+/** The same with what has none: it is there after the head too. */
+export const madeNames = [...modelNames, "hit"] as const satisfies readonly TokenName[];
+export type MadeName = (typeof madeNames)[number];
 
 type Texts = Pick<Objective, "unit" | "equation"> & { readonly sums: readonly string[] };
 
@@ -124,11 +127,11 @@ export type Passes = "known" | "by row" | "by answer";
 export function passesOf({ unit, rowSlopes, overSlopes }: ObjectivePlan): Passes {
   const slopes = [...rowSlopes.values(), ...overSlopes.flatMap((s) => [s.outer, s.inner])];
   const used = [...variablesOf(slopes)];
-  const made = used.some((name) => isModelName(name) || /^(sum|mean|last)_\d+$/.test(name));
+  const made = used.some((name) => isMadeName(name) || /^(sum|mean|last)_\d+$/.test(name));
   return made ? (unit === "token" ? "by row" : "by answer") : "known";
 }
 
-export const isModelName = (name: string): name is ModelName => modelNames.some((m) => m === name);
+const isMadeName = (name: string): boolean => madeNames.some((m) => m === name);
 
 /** What the equations read of rows and answers, by the names of the language. */
 export interface Reads {

@@ -50,7 +50,7 @@ export const unitsOf = (unit: Unit, rows: number, sequences: number): number =>
   ({ token: rows, answer: sequences, pair: sequences / 2 })[unit];
 
 export const objective = defineOp(
-  "logprobs[R]? entropies[R]? values[R]? targets[R]:i32 weights[R]? old[R]? reference[R]? advantages[R]? returns[R]? old_values[R]? labels[B]? margins[B]? settings[S] hyper[H]? -> d_logprobs[R]? d_entropies[R]? d_values[R]? losses[U]? sums[M]?",
+  "logprobs[R]? entropies[R]? hits[R]? values[R]? targets[R]:i32 weights[R]? old[R]? reference[R]? advantages[R]? returns[R]? old_values[R]? labels[B]? margins[B]? settings[S] hyper[H]? -> d_logprobs[R]? d_entropies[R]? d_values[R]? losses[U]? sums[M]?",
   {
     doc: "sums = Σ over units of [1, loss, weight · loss, what is logged …],  d_… = weight · ∂loss/∂…",
     attrs,

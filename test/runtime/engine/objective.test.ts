@@ -282,3 +282,23 @@ test("settings are set anew for each step", async () => {
   expect(losses).toEqual([25, 4]); // 1 / (4 · beta²), exactly
   await model.close();
 });
+
+test("sft says the entropy of predictions, and how many targets are the likeliest", async () => {
+  const model = await open(await compile(plain, { objective: objectiveOf("sft"), logitBytes: 16 * 48 * 4 }));
+  const tokens = batch.tokens.slice();
+  const targets = new Int32Array(R).fill(-1);
+  let entropy = 0;
+  for (let t = 0; t < T; t++) {
+    const logits = (await model.feed([...tokens.subarray(0, t + 1)], 0)).slice();
+    const most = logits.indexOf(Math.max(...logits));
+    if (t < 12) targets[t] = t < 9 ? most : (most + 1) % 40; // 9 of 12; the other rows do not count
+    const sum = logits.reduce((a, x) => a + Math.exp(x), 0);
+    if (t < 12) entropy -= logits.reduce((a, x) => a + (Math.exp(x) / sum) * Math.log(Math.exp(x) / sum), 0);
+  }
+  const { objective, loss } = await model.trainStep([{ tokens, targets }], { lr: 0, step: 1 });
+  expect(objective!.metrics["mean_token_accuracy"]).toBe(0.75);
+  expect(objective!.metrics["entropy"]).toBeCloseTo(entropy / 12, 5);
+  const evaluated = await model.evaluate({ tokens, targets });
+  expect(evaluated.sum / evaluated.count).toBeCloseTo(loss, 5);
+  await model.close();
+});
