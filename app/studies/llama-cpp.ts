@@ -7,9 +7,8 @@
  * much the reference preferred its token there, and how far logits are apart (agreement.ts). With --time:
  * both read prompts of so many tokens and then go on one by one, by turns in the same run.
  *
- * --model: of specs/llama3.sinter, with drawn weights (drawn-weights.ts) and Llama 3's tokenizer. llama.cpp
- * keeps keys and values in f32, without
- * fused attention, unless --as-it-comes.
+ * --model: of specs/llama3.sinter or specs/gpt2.sinter, with drawn weights (drawn-weights.ts) and the
+ * family's tokenizer. llama.cpp keeps keys and values in f32, without fused attention, unless --as-it-comes.
  */
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { median } from "../../bench/measure/statistics.ts";
@@ -46,7 +45,7 @@ const { values: o } = parseArgs({
     gguf: { type: "string", multiple: true, default: [] },
     model: { type: "string" },
     formats: { type: "string", default: "bf16,q8_0,q4_0" },
-    tokenizer: { type: "string", default: "../shared/data/tokenizers/llama3" },
+    tokenizer: { type: "string" },
     tokens: { type: "string", default: "64" },
     threads: { type: "string", default: "2" },
     context: { type: "string", default: "512" },
@@ -73,12 +72,13 @@ const RUNS = 3;
 async function drawn(name: string, format: string): Promise<string> {
   const path = join(scratch, `${name}-${format}.gguf`);
   if (existsSync(path)) return path;
+  const family = name.startsWith("gpt2") ? "gpt2" : "llama3";
   const { models } = checkSource(
-    readFileSync(fileURLToPath(new URL("../../specs/llama3.sinter", import.meta.url)), "utf8"),
+    readFileSync(fileURLToPath(new URL(`../../specs/${family}.sinter`, import.meta.url)), "utf8"),
     { model: name, set: { context: o.context } },
   );
   const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat);
-  const tokenizer = await openTokenizer(files, o.tokenizer);
+  const tokenizer = await openTokenizer(files, o.tokenizer ?? `../shared/data/tokenizers/${family}`);
   await writeGguf(files, { tokenizer }, model, path, {
     out: () => {},
     err: () => {},
