@@ -1,5 +1,5 @@
 /** The number formats in which a module keeps weights, keys and values in memory. */
-import { isNameIn, TOKEN_TABLE } from "./parameter-names.ts";
+import { isAdapter, isNameIn, TOKEN_TABLE } from "./parameter-names.ts";
 
 /** The type of a tensor's elements in memory; a quantised tensor has words, i32. */
 export type DType = "f32" | "i32";
@@ -23,6 +23,7 @@ export interface WeightMix {
 export type Weights = WeightFormat | WeightMix;
 
 export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
+  if (isAdapter(tensor)) return "f32"; // small, and what makes the difference
   if (typeof weights === "string") return weights;
   const { tensors = {} } = weights;
   if (Object.hasOwn(tensors, tensor)) return tensors[tensor]!;

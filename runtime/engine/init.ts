@@ -4,19 +4,29 @@
  * layout nor the padding nor the order of tensors changes a number.
  */
 import { randomStream } from "../base/random.ts";
+import type { TensorPlace } from "../contract/manifest.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
 export function initParameters(parameters: readonly Tensor[], seed: number): void {
   for (const tensor of parameters) {
-    const { init, slices } = tensor.place;
-    if (!init) throw new Error(`parameter ${tensor.place.name} has no initial values`);
-    for (let slice = 0; slice < slices; slice++) {
-      const { word } = randomStream(seed, `init/${checkpointName(tensor.place, slice)}`);
-      if (init.kind === "constant") tensor.fill(slice, () => init.value);
-      else if (init.kind === "uniform")
-        tensor.fill(slice, () => init.bound * (2 * ((word() + 0.5) / 4294967296) - 1));
-      else tensor.fill(slice, () => init.std * normalQuantile((word() + 0.5) / 4294967296));
-    }
+    const { place } = tensor;
+    for (let slice = 0; slice < place.slices; slice++) tensor.fill(slice, initialNumbers(place, slice, seed));
+  }
+}
+
+/** Gives the numbers that a slice begins with, one after the other. */
+export function initialNumbers(place: TensorPlace, slice: number, seed: number): () => number {
+  const { init, name } = place;
+  if (!init) throw new Error(`parameter ${name} has no initial values`);
+  const { word } = randomStream(seed, `init/${checkpointName(place, slice)}`);
+  const share = (): number => (word() + 0.5) / 4294967296;
+  switch (init.kind) {
+    case "constant":
+      return () => init.value;
+    case "uniform":
+      return () => init.bound * (2 * share() - 1);
+    case "normal":
+      return () => init.std * normalQuantile(share());
   }
 }
 

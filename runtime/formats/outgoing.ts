@@ -84,7 +84,7 @@ const NEW_ARCHITECTURE =
   "a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file";
 
 /** What stands before the names of all tensors but the output's. */
-function prefixOf(form: OutgoingForm, gpt2: boolean): string {
+export function prefixOf(form: OutgoingForm, gpt2: boolean): string {
   if (form === "gguf") return "";
   return gpt2 ? "transformer." : "model.";
 }

@@ -118,6 +118,8 @@ export interface LoadOptions {
   readonly total?: (bytes: number) => unknown;
   readonly read?: (bytes: number) => void;
   readonly accept?: Accept | undefined;
+  /** What is read in the checkpoint's place: the same with its adapters merged, for example. */
+  readonly through?: ((checkpoint: OpenCheckpoint) => Promise<OpenCheckpoint>) | undefined;
 }
 
 /** Says why a checkpoint of this state is not to be used; undefined when it may be. */
@@ -223,12 +225,13 @@ export async function loadCheckpoint(
   model: RunningModel,
   options: LoadOptions | LoadOptions["what"],
 ): Promise<TrainState> {
-  const { what, total, read, accept }: LoadOptions =
+  const { what, total, read, accept, through }: LoadOptions =
     typeof options === "string" ? { what: options } : options;
-  const opened = await openCheckpoint(files, path);
+  const file = await openCheckpoint(files, path);
   try {
-    const why = accept?.(opened.state);
+    const why = accept?.(file.state);
     if (why !== undefined) throw refused(path, why);
+    const opened = through ? await through(file) : file;
     const moments = what === "all" && opened.state.step > 0;
     const items = itemsOf(model, moments);
     // a newer file that turned out to be damaged may have set some
@@ -248,7 +251,7 @@ export async function loadCheckpoint(
     });
     return opened.state;
   } finally {
-    await opened.close();
+    await file.close();
   }
 }
 

@@ -8,13 +8,15 @@
  * The hash is that of the record's canonical text (schema.ts) without the hash: white space and the order of
  * keys mean nothing.
  */
-import { stageRanges, trainRanges } from "../contract/limits.ts";
+import { loraRanges, stageRanges, trainRanges } from "../contract/limits.ts";
 import {
   chatFormatWords,
   learntParts,
   packings,
   schedules,
   stageNames,
+  loraTargets,
+  type Lora,
   type SftSettings,
   type StageName,
   type StageSettings,
@@ -49,6 +51,8 @@ export interface StageRecord {
   readonly dropWrong: boolean;
   /** The file that is held out; undefined: a share of the data is. */
   readonly heldOut?: { readonly path?: string | undefined; readonly sha256: string } | undefined;
+  /** Absent: all parameters are trained. */
+  readonly lora?: Lora | undefined;
   /** Where the settings came from, for people. */
   readonly block: string;
 }
@@ -149,6 +153,13 @@ const stage = s.object({
   patience: s.within(stageRanges.patience),
   dropWrong: s.oneOf(true, false),
   heldOut: s.optional(data),
+  lora: s.optional(
+    s.object({
+      rank: s.within(loraRanges.rank),
+      alpha: s.within(loraRanges.alpha),
+      on: s.list(s.oneOf(...loraTargets)),
+    }),
+  ),
   block: plain,
 });
 

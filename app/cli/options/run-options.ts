@@ -51,8 +51,15 @@ function bytesOf(given: string, flag: string): number {
   return Math.min(bytes, MEMORY_LIMIT);
 }
 
+/** Undefined: none but the run's own. */
+export const adapterOption = text(
+  "<dir>",
+  "adapters that count: a run that was trained with --lora from this one, or PEFT's folder",
+);
+
 /** How a trained model is run. */
 export const runOptions = {
+  adapter: adapterOption,
   weights: weightsOption,
   cache: cacheOption,
   numerics: numericsOption,

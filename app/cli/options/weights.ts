@@ -3,16 +3,21 @@
  * reads prompts (`--numerics`). A run's module stores tensors in the formats of its checkpoint; for any other
  * format, a module is compiled in memory.
  */
-import { nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
+import { isAdapter, nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { numericModes, type ModuleManifest, type Numerics } from "../../../runtime/contract/manifest.ts";
+import {
+  numericModes,
+  type ModuleManifest,
+  type Numerics,
+  type TensorPlace,
+} from "../../../runtime/contract/manifest.ts";
 import { compileModel } from "../../../compiler/compile.ts";
-import type { Model } from "../../../runtime/contract/model.ts";
+import type { Lora, Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import {
   cacheFormats,
@@ -136,10 +141,12 @@ export const weightsOf = (module: ModuleManifest): Weights =>
   asWeights(
     new Map(
       module.tensors
-        .filter((t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== POSITION_TABLE)
+        .filter((t) => isMatrix(t) && t.name !== POSITION_TABLE && !isAdapter(t.name))
         .map((t) => [t.name, t.quantised?.format ?? "f32"]),
     ),
   );
+
+const isMatrix = ({ storage, shape }: TensorPlace): boolean => storage === "parameter" && shape.length > 1;
 
 /** Written as one format where all matrices have the same. */
 function asWeights(formats: ReadonlyMap<string, WeightFormat>): Weights {
@@ -165,11 +172,23 @@ export function weightsText(weights: Weights): string {
 
 /** What may be asked of a module that a run does not have. */
 export interface AskedModule {
+  /** Room for adapters beside the linear maps. */
+  readonly lora?: Lora | undefined;
   readonly weights?: Weights | undefined;
   readonly cache?: CacheFormat | undefined;
   readonly numerics?: Numerics | undefined;
   /** Texts that there is room for at once. A module with room for more is as good. */
   readonly lanes?: number | undefined;
+}
+
+/** Whether the bundle's own module does what is asked. */
+export function isAsItIs(
+  { manifest }: Pick<Bundle, "manifest">,
+  { lora, weights, cache, numerics, lanes }: AskedModule,
+  variant?: Model,
+): boolean {
+  const hasLanes = lanes === undefined || lanes <= (manifest.modules.infer?.lanes ?? 0);
+  return hasLanes && [lora, weights, cache, numerics, variant].every((asked) => asked === undefined);
 }
 
 /**
@@ -178,13 +197,12 @@ export interface AskedModule {
  */
 export async function bundleWithWeights(
   bundle: Bundle,
-  { weights, cache, numerics, lanes }: AskedModule,
+  asked: AskedModule,
   target: Target | undefined,
   variant?: Model,
 ): Promise<Bundle> {
-  const hasLanes = lanes === undefined || lanes <= (bundle.manifest.modules.infer?.lanes ?? 0);
-  const isAsItIs = [weights, cache, numerics, variant].every((asked) => asked === undefined);
-  if (isAsItIs && hasLanes) return bundle;
+  if (isAsItIs(bundle, asked, variant)) return bundle;
+  const { lora, weights, cache, numerics, lanes } = asked;
   const options = {
     targets: [target ?? (await bestTarget(nodeHost))],
     modules: ["infer"],
@@ -192,12 +210,13 @@ export async function bundleWithWeights(
     cache,
     numerics,
     lanes,
+    lora,
   } as const;
   const model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);
   return compileModel(model, options);
 }
 
-/** A trained run has no module but `train`, whose weights are f32. */
-const weightsIn = ({ manifest: { modules } }: Bundle): Weights =>
-  modules.infer ? weightsOf(modules.infer) : "f32";
+/** A trained run has no module but `train`. */
+export const weightsIn = ({ manifest: { modules } }: Pick<Bundle, "manifest">): Weights =>
+  weightsOf((modules.infer ?? modules.train)!);

@@ -1,8 +1,5 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
-import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
-import { openBest } from "../../../runtime/store/checkpoint.ts";
-import { SinterError } from "../../../runtime/base/errors.ts";
 import {
   TEMPORARY,
   writeAll,
@@ -24,8 +21,10 @@ import {
   type OutgoingForm,
   type OutgoingType,
 } from "../../../runtime/formats/outgoing.ts";
-import { toUse } from "../../../runtime/store/identity.ts";
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
+import { withMerged, type Adapter } from "../../../runtime/store/adapter.ts";
+import { ADAPTER_CONFIG, peftNames } from "../../../runtime/formats/peft-names.ts";
+import { writePeft } from "../../../runtime/formats/peft-out.ts";
 import { SINGLE_FILE } from "../../../runtime/formats/safetensors-weights.ts";
 import { endsOf } from "../../../runtime/formats/tokenizer-out.ts";
 import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-to-huggingface.ts";
@@ -36,6 +35,8 @@ import { removedOnSignal } from "../terminal/files.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 import type { Io } from "../terminal/io.ts";
+import { adapterOfRun } from "./adapters.ts";
+import { openMerged } from "./open-weights.ts";
 
 export interface Exported {
   readonly bytes: number;
@@ -46,15 +47,22 @@ export interface Exported {
   readonly notes: readonly string[];
 }
 
+export interface ExportOptions {
+  readonly form: OutgoingForm;
+  readonly type: OutgoingType;
+  readonly out: string;
+  /** Is merged, beside the adapters that the run has of its own. */
+  readonly adapter?: Adapter | undefined;
+}
+
 export async function exportRun(
   files: Files,
   run: Run,
-  form: OutgoingForm,
-  type: OutgoingType,
-  out: string,
+  { form, type, out, adapter }: ExportOptions,
   io: Io,
 ): Promise<Exported> {
-  const checkpoint = await newest(files, run, io);
+  const own = await openMerged(files, run, io);
+  const checkpoint = adapter ? withMerged(own, adapter) : own;
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
     const toFolder = (into: string): Promise<Made> => writeFolder(files, run, model, into, io);
@@ -73,16 +81,21 @@ export async function exportRun(
   }
 }
 
-async function newest(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
-  const found = await openBest(files, run.folder, toUse(run));
-  if (!found)
-    throw new SinterError(
-      "input",
-      `${run.folder} has no checkpoint yet`,
-      "Train it first: sinter train --resume --out DIR",
-    );
-  for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
-  return found.checkpoint;
+/** The adapters of a run alone, as PEFT's folder. */
+export async function exportAdapters(
+  files: Files,
+  run: Run,
+  out: string,
+  io: Io,
+): Promise<{ readonly tensors: number; readonly bytes: number; readonly step: number }> {
+  const { adapter, base, step } = await adapterOfRun(files, run, io);
+  const { manifest } = run.bundle;
+  const names = peftNames(manifest.model, (manifest.modules.train ?? manifest.modules.infer)!.tensors);
+  const made = await wholeFolder(out, ADAPTER_CONFIG, async (into) => {
+    await files.makeFolder(into);
+    return writePeft(files, into, adapter, { base: { name: run.record.model, hash: base }, names });
+  });
+  return { ...made, step };
 }
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };

@@ -1,5 +1,5 @@
 /** What the verbs that use a trained model share: its run with the newest weights, and Ctrl-C. */
-import { loadBest, type Loaded } from "../../../runtime/store/checkpoint.ts";
+import { loadBest, type Loaded, type LoadOptions } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
@@ -10,12 +10,14 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
+import type { StageRecord } from "../../../runtime/store/run-record.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
-import { bundleWithWeights, type AskedModule } from "../options/weights.ts";
+import type { AskedModule } from "../options/weights.ts";
+import { adaptedRun, openAdapter } from "./adapters.ts";
 
 export interface UsedRun {
   readonly run: Run;
@@ -67,14 +69,16 @@ export async function loadRun(
 ): Promise<UsedRun> {
   const files = nodeFiles();
   const { target } = options;
-  const bundle = await bundleWithWeights(run.bundle, options, target, variant);
+  const opened =
+    options.adapter === undefined ? undefined : await openAdapter(files, options.adapter, run, openRunAt, io);
+  const { bundle, through } = await adaptedRun(run, options, { target, variant, adapter: opened?.adapter });
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: options.workers ?? workers,
     target,
   });
   try {
-    const loaded = await loadShown(files, run, model, io);
+    const loaded = await loadShown(files, run, model, through, io);
     if (!loaded)
       throw new SinterError(
         "input",
@@ -82,20 +86,30 @@ export async function loadRun(
         "Train it first: sinter train --resume --out DIR",
       );
     for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
-    return { run, model, step: loaded.state.step };
+    return { run: opened?.stage ? withStage(run, opened.stage) : run, model, step: loaded.state.step };
   } catch (cause) {
     await model.close();
     throw cause;
   }
 }
 
+/** The run as it answers with the adapters of a stage: in the format that this has taught it. */
+const withStage = (run: Run, stage: StageRecord): Run => ({ ...run, record: { ...run.record, stage } });
+
 /** Loads the newest weights; on the terminal, the bytes are counted where it takes a while. */
-async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): Promise<Loaded | undefined> {
+async function loadShown(
+  files: Files,
+  run: Run,
+  model: RunningModel,
+  through: LoadOptions["through"],
+  io: Io,
+): Promise<Loaded | undefined> {
   let progress: ByteProgress | undefined;
   try {
     return await loadBest(files, run.folder, model, {
       what: "weights",
       accept: toUse(run),
+      through,
       total: (bytes) => (progress = byteProgress(io, "loading", bytes)),
       read: (bytes) => progress?.add(bytes),
     });

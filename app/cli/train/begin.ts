@@ -121,12 +121,16 @@ export async function prepare(
   return { run, data, contents };
 }
 
+/** What a stage after pre-training asks of the compiler. */
+export type StageModule = Pick<CompileOptions, "lora" | "trains" | "packed">;
+
 /** The model's module for training, compiled for this machine. It can sample too. */
 export async function compiled(
   path: string,
   model: Model,
-  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions & Pick<CompileOptions, "packed">,
+  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions,
   io: Io,
+  stage: StageModule = {},
 ): Promise<Bundle> {
   const target = asked.target ?? (await bestTarget(nodeHost));
   const { tilesFor } = await import("../options/tune-file.ts");
@@ -135,7 +139,7 @@ export async function compiled(
   // loaded here, because a run that goes on needs no compiler
   const { compileModel } = await import("../../../compiler/compile.ts");
   const { planAll } = await import("../options/memory-plan.ts");
-  const options = { targets: [target], tiles, packed: asked.packed };
+  const options = { ...stage, targets: [target], tiles };
   planAll(model, ["train"], options);
   // what only training needs costs no memory until it is used
   const { manifest, files } = await compileModel(model, { ...options, modules: ["train"] });

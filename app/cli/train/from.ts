@@ -1,8 +1,9 @@
 /**
  * A run that begins with another run's weights: they become its checkpoint of step 0. Moments begin at zero,
- * and the data at its start.
+ * and the data at its start. Adapters of the other run are merged into its matrices, so that a run's own
+ * adapters always begin at nothing: switched off, the model is what this run began with.
  */
-import { checkpointFile, openBest } from "../../../runtime/store/checkpoint.ts";
+import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
 import {
   writeCheckpoint,
   type OpenCheckpoint,
@@ -10,27 +11,35 @@ import {
 } from "../../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
-import { identityOf, toUse } from "../../../runtime/store/identity.ts";
+import { identityOf } from "../../../runtime/store/identity.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { nameIn } from "../../../runtime/store/renamed.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
+import { initialNumbers } from "../../../runtime/engine/init.ts";
 import type { TensorPlace } from "../../../runtime/contract/manifest.ts";
+import { isAdapter, isNameIn } from "../../../runtime/contract/parameter-names.ts";
 import { grownTensor } from "./grow-vocabulary.ts";
+import { openMerged } from "../runs/open-weights.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { Io } from "../terminal/io.ts";
 
 interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
+  readonly place: TensorPlace;
+  readonly slice: number;
 }
+
+/** What a stage may add to a model: adapters, and scalar heads. */
+const mayBeNew = (name: string): boolean => isAdapter(name) || isNameIn("head", name);
 
 /**
  * Throws `input` and names the tensor where the two models differ, unless it is in the number of tokens, when
  * the vocabulary has grown. Writes nothing.
  */
 export function checkSameParameters(source: Run, run: Run): void {
-  const have = new Map(parametersOf(source).map(({ name, shape }) => [name, shape]));
+  const have = new Map(handedOn(source).map(({ name, shape }) => [name, shape]));
   const refuse = (why: string): never => {
     throw new SinterError(
       "input",
@@ -40,6 +49,7 @@ export function checkSameParameters(source: Run, run: Run): void {
   };
   for (const { name, shape } of parametersOf(run)) {
     const there = nameIn(have, name);
+    if (mayBeNew(name) && !have.has(there)) continue;
     const found = have.get(there) ?? refuse(`it has no tensor ${name} [${shape}]`);
     if (found.join() !== shape.join() && growingAxis(found, shape, source, run) === undefined)
       refuse(`tensor ${name} is [${found}]; the model has [${shape}]`);
@@ -71,11 +81,17 @@ function parametersOf({ bundle }: Pick<Run, "bundle">): Parameter[] {
       Array.from({ length: place.slices }, (_, slice) => ({
         name: checkpointName(place, slice),
         shape: place.shape,
+        place,
+        slice,
       })),
     );
 }
 
-/** The run whose weights a new one begins with, and its newest checkpoint, which has to be closed. */
+/** What another run begins with: adapters are in the matrices beside which they stand. */
+const handedOn = (run: Pick<Run, "bundle">): Parameter[] =>
+  parametersOf(run).filter(({ name }) => !isAdapter(name));
+
+/** The run whose weights a new one begins with, and its checkpoint to use, which has to be closed. */
 export interface Source {
   readonly run: Run;
   readonly checkpoint: OpenCheckpoint;
@@ -83,15 +99,7 @@ export interface Source {
 
 export async function openSource(files: Files, dir: string, io: Io): Promise<Source> {
   const source = await openRunAt(dir, io);
-  const found = await openBest(files, source.folder, toUse(source));
-  if (!found)
-    throw new SinterError(
-      "input",
-      `${source.folder} has no checkpoint yet`,
-      "Train it first: sinter train --resume --out DIR",
-    );
-  for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
-  return { run: source, checkpoint: found.checkpoint };
+  return { run: source, checkpoint: await openMerged(files, source, io) };
 }
 
 export async function takeWeights(
@@ -102,13 +110,18 @@ export async function takeWeights(
   const { record, bundle, folder } = run;
   const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
   const identity = await identityOf(run, wasm!.sha256);
-  const had = new Map(parametersOf(source).map((tensor) => [tensor.name, tensor.shape]));
+  const had = new Map(handedOn(source).map((tensor) => [tensor.name, tensor.shape]));
   const { seed } = record.settings;
-  const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
+  const items = parametersOf(run).map(({ name, shape, place, slice }): TensorToSave => ({
     name,
     shape,
     async *bytes() {
-      const before = had.get(nameIn(had, name)) ?? shape;
+      const before = had.get(nameIn(had, name));
+      if (!before) {
+        const count = shape.reduce((a, b) => a * b, 1);
+        yield new Uint8Array(Float32Array.from({ length: count }, initialNumbers(place, slice, seed)).buffer);
+        return;
+      }
       const axis = growingAxis(before, shape, source, run);
       // plain f32, whatever format the other run stores
       const values = await checkpoint.read(name, before);

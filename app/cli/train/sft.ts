@@ -18,6 +18,7 @@ import type { TuneOptions } from "../options/tune-file.ts";
 import type { Io } from "../terminal/io.ts";
 import { compiled, type Amount, type Prepared, type Reopened, type TrainingData } from "./begin.ts";
 import { changesAsked } from "./changes.ts";
+import { adaptedModule, trainedText } from "./adapted-module.ts";
 import {
   encodeStage,
   packingLine,
@@ -58,15 +59,13 @@ export async function prepareSft(
   source?: Source,
 ): Promise<Prepared | undefined> {
   const { settings } = spec;
-  if (settings.lora)
-    throw new SinterError("input", "adapters (`lora { … }`) are not supported yet", "Leave the block out.");
   const packed = isPacked(settings);
   if (packed) refuseLookingAhead(spec.model);
   const say = sayer(io, asked.json);
   say(`settings of sft: from ${spec.block}`);
   const share = settings.train.heldOut;
   const examples = await readStageData({ ...asked, share }, say, io);
-  const { tokenizer, recorded, model } = await grown(spec, examples, asked, io, source, say);
+  const { tokenizer, recorded, model, added } = await grown(spec, examples, asked, io, source, say);
   const format = formatOf(recorded, tokenizer);
   try {
     const options = { format, tokenizer, loss: settings.loss };
@@ -78,7 +77,9 @@ export async function prepareSft(
     const { vocab } = model.sizes;
     const rows = await encodeStage(examples, { ...options, context, vocab, dropWrong: asked.dropWrong }, say);
     if (packed) say(packingLine(rows.train, context));
-    const bundle = await compiled(spec.path, model, { ...asked, packed }, io);
+    const adapted = settings.lora && adaptedModule(model, settings.lora, added);
+    const bundle = await compiled(spec.path, model, asked, io, { ...adapted, packed });
+    if (adapted) say(trainedText(bundle.manifest.modules.train!, adapted.lora));
     const grownSpec = model.sizes.vocab === spec.model.sizes.vocab;
     const contents = contentsOf(
       bundle,
@@ -116,6 +117,8 @@ interface Grown {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly recorded: StageRecord["chatFormat"];
+  /** Whether the tokenizer has got tokens. */
+  readonly added: boolean;
 }
 
 /** The model as the stage trains it: with the stage's settings, and rows for the tokens that it needs. */
@@ -145,11 +148,16 @@ async function grown(
           ? `${counted(vocab - model.sizes.vocab, "row")} more in the model's table, ${vocab} in all`
           : "in rows that the model has kept free"),
     );
-  return { model: changed, tokenizer: tokenizerFor(changed, tokenizer), recorded };
+  return {
+    model: changed,
+    tokenizer: tokenizerFor(changed, tokenizer),
+    recorded,
+    added: added.length > 0,
+  };
 }
 
 const stageRecord = (
-  { loss, packing, patience }: SftSettings,
+  { loss, packing, patience, lora }: SftSettings,
   chatFormat: StageRecord["chatFormat"],
   { heldOutFile }: StageExamples,
   block: string,
@@ -162,6 +170,7 @@ const stageRecord = (
   patience,
   dropWrong,
   ...(heldOutFile && { heldOut: heldOutFile }),
+  ...(lora && { lora }),
   block,
 });
 

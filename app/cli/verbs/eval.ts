@@ -10,7 +10,7 @@ import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { evalExamples } from "../train/eval-examples.ts";
 import { flag, oneWord, read, text, whole, wholeWithin, withDefault } from "../options/option.ts";
-import { targetOption, workersOption } from "../options/run-options.ts";
+import { adapterOption, targetOption, workersOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
@@ -21,6 +21,7 @@ const parts = ["all", "train", "held-out"] as const;
 type PartName = (typeof parts)[number];
 
 const options = {
+  adapter: adapterOption,
   weights: weightsOption,
   numerics: numericsOption,
   data: text(

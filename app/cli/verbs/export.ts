@@ -1,33 +1,49 @@
-/** `sinter export DIR --to hf|gguf`: a run's weights for other programs. */
+/** `sinter export DIR --to hf|gguf|peft`: a run's weights, or its adapters alone, for other programs. */
 import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
-import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import type { OutgoingForm, OutgoingType } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { exportRun } from "../runs/export-run.ts";
+import { openAdapter } from "../runs/adapters.ts";
+import { exportAdapters, exportRun, type Exported } from "../runs/export-run.ts";
 import { sizeText } from "../../../runtime/contract/amounts.ts";
-import { flag, oneWord, read, required, text } from "../options/option.ts";
-import { pathFrom } from "../terminal/io.ts";
+import { flag, oneWord, read, required, text, type Options } from "../options/option.ts";
+import { adapterOption } from "../options/run-options.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
 
-/** Number formats by form. */
-const forms: Readonly<
-  Record<OutgoingForm, { readonly title: string; readonly types: Readonly<Record<string, FloatFormat>> }>
-> = {
-  hf: { title: "Hugging Face folder", types: { f32: "F32", f16: "F16", bf16: "BF16" } },
-  gguf: { title: "GGUF file", types: { f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } },
-};
+interface Form {
+  readonly title: string;
+  readonly isFolder: boolean;
+  /** Number formats by their names. */
+  readonly types: Readonly<Record<string, FloatFormat>>;
+}
+
+const forms = {
+  hf: { title: "Hugging Face folder", isFolder: true, types: { f32: "F32", f16: "F16", bf16: "BF16" } },
+  gguf: {
+    title: "GGUF file",
+    isFolder: false,
+    types: { f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" },
+  },
+  peft: { title: "PEFT folder", isFolder: true, types: { f32: "F32" } },
+} as const satisfies Readonly<Record<OutgoingForm | "peft", Form>>;
 
 const options = {
   to: required(
     read(
-      text("<form>", "hf (config.json, model.safetensors, tokenizer) or gguf (llama.cpp)"),
-      (given, name) => oneWord(["hf", "gguf"], given, name),
+      text(
+        "<form>",
+        "hf (config.json, model.safetensors, tokenizer), gguf (llama.cpp), or peft (the adapters alone)",
+      ),
+      (given, name) => oneWord(["hf", "gguf", "peft"], given, name),
     ),
   ),
-  out: required(text("<path>", "the folder (hf) or file (gguf)", { short: "o" })),
+  out: required(text("<path>", "the folder (hf, peft) or file (gguf)", { short: "o" })),
   dtype: text("<type>", "f32, f16, bf16; for gguf also q8_0 and q4_0 (default: as the run keeps them)"),
+  adapter: adapterOption,
   force: flag("replace what is there"),
   json: flag("machine-readable"),
 };
@@ -37,36 +53,27 @@ export const exportVerb = defineVerb({
   summary: "a run's weights for other programs",
   arguments: [{ name: "<dir>", help: "folder of a run" }],
   options,
+  notes: ["Adapters (--lora of sft) are merged into the matrices beside which they stand, but for peft."],
   examples: [
     "sinter export runs/gpt2 --to gguf --dtype q8_0 -o gpt2-q8.gguf",
     "sinter export runs/stories --to hf -o stories-hf",
+    "sinter export runs/answers --to peft -o answers-adapter",
+    "sinter export runs/stories --adapter answers-adapter --to gguf -o answers.gguf",
   ],
-  async run([dir], { to, out: given, dtype: askedType, force, json }, io) {
-    const files = nodeFiles();
-    const dtype = askedType?.toLowerCase();
-    const { title, types } = forms[to];
-    if (dtype !== undefined && !Object.hasOwn(types, dtype))
-      throw new SinterError("usage", `--dtype ${dtype}: a ${title} takes ${Object.keys(types).join(", ")}`);
+  async run([dir], asked, io) {
+    const { to, out: given, json } = asked;
+    const { title } = forms[to];
+    const type = typeAsked(asked);
     const out = pathFrom(io, given);
-    if (!force && (await files.exists(out)))
-      throw new SinterError(
-        "input",
-        `${given} is there already`,
-        "Choose another name, or replace it: --force",
-      );
-    if (existsSync(out) && statSync(out).isDirectory() !== (to === "hf"))
-      throw new SinterError(
-        "input",
-        `${given} is ${to === "hf" ? "a file" : "a folder"}, and a ${title} is none`,
-        "Choose another name.",
-      );
+    await checkOut(out, asked);
     const run = await openRunAt(dir!, io);
-    const made = await exportRun(files, run, to, dtype === undefined ? "as stored" : types[dtype]!, out, io);
+    const made =
+      to === "peft" ? await adaptersOf(run, asked, out, io) : await modelOf(run, to, type, asked, out, io);
     const numbers = made.numbers.toLowerCase();
     const facts = [
       title,
       `${made.tensors} tensors`,
-      dtype ?? `most of it ${numbers}`,
+      asked.dtype?.toLowerCase() ?? `most of it ${numbers}`,
       `${sizeText(made.bytes)} (weights of step ${made.step})`,
     ];
     const notes = made.notes.map((note) => `note: ${note}\n`).join("");
@@ -78,3 +85,48 @@ export const exportVerb = defineVerb({
     return exitCodes.ok;
   },
 });
+type Asked = Options<typeof options>;
+
+function typeAsked({ to, dtype }: Asked): OutgoingType {
+  const { title, types }: Form = forms[to];
+  const type = dtype?.toLowerCase();
+  if (type === undefined) return "as stored";
+  if (!Object.hasOwn(types, type))
+    throw new SinterError("usage", `--dtype ${type}: a ${title} takes ${Object.keys(types).join(", ")}`);
+  return types[type]!;
+}
+
+async function checkOut(out: string, { to, out: given, force }: Asked): Promise<void> {
+  const { title, isFolder } = forms[to];
+  if (!force && (await nodeFiles().exists(out)))
+    throw new SinterError(
+      "input",
+      `${given} is there already`,
+      "Choose another name, or replace it: --force",
+    );
+  if (existsSync(out) && statSync(out).isDirectory() !== isFolder)
+    throw new SinterError(
+      "input",
+      `${given} is ${isFolder ? "a file" : "a folder"}, and a ${title} is none`,
+      "Choose another name.",
+    );
+}
+
+async function adaptersOf(run: Run, { adapter }: Asked, out: string, io: Io): Promise<Exported> {
+  if (adapter !== undefined)
+    throw new SinterError("usage", "--to peft writes the run's own adapters; --adapter names others");
+  return { ...(await exportAdapters(nodeFiles(), run, out, io)), numbers: "F32", notes: [] };
+}
+
+async function modelOf(
+  run: Run,
+  form: OutgoingForm,
+  type: OutgoingType,
+  { adapter }: Asked,
+  out: string,
+  io: Io,
+): Promise<Exported> {
+  const files = nodeFiles();
+  const opened = adapter === undefined ? undefined : await openAdapter(files, adapter, run, openRunAt, io);
+  return exportRun(files, run, { form, type, out, adapter: opened?.adapter }, io);
+}

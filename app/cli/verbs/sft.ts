@@ -49,6 +49,9 @@ const options = {
     "show n examples (default: 1) with what is learnt of them, and do nothing else",
   ),
   dropWrong: flag("leave out rows that are wrong, instead of refusing the file; they are counted and named"),
+  lora: whole("<rank>", "train adapters of this rank beside the linear maps, and leave all else as it is", {
+    least: 1,
+  }),
   steps: setting("updates"),
   seed: setting("seed of the order of the data"),
   ...threadOptions,
@@ -86,8 +89,9 @@ export const sftVerb = defineVerb({
     refuseContradictions(asked, spec);
     const out = asked.out ?? `${asked.from ?? `runs/${spec!}`.replace(/\.sinter$/, "")}-sft`;
     const folder = pathFrom(io, out);
-    const { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat } = asked;
-    const settings = settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat });
+    const { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat, lora } = asked;
+    const own = { steps, seed, evalEvery, sampleEvery, saveEvery, chatFormat, "lora.rank": lora };
+    const settings = settingsAsked(own);
     const count = asked.preview === true ? "1" : asked.preview;
     const shown = count === undefined ? undefined : wholeWithin("--preview", count, { least: 1 });
     const begins = spec !== undefined || from !== undefined;

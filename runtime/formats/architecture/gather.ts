@@ -4,6 +4,10 @@
  */
 import type { Link, Piece } from "./links.ts";
 
+/** What moving needs to know of a tensor of Sinter's, and of a published one. */
+export type MovedLink = Pick<Link, "shape">;
+export type MovedPiece = Omit<Piece, "name" | "shape" | "exact">;
+
 /**
  * The order of rows within a head of width d. Sinter stores the two numbers of a rotary pair side by side
  * (2i, 2i + 1); files with halves store them d/2 apart (i, i + d/2). `halfOf` gives the file's row for
@@ -28,8 +32,8 @@ export const rowOf = (column: number, halves: number): number =>
  * in the published piece, the steps from one row to the next in both, and the number of rows.
  */
 function eachColumn(
-  { shape }: Link,
-  piece: Piece,
+  { shape }: MovedLink,
+  piece: MovedPiece,
   move: (at: number, width: number, first: number, step: number, rows: number) => void,
 ): void {
   const rows = shape.at(-2) ?? 1;
@@ -45,14 +49,14 @@ function eachColumn(
 }
 
 /** Writes the published numbers into their columns of Sinter's tensor `into`. */
-export function gather(link: Link, piece: Piece, values: Float32Array, into: Float32Array): void {
+export function gather(link: MovedLink, piece: MovedPiece, values: Float32Array, into: Float32Array): void {
   eachColumn(link, piece, (at, width, first, step, rows) => {
     for (let r = 0, from = first, to = at; r < rows; r++, from += step, to += width) into[to] = values[from]!;
   });
 }
 
 /** The published numbers of a piece, taken out of Sinter's tensor `from`. */
-export function scatter(link: Link, piece: Piece, from: Float32Array): Float32Array<ArrayBuffer> {
+export function scatter(link: MovedLink, piece: MovedPiece, from: Float32Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(piece.matrices * (link.shape.at(-2) ?? 1) * piece.columns);
   eachColumn(link, piece, (at, width, first, step, rows) => {
     for (let r = 0, to = first, source = at; r < rows; r++, to += step, source += width)

@@ -1,0 +1,164 @@
+/** Runs with adapters: what they leave as it was, what is made of them, and what is refused. */
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isAdapter } from "../../../runtime/contract/parameter-names.ts";
+import { readSafetensors } from "../../../runtime/store/safetensors.ts";
+import { run, sinter, trainSmall } from "../../support/command-line.ts";
+
+const at = mkdtempSync(join(tmpdir(), "sinter-adapters-"));
+const path = (name: string): string => join(at, name);
+afterAll(() => rmSync(at, { recursive: true, force: true }));
+
+const spec = `model small {
+  vocab 260   context 32   width 16   layers 2   heads 4   kv_heads 2
+  embed token
+  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 24) }
+  output linear(rmsnorm(x))
+  tokenizer bytes
+  train { batch 4  context 32  steps 3  lr 1e-2 }
+  sft { steps 12  schedule constant  lr 2e-2  eval_every 6 }
+}
+`;
+/** Flags that give the same bits everywhere. */
+const FLAGS = "--workers 1 --target simd".split(" ");
+const sft = (from: string, out: string, ...more: readonly string[]): Promise<string> =>
+  sinter("sft", "--from", path(from), "--data", path("data.jsonl"), "--out", path(out), ...FLAGS, ...more);
+
+/** The tensors of a run's checkpoint, as bytes: the first one, or the newest. */
+function tensorsOf(name: string, which: "first" | "newest" = "newest"): Map<string, Buffer> {
+  const found = readdirSync(path(name)).filter((file) => file.startsWith("step-"));
+  const bytes = readFileSync(join(path(name), found.sort().at(which === "first" ? 0 : -1)!));
+  const { tensors } = readSafetensors(bytes, name);
+  return new Map([...tensors.values()].map((t) => [t.name, bytes.subarray(t.begin, t.end)]));
+}
+
+/** The log-probability of each greedy token. */
+async function logprobs(name: string, ...more: readonly string[]): Promise<readonly number[]> {
+  const flags = ["-p", "say 3", "--temp", "0", "-n", "8", "--logprobs", "0", "--json", ...FLAGS];
+  const out = await sinter("sample", path(name), ...flags, ...more);
+  const { tokens, logprobs: told } = JSON.parse(out) as { tokens: number[]; logprobs: { logprob: number }[] };
+  return [...tokens, ...told.map(({ logprob }) => logprob)];
+}
+const apart = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(Math.abs(a.length - b.length), ...a.map((value, i) => Math.abs(value - b[i]!)));
+
+beforeAll(async () => {
+  writeFileSync(path("base.sinter"), spec);
+  const rows = Array.from({ length: 30 }, (_, i) => ({ prompt: `say ${i}`, completion: `it is ${i}` }));
+  writeFileSync(path("data.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
+  await trainSmall(path("base.sinter"), path("plain"));
+  await sft("plain", "base", "--steps", "2"); // a base that knows the tokens of turns
+  cpSync(path("base"), path("moved"), { recursive: true });
+  await sft("moved", "adapted", "--lora", "2", "--set", "save_every=6", "--keep", "9");
+});
+
+test("only adapters are trained; the rest has the base's bytes at the beginning and at the end", async () => {
+  const base = tensorsOf("base");
+  for (const which of ["first", "newest"] as const) {
+    const tensors = tensorsOf("adapted", which);
+    for (const [name, bytes] of base)
+      if (!name.startsWith("moment")) expect(tensors.get(name)?.equals(bytes), name).toBe(true);
+  }
+  const first = tensorsOf("adapted", "first");
+  const newest = tensorsOf("adapted");
+  const adapters = [...first.keys()].filter(isAdapter);
+  expect(adapters).toHaveLength(2 * 2 * 5); // A and B, layers, qkv out gate up down
+  for (const name of adapters) {
+    expect(newest.get(name)!.equals(first.get(name)!), name).toBe(false);
+    if (name.endsWith("_b")) expect(first.get(name)!.every((byte) => byte === 0)).toBe(true);
+  }
+  expect([...newest.keys()].filter((name) => name.startsWith("moment1.")).length).toBe(adapters.length);
+  const record = JSON.parse(readFileSync(join(path("adapted"), "run.json"), "utf8")) as object;
+  expect(record).toMatchObject({ stage: { lora: { rank: 2, alpha: 4, on: ["all"] } } });
+});
+
+test("such a run needs nothing of its base's folder, and goes on in the bits of one that was not interrupted", async () => {
+  await sft("moved", "half", "--lora", "2", "--steps", "5");
+  rmSync(path("moved"), { recursive: true });
+  await sinter("sft", "--resume", "--out", path("half"), "--steps", "12", ...FLAGS);
+  for (const [name, bytes] of tensorsOf("adapted"))
+    expect(tensorsOf("half").get(name)!.equals(bytes), name).toBe(true);
+  expect(await logprobs("half")).toEqual(await logprobs("adapted"));
+});
+
+describe("merged", () => {
+  test("adapters answer as they do beside their maps: in another module, in an export", async () => {
+    const beside = await logprobs("adapted");
+    expect(apart(beside, await logprobs("base"))).toBeGreaterThan(0.01);
+    expect(apart(beside, await logprobs("adapted", "--weights", "f32"))).toBeLessThan(1e-5);
+    await sinter("export", path("adapted"), "--to", "hf", "--dtype", "f32", "-o", path("merged-hf"));
+    await sinter("import", path("merged-hf"), "-o", path("merged"), "--target", "simd");
+    expect(apart(beside, await logprobs("merged"))).toBeLessThan(1e-5);
+  });
+
+  test("thread 11: they are part of what the next run begins with, whose own begin at nothing", async () => {
+    await sft("adapted", "second", "--lora", "3", "--steps", "0");
+    await sft("adapted", "full", "--steps", "0");
+    const name = "layers.0.attention.qkv";
+    const second = tensorsOf("second");
+    expect(second.get(`${name}.weight`)!.equals(tensorsOf("adapted").get(`${name}.weight`)!)).toBe(false);
+    expect(second.get(`${name}.lora_b`)!.every((byte) => byte === 0)).toBe(true);
+    expect([...tensorsOf("full").keys()].some(isAdapter)).toBe(false);
+    expect(await logprobs("second")).toEqual(await logprobs("full")); // step 0 has the bits of the base (X17)
+    expect(apart(await logprobs("second"), await logprobs("adapted"))).toBeLessThan(1e-5);
+  });
+});
+
+describe("--adapter", () => {
+  test("of a run, and of PEFT's folder: a base answers as the run does", async () => {
+    await sinter("export", path("adapted"), "--to", "peft", "-o", path("peft"));
+    const config = JSON.parse(readFileSync(join(path("peft"), "adapter_config.json"), "utf8")) as object;
+    expect(config).toMatchObject({ peft_type: "LORA", r: 2, lora_alpha: 4, fan_in_fan_out: false });
+    expect(config).toMatchObject({
+      target_modules: ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"],
+    });
+    const wanted = await logprobs("adapted");
+    const got = await logprobs("base", "--adapter", path("peft"));
+    expect(apart(wanted, got)).toBeLessThan(1e-5);
+    expect(await logprobs("base", "--adapter", path("adapted"))).toEqual(got);
+  });
+
+  test("beside matrices of fewer bits", async () => {
+    await sinter("export", path("base"), "--to", "hf", "--dtype", "f32", "-o", path("base-hf"));
+    const dtype = ["--dtype", "q8_0", "--target", "simd"];
+    await sinter("import", path("base-hf"), "-o", path("small"), ...dtype);
+    await sft("small", "small-adapted", "--lora", "2");
+    const [plain, adapted] = [await logprobs("small"), await logprobs("small-adapted")];
+    const got = await logprobs("small", "--adapter", path("small-adapted"));
+    expect(apart(got, plain)).toBeGreaterThan(0.05);
+    expect(apart(got, adapted)).toBeLessThan(0.05);
+  });
+
+  test("another base, a run without adapters and a folder of something else are refused", async () => {
+    const asked = (dir: string, adapter: string) => run("sample", path(dir), "--adapter", path(adapter));
+    expect(await asked("plain", "adapted")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("the hash of its matrices differs") as unknown,
+    });
+    expect(await asked("base", "plain")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("has no adapters") as unknown,
+    });
+    expect(await asked("base", "base-hf")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("neither a run nor adapter_config.json") as unknown,
+    });
+  });
+});
+
+test("thread 27: rows of tokens that are new are trained beside the adapters", async () => {
+  const out = await sft("plain", "grown", "--lora", "2", "--steps", "2");
+  expect(out).toContain(
+    "trained whole, for tokens that are new: token_embedding.weight, output.linear.weight",
+  );
+  const [before, after] = [tensorsOf("grown", "first"), tensorsOf("grown")];
+  for (const name of ["token_embedding.weight", "output.linear.weight"])
+    expect(after.get(name)!.equals(before.get(name)!), name).toBe(false);
+  const name = "layers.0.swiglu.up.weight";
+  expect(after.get(name)!.equals(before.get(name)!)).toBe(true);
+  await sinter("export", path("grown"), "--to", "peft", "-o", path("grown-peft"));
+  const wanted = await logprobs("grown");
+  expect(apart(wanted, await logprobs("plain", "--adapter", path("grown-peft")))).toBeLessThan(1e-5);
+});
