@@ -19,8 +19,8 @@ export function adaptedModule(model: Model, lora: Lora, newTokens: boolean): Sta
 }
 
 /**
- * "adapters of rank 8 (alpha 16, all): 65,536 numbers are trained, 786,432 stay as they are". Throws SinterError
- * "input" where nothing has got an adapter.
+ * "adapters of rank 8 (alpha 16, all): 65,536 numbers are trained, 786,432 stay as they are". Throws
+ * SinterError "input" where nothing has got an adapter.
  */
 export function trainedText({ tensors }: ModuleManifest, { rank, alpha, on }: Lora): string {
   const parameters = tensors.filter((t) => t.storage === "parameter");

@@ -74,7 +74,7 @@ test("only adapters are trained; the rest has the base's bytes at the beginning 
   expect(record).toMatchObject({ stage: { lora: { rank: 2, alpha: 4, on: ["all"] } } });
 });
 
-test("such a run needs nothing of its base's folder, and goes on in the bits of one that was not interrupted", async () => {
+test("such a run needs nothing of its base's folder, and goes on bit for bit", async () => {
   await sft("moved", "half", "--lora", "2", "--steps", "5");
   rmSync(path("moved"), { recursive: true });
   await sinter("sft", "--resume", "--out", path("half"), "--steps", "12", ...FLAGS);
