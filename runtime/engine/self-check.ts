@@ -91,7 +91,8 @@ function fillInputs({ manifest: { tensors }, memory }: Partition, model: Manifes
     const place = tensors.find((t) => t.name === name);
     return place && (tensorIn(memory.buffer, place).padded() as Int32Array);
   };
-  words("positions")?.forEach((_, r, positions) => (positions[r] = r));
+  words("positions")?.forEach((_, r, positions) => (positions[r] = r % rows));
+  words("first")?.fill(0); // a sequence is one document
   const spans = words("spans");
   if (spans) writeSpan(spans, 0, { lane: 0, start: 0, first: 0, rows });
 }

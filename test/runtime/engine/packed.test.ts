@@ -7,6 +7,7 @@ import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { valuesOf } from "../../support/running-models.ts";
@@ -162,4 +163,16 @@ describe.each(["gpt2", "llama", "banded"] as const)("%s", (kind) => {
     await packed.close();
     await plain.close();
   });
+});
+
+test("code is checked on documents that a batch may have: the machine's best target opens", async () => {
+  const target = await bestTarget(nodeHost);
+  const compiled = await compileModel(specOf("gpt2", 2, T), {
+    targets: [target],
+    modules: ["train"],
+    packed: true,
+  });
+  const model = await createModel(compiled, "train", { host: nodeHost, workers: 1, seed: 3 });
+  expect(model.target).toBe(target);
+  await model.close();
 });
