@@ -206,8 +206,8 @@ export const stageFields = {
     kl_in: word("Where it counts: it lessens the reward, or is part of the loss.", klPlaces, "reward"),
     estimator: word(
       "How the divergence is estimated. In the reward: k1, which is right on average. In the loss: k2, " +
-        "whose gradient is that of KL(model ‖ reference); k3 pulls by that of KL(reference ‖ model), and k1 " +
-        "not at all.",
+        "whose gradient is that of KL(model ‖ reference); k3 pulls by that of KL(reference ‖ model), and " +
+        "k1 not at all.",
       keysOf(klEstimators),
       ["k1 in the reward, k2 in the loss", () => "k1"],
     ),

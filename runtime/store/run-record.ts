@@ -44,8 +44,11 @@ export interface StageRecord {
   readonly stage: StageName;
   /** How dialogues are written: a name of the table, or the template of the tokenizer. */
   readonly chatFormat: RecordedFormat;
-  readonly loss: SftSettings["loss"];
-  readonly packing: SftSettings["packing"];
+  /** Of sft. */
+  readonly loss?: SftSettings["loss"] | undefined;
+  readonly packing?: SftSettings["packing"] | undefined;
+  /** What decides the numbers of another stage, besides its training: the objective, and all of its block. */
+  readonly settings?: Readonly<Record<string, string | number>> | undefined;
   readonly patience: number;
   /** Rows that were wrong were left out. */
   readonly dropWrong: boolean;
@@ -148,8 +151,9 @@ const data = s.object({
 const stage = s.object({
   stage: s.oneOf(...stageNames),
   chatFormat: s.oneOf("template", ...chatFormatWords.filter((word) => word !== "auto")),
-  loss: s.oneOf(...learntParts),
-  packing: s.oneOf(...packings),
+  loss: s.optional(s.oneOf(...learntParts)),
+  packing: s.optional(s.oneOf(...packings)),
+  settings: s.optional(s.table(scalar)),
   patience: s.within(stageRanges.patience),
   dropWrong: s.oneOf(true, false),
   heldOut: s.optional(data),

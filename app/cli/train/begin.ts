@@ -122,7 +122,7 @@ export async function prepare(
 }
 
 /** What a stage after pre-training asks of the compiler. */
-export type StageModule = Pick<CompileOptions, "lora" | "trains" | "packed">;
+export type StageModule = Pick<CompileOptions, "lora" | "trains" | "packed" | "objective" | "perRow">;
 
 /** The model's module for training, compiled for this machine. It can sample too. */
 export async function compiled(

@@ -9,6 +9,7 @@ import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { StageRecord } from "../../../runtime/store/run-record.ts";
 import { answerExamples, answerFigures, type AnswerFigures } from "../../../runtime/train/answers.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
+import type { ExampleKind } from "../../../runtime/train/examples/example.ts";
 import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
 import { rowCount, type LearntExample, type LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
@@ -69,6 +70,7 @@ async function chosenExamples(
   const say = (line: string): void => (json ? io.err(`${line}\n`) : io.out(`${line}\n`));
   const own = data === undefined;
   const read = await readStageData(
+    { stage: "sft", kinds: ["answer", "text"] },
     {
       data: data ?? record.data.path,
       eval: own ? stage.heldOut?.path : undefined,
@@ -79,7 +81,7 @@ async function chosenExamples(
     io,
   );
   checkOwn(read, run, stage, own);
-  const { loss, dropWrong } = stage;
+  const { loss = "answers", dropWrong } = stage;
   const { context } = record.settings;
   const { vocab } = bundle.manifest.model.sizes;
   const rows = await encodeStage(read, { format, tokenizer, loss, context, vocab, dropWrong }, say);
@@ -92,7 +94,12 @@ async function chosenExamples(
 }
 
 /** What is held out follows from the file, so it has to be the file that the run began with. */
-function checkOwn({ data }: StageExamples, { record }: Run, { heldOut }: StageRecord, own: boolean): void {
+function checkOwn(
+  { data }: Pick<StageExamples<ExampleKind>, "data">,
+  { record }: Run,
+  { heldOut }: StageRecord,
+  own: boolean,
+): void {
   if (!own || heldOut || data.sha256 === record.data.sha256) return;
   throw new SinterError(
     "input",

@@ -3,10 +3,16 @@
  * held out, and encoded as rows. Whatever is left out is counted and named.
  */
 import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
-import type { SftSettings } from "../../../runtime/contract/model.ts";
+import type { SftSettings, StageName } from "../../../runtime/contract/model.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
+import {
+  textsOf,
+  type Example,
+  type ExampleKind,
+  type ExampleOf,
+} from "../../../runtime/train/examples/example.ts";
 import { holdOut, sharedLine, sharedPrompts } from "../../../runtime/train/examples/held-out.ts";
 import {
   droppedLine,
@@ -36,12 +42,12 @@ export interface ReadFile {
 }
 
 /** What a stage learns from, and what it is measured on, as examples. */
-export interface StageExamples {
+export interface StageExamples<K extends ExampleKind> {
   readonly data: ReadFile;
   /** The file that is held out, where there is one. */
   readonly heldOutFile: ReadFile | undefined;
-  readonly train: readonly LearntExample[];
-  readonly heldOut: readonly LearntExample[];
+  readonly train: readonly ExampleOf<K>[];
+  readonly heldOut: readonly ExampleOf<K>[];
 }
 
 export interface DataAsked {
@@ -55,13 +61,24 @@ export interface DataAsked {
 
 type Say = (line: string) => void;
 
-export async function readStageData(asked: DataAsked, say: Say, io: Io): Promise<StageExamples> {
-  const [data, examples] = await readFile(asked.data, asked, say, io);
+/** Who reads, and which kinds of examples. */
+export interface DataReader<K extends ExampleKind> {
+  readonly stage: StageName;
+  readonly kinds: readonly K[];
+}
+
+export async function readStageData<K extends ExampleKind>(
+  reader: DataReader<K>,
+  asked: DataAsked,
+  say: Say,
+  io: Io,
+): Promise<StageExamples<K>> {
+  const [data, examples] = await readFile(reader, asked.data, asked, say, io);
   if (asked.eval === undefined) {
-    const parts = holdOut(examples.examples, asked.share);
+    const parts = holdOut(examples.examples, asked.share, reader.stage);
     return { data, heldOutFile: undefined, ...parts };
   }
-  const [heldOutFile, heldOut] = await readFile(asked.eval, asked, say, io);
+  const [heldOutFile, heldOut] = await readFile(reader, asked.eval, asked, say, io);
   const shared = sharedPrompts(examples.examples, heldOut.examples);
   const line = sharedLine(shared, heldOut.examples.length);
   if (line !== undefined) io.err(`warning: ${line}\n`);
@@ -70,29 +87,27 @@ export async function readStageData(asked: DataAsked, say: Say, io: Io): Promise
 
 const BUILT_IN = "the built-in questions";
 
-async function readFile(
+async function readFile<K extends ExampleKind>(
+  { stage, kinds }: DataReader<K>,
   given: string | undefined,
   { dropWrong }: DataAsked,
   say: Say,
   io: Io,
-): Promise<readonly [ReadFile, Examples<"answer" | "text">]> {
+): Promise<readonly [ReadFile, Examples<K>]> {
   const path = given === undefined ? undefined : dataPath(given, io);
   const bytes =
     path === undefined
       ? builtinQuestionsFile()
       : readBytes(path, io, MAX_TEXT_BYTES, { hint: "Check the path." });
   const from = given === undefined ? BUILT_IN : nameOf(given);
-  const examples = readExamples(bytes, { from, wanted: ["answer", "text"], user: "sinter sft", dropWrong });
+  const examples = readExamples(bytes, { from, wanted: kinds, user: `sinter ${stage}`, dropWrong });
   say(examplesLine(examples));
   for (const dropped of examples.dropped) say(droppedLine(dropped));
   return [{ path, sha256: await sha256(bytes) }, examples];
 }
 
 /** All that is said in examples: what a vocabulary of characters has to have. */
-export const textOf = (examples: readonly LearntExample[]): string =>
-  examples
-    .flatMap((e) => (e.kind === "text" ? [e.text] : e.messages.map(({ content }) => content)))
-    .join("\n");
+export const textOf = (examples: readonly Example[]): string => examples.flatMap(textsOf).join("\n");
 
 export interface EncodeAsked extends Pick<SftSettings, "loss"> {
   readonly format: ChatFormat;
@@ -109,7 +124,7 @@ export interface StageRows {
 
 /** The rows of a stage's examples; what is too long for the context is said. */
 export async function encodeStage(
-  { train, heldOut, data, heldOutFile }: StageExamples,
+  { train, heldOut, data, heldOutFile }: StageExamples<LearntExample["kind"]>,
   asked: EncodeAsked,
   say: Say,
 ): Promise<StageRows> {

@@ -4,7 +4,8 @@
  */
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { chatFormatWords } from "../../../runtime/contract/model.ts";
-import { prepareSft, reopenSft } from "../train/sft.ts";
+import { sftStage } from "../train/sft.ts";
+import { prepareStage, reopenStage } from "../train/stage.ts";
 import { stageSpec } from "../train/stage-settings.ts";
 import { startRun } from "../train/start.ts";
 import {
@@ -101,9 +102,10 @@ export const sftVerb = defineVerb({
       {
         prepare: (source) => {
           const block = stageSpec("sft", { spec, options: asked, settings }, source?.run, io);
-          return prepareSft(folder, block, { ...asked, preview: shown }, io, source);
+          return prepareStage(sftStage, folder, block, { ...asked, preview: shown }, io, source);
         },
-        reopen: () => reopenSft(folder, { ...asked, set: { ...withoutBlock(asked), ...settings } }, io),
+        reopen: () =>
+          reopenStage(sftStage, folder, { ...asked, set: { ...withoutBlock(asked), ...settings } }, io),
       },
       io,
     );

@@ -56,3 +56,28 @@ export type ExampleOf<Kind extends ExampleKind> = Extract<Example, { readonly ki
 /** What messages ask, so far as two prompts can be told apart by it. */
 export const askedIn = (prompt: readonly ChatMessage[]): string =>
   JSON.stringify(prompt.map(({ role, content }) => [role, content.trim()]));
+
+/** What is said before what is learnt. Undefined: a text, which asks nothing. */
+export function promptOf(example: Example): readonly ChatMessage[] | undefined {
+  if (example.kind === "text") return undefined;
+  return example.kind === "answer" ? example.messages.slice(0, example.learnt.at(-1)) : example.prompt;
+}
+
+/** All that is said in an example. */
+export function textsOf(example: Example): readonly string[] {
+  switch (example.kind) {
+    case "text":
+      return [example.text];
+    case "answer":
+      return contents(example.messages);
+    case "pair":
+      return contents([...example.prompt, ...example.chosen, ...example.rejected]);
+    case "judged":
+      return contents([...example.prompt, ...example.answer]);
+    case "prompt":
+      return contents(example.prompt);
+  }
+}
+
+const contents = (messages: readonly ChatMessage[]): readonly string[] =>
+  messages.map(({ content }) => content);

@@ -5,6 +5,7 @@
  */
 import { counted } from "../../contract/amounts.ts";
 import { SinterError } from "../../base/errors.ts";
+import type { StageName } from "../../contract/model.ts";
 import { askedIn, type Example } from "./example.ts";
 import { listed } from "./read-examples.ts";
 
@@ -23,7 +24,11 @@ export interface Parts<E extends Example> {
  * Holds out `share` of the prompts, evenly spread over the file. Throws SinterError "input" where there are
  * too few.
  */
-export function holdOut<E extends Example>(examples: readonly E[], share: number): Parts<E> {
+export function holdOut<E extends Example>(
+  examples: readonly E[],
+  share: number,
+  stage: StageName = "sft",
+): Parts<E> {
   const groups = new Map<string, number>(); // in the order in which the prompts first come
   const groupOf = (example: E): number => {
     const asked = askedBy(example);
@@ -38,7 +43,7 @@ export function holdOut<E extends Example>(examples: readonly E[], share: number
   throw new SinterError(
     "input",
     `there are ${counted(groups.size, "different prompt")}, too few to hold out ${share} of them`,
-    "Use more rows, name others to evaluate on (--eval FILE), or hold out none: --set sft.held_out=0",
+    `Use more rows, name others to evaluate on (--eval FILE), or hold out none: --set ${stage}.held_out=0`,
   );
 }
 
