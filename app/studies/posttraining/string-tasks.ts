@@ -29,6 +29,7 @@ import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
 import { encodeExamples, type LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
 import { train } from "../../../runtime/train/train.ts";
+import { copyParameters } from "./copy-parameters.ts";
 
 /** THE table of tasks. */
 export const stringTasks = {
@@ -211,11 +212,3 @@ const learner =
     });
     if (end === "interrupted") throw new SinterError("interrupted", `${part} of seed ${seed} was stopped`);
   };
-
-function copyParameters(from: RunningModel, to: RunningModel): void {
-  const targets = new Map(to.of("parameter").map((tensor) => [tensor.place.name, tensor]));
-  for (const tensor of from.of("parameter"))
-    for (let slice = 0; slice < tensor.place.slices; slice++)
-      targets.get(tensor.place.name)!.padded(slice).set(tensor.padded(slice));
-  to.weightsChanged();
-}

@@ -4,18 +4,20 @@
  * prompt one belongs is its number, never the prompt's text, which may come twice in a step.
  */
 import { SinterError } from "../../base/errors.ts";
+import type { RlSettings } from "../../contract/model.ts";
 import type { Score } from "../rewards/reward.ts";
 import { deviationOf, meanOf, sumOf } from "./statistics.ts";
 
-/** THE table of what is expected of an answer. R̄ and s: mean and deviation (n − 1) of its group. */
-export const advantageRules = {
-  group: "(R − R̄) / (s + 0.0001), as GRPO has it (Shao et al. 2024)",
-  mean: "R − R̄, as Dr. GRPO has it (Liu et al. 2025)",
-  leave_one_out: "R − the mean of the group's other answers, as RLOO has it (Ahmadian et al. 2024)",
-  batch: "(R − R̄) / (the deviation of all rewards of the step + 0.0001), as PPO Lite has it",
-  whiten: "(R − mean) / deviation, over all tokens of the step, as REINFORCE++ has it (Hu 2025)",
-} as const;
-export type AdvantageRule = keyof typeof advantageRules;
+/**
+ * What is expected of an answer. R̄ and s: mean and deviation (n − 1) of its group.
+ *
+ *   group           (R − R̄) / (s + 0.0001)                 GRPO (Shao et al. 2024)
+ *   mean            R − R̄                                  Dr. GRPO (Liu et al. 2025)
+ *   leave_one_out   R − the mean of the others              RLOO (Ahmadian et al. 2024)
+ *   batch           (R − R̄) / (that of all rewards of the step + 0.0001)
+ *   whiten          (R − mean) / deviation, over all tokens of the step (REINFORCE++, Hu 2025)
+ */
+export type AdvantageRule = Exclude<RlSettings["advantage"], "gae">;
 
 /** Added to a deviation that rewards are divided by, as TRL does. */
 const LEAST_DEVIATION = 1e-4;

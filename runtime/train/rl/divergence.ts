@@ -9,6 +9,7 @@
  *
  * k1 in the loss has, on average, no gradient at all: it belongs into the reward (Schulman 2020).
  */
+import type { RlSettings } from "../../contract/model.ts";
 import { ln } from "../../contract/exp.ts";
 
 /** d is kept within ±20 before e^−d, as the compiled objectives keep it. */
@@ -18,8 +19,7 @@ export const estimates = {
   k1: (d: number): number => d,
   k2: (d: number): number => (d * d) / 2,
   k3: (d: number): number => Math.exp(-Math.max(-LARGEST_POWER, Math.min(LARGEST_POWER, d))) + d - 1,
-} as const;
-export type KlEstimate = keyof typeof estimates;
+} as const satisfies Record<RlSettings["estimator"], (d: number) => number>;
 
 /** KL(p ‖ q) in nats, from all log-probabilities of one position. */
 export function exactDivergence(p: Float32Array, q: Float32Array): number {
@@ -28,12 +28,8 @@ export function exactDivergence(p: Float32Array, q: Float32Array): number {
   return sum;
 }
 
-export interface KlControl {
-  /** Nats per answer that are aimed at; 0: the weight stays as it is. */
-  readonly target: number;
-  /** In so many answers, the weight changes by at most a fifth. */
-  readonly horizon: number;
-}
+/** `target` 0: the weight stays as it is. In `horizon` answers, it changes by at most a fifth. */
+export type KlControl = Pick<RlSettings, "target" | "horizon">;
 
 /** By how much more the weight may change than in proportion, either way. */
 const LARGEST_ERROR = 0.2;

@@ -2,6 +2,7 @@
  * Advantages of tokens by a value head (PPO): rewards that stand at tokens, generalised advantage estimation
  * (Schulman et al. 2016), and whitening over the tokens that count.
  */
+import type { RlSettings } from "../../contract/model.ts";
 import { meanOf, sumOf } from "./statistics.ts";
 
 /** What one answer's tokens brought, and what the value head had expected at each. */
@@ -17,12 +18,10 @@ export interface Gae {
   readonly returns: readonly number[];
 }
 
-export interface GaeOptions {
-  readonly gamma: number;
-  readonly lambda: number;
-}
-
-export function generalisedAdvantages({ rewards, values }: ValuedAnswer, { gamma, lambda }: GaeOptions): Gae {
+export function generalisedAdvantages(
+  { rewards, values }: ValuedAnswer,
+  { gamma, lambda }: Pick<RlSettings, "gamma" | "lambda">,
+): Gae {
   const advantages = rewards.map(() => 0);
   let behind = 0; // A_{t+1}
   for (let t = rewards.length - 1; t >= 0; t--) {

@@ -1,0 +1,77 @@
+/** What is logged of a step's answers, under the names that TRL has for it. */
+import type { Scores } from "../rewards/read-reward.ts";
+import type { Figures } from "../sources/batch-source.ts";
+import type { Score } from "../rewards/reward.ts";
+import type { SampledAnswer, TokenNumbers } from "./experience.ts";
+import { klInReward, type PolicySettings } from "./policy-settings.ts";
+import { deviationOf, meanOf, sumOf } from "./statistics.ts";
+
+export interface ExperienceFacts {
+  readonly answers: readonly SampledAnswer[];
+  /** As the rewards gave them, and after what a missing end costs. */
+  readonly scores: Scores;
+  readonly penalised: readonly Score[];
+  readonly numbers: TokenNumbers;
+  readonly divergences: readonly (readonly number[])[];
+  readonly settings: PolicySettings;
+  readonly zeroStd?: number | undefined;
+}
+
+const known = (scores: readonly Score[]): number[] => scores.filter((score) => score !== null);
+
+export function experienceFigures(facts: ExperienceFacts): Figures {
+  const { answers, scores, numbers, divergences, settings, zeroStd } = facts;
+  const differences = answers.flatMap(({ logprobs }, i) =>
+    numbers.logprobs[i]!.map((logprob, t) => Math.abs(logprob - logprobs[t]!)),
+  );
+  const ofAnswers = divergences.map(sumOf);
+  return {
+    ...rewardFigures(scores, settings.group),
+    ...(zeroStd !== undefined && { frac_reward_zero_std: zeroStd }),
+    ...lengthFigures(answers),
+    entropy: meanOf(numbers.entropies.flat()),
+    ...(numbers.references && { kl: meanOf(divergences.flat()), "objective/kl": meanOf(ofAnswers) }),
+    ...(klInReward(settings) > 0 && paidFigures(facts, ofAnswers)),
+    "sampling/sampling_logp_difference/mean": meanOf(differences),
+    "sampling/sampling_logp_difference/max": differences.reduce((a, b) => Math.max(a, b), 0),
+  };
+}
+
+/** reward_std: the mean of the groups' deviations, as in TRL. */
+export function rewardFigures({ total, each }: Scores, group: number): Figures {
+  const groups = Array.from({ length: total.length / group }, (_, p) =>
+    known(total.slice(p * group, (p + 1) * group)),
+  );
+  const ofEach = each.flatMap(({ name, scores }) => [
+    [`rewards/${name}/mean`, meanOf(known(scores))] as const,
+    [`rewards/${name}/std`, deviationOf(known(scores))] as const,
+  ]);
+  return {
+    reward: meanOf(known(total)),
+    reward_std: meanOf(groups.map(deviationOf)),
+    ...Object.fromEntries(ofEach),
+  };
+}
+
+export function lengthFigures(answers: readonly SampledAnswer[]): Figures {
+  const lengths = answers.map(({ tokens }) => tokens.length);
+  const ended = answers.flatMap(({ tokens, ended: has }) => (has ? [tokens.length] : []));
+  return {
+    "completions/mean_length": meanOf(lengths),
+    "completions/min_length": lengths.reduce((a, b) => Math.min(a, b)),
+    "completions/max_length": lengths.reduce((a, b) => Math.max(a, b)),
+    "completions/clipped_ratio": 1 - ended.length / answers.length,
+    "completions/mean_terminated_length": meanOf(ended),
+  };
+}
+
+/** What the divergence takes off the reward, and what is left. */
+function paidFigures({ penalised, settings }: ExperienceFacts, divergences: readonly number[]): Figures {
+  const paid = -klInReward(settings) * meanOf(divergences);
+  const scores = meanOf(known(penalised));
+  return {
+    "objective/scores": scores,
+    "objective/non_score_reward": paid,
+    "objective/rlhf_reward": scores + paid,
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * How a policy does on prompts that are held out: it samples as it does in training, from random streams of
+ * their own, so that an evaluation depends on the weights alone and changes nothing.
+ */
+import type { RunningModel } from "../../engine/model.ts";
+import { logSumExp } from "../../sample/logprobs.ts";
+import type { WeighedReward } from "../rewards/read-reward.ts";
+import type { BatchShape, Figures } from "../sources/batch-source.ts";
+import { answerRows } from "./answer-rows.ts";
+import { exactDivergence } from "./divergence.ts";
+import {
+  divergencesOf,
+  sampleAnswers,
+  scoresOf,
+  tokenNumbers,
+  type SampleAsked,
+  type SampledAnswer,
+} from "./experience.ts";
+import { lengthFigures, rewardFigures } from "./answer-figures.ts";
+import { passAtK } from "./pass-at-k.ts";
+import type { Reference } from "./reference.ts";
+import { meanOf, sumOf } from "./statistics.ts";
+
+export interface PolicyEvaluation extends SampleAsked {
+  readonly rewards: readonly WeighedReward[];
+  readonly reference: Reference | undefined;
+  readonly shape: BatchShape;
+}
+
+export interface EvaluatedPolicy {
+  readonly figures: Figures;
+  /** Tokens of the answers. */
+  readonly tokens: number;
+}
+
+/** Most tokens of a vocabulary whose divergence is measured exactly. */
+const SMALL_VOCABULARY = 1024;
+/** How many answers it is measured along. */
+const MEASURED = 32;
+
+export async function evaluatePolicy(model: RunningModel, o: PolicyEvaluation): Promise<EvaluatedPolicy> {
+  const answers = await sampleAnswers(model, o);
+  const scores = await scoresOf(o.rewards, answers);
+  const { reference, shape } = o;
+  const numbers = reference && (await tokenNumbers(model, answerRows(answers, shape), reference));
+  const divergences = numbers ? divergencesOf(numbers) : [];
+  const isSmall = model.manifest.model.sizes.vocab <= SMALL_VOCABULARY;
+  const figures = {
+    ...rewardFigures(scores, o.group),
+    ...passes(scores.total, o.group),
+    ...lengthFigures(answers),
+    ...(numbers && {
+      kl: meanOf(divergences.flat()),
+      "objective/kl": meanOf(divergences.map(sumOf)),
+      entropy: meanOf(numbers.entropies.flat()),
+    }),
+    ...(reference && isSmall && { exact_kl: await exactKl(model, answers, reference, o.group) }),
+  };
+  return { figures, tokens: sumOf(answers.map(({ tokens }) => tokens.length)) };
+}
+
+/** Where scores are 1 or 0: how often one answer is right, and how often one of a prompt's is. */
+function passes(total: readonly (number | null)[], group: number): Figures {
+  if (!total.every((score) => score === 0 || score === 1)) return {};
+  const right = Array.from({ length: total.length / group }, (_, p) =>
+    sumOf(total.slice(p * group, (p + 1) * group) as number[]),
+  );
+  const pass = (k: number): number => meanOf(right.map((c) => passAtK(group, c, k)));
+  return { "pass@1": pass(1), ...(group > 1 && { [`pass@${group}`]: pass(group) }) };
+}
+
+/**
+ * KL(model ‖ reference) in nats per answer: at each token of an answer over the whole vocabulary, summed over
+ * the answer; the mean over the first answer to each prompt.
+ */
+async function exactKl(
+  model: RunningModel,
+  answers: readonly SampledAnswer[],
+  reference: Reference,
+  group: number,
+): Promise<number> {
+  const chosen = answers.filter((_, i) => i % group === 0).slice(0, MEASURED);
+  const now = await predictions(model, chosen);
+  const before = await reference.within(() => predictions(model, chosen));
+  return meanOf(now.map((of, i) => sumOf(of.map((p, t) => exactDivergence(p, before[i]![t]!)))));
+}
+
+/** ln p of all tokens, before each token of each answer. */
+async function predictions(
+  model: RunningModel,
+  answers: readonly SampledAnswer[],
+): Promise<readonly (readonly Float32Array[])[]> {
+  const all: Float32Array[][] = [];
+  for (const { prompt, tokens } of answers) {
+    const rows: Float32Array[] = [];
+    for (const t of tokens.keys()) {
+      const [fed, at] = t === 0 ? [prompt, 0] : [[tokens[t - 1]!], prompt.length + t - 1];
+      const logits = await model.feed(fed, at);
+      const total = logSumExp(logits);
+      rows.push(logits.map((logit) => logit - total));
+    }
+    all.push(rows);
+  }
+  return all;
+}
