@@ -4,6 +4,7 @@
  * hovering a dot shows its numbers.
  */
 export interface Curve {
+  /** "": it has no key, since another curve of its colour has. */
   readonly name: string;
   readonly tone: "first" | "second" | "third" | "faint";
   /** (step, value), steps rising. */
@@ -84,6 +85,7 @@ function drawn({ points, tone, marks = "line" }: Curve, x: Scale, y: Scale): str
 function keys(curves: readonly Curve[]): string {
   if (curves.length < 2) return "";
   return curves
+    .filter(({ name }) => name !== "")
     .map(
       ({ name, tone, marks = "line" }) =>
         `<span class="key ${marks}" style="--tone:var(--${tone})"><i></i>${name}</span>`,

@@ -52,6 +52,17 @@ export const pageStyle = `
   .load th { color: var(--soft); font-weight: normal; text-align: center; white-space: nowrap; }
   .load th[scope=row] { text-align: right; padding-right: .4rem; }
   .load td { min-width: .4rem; height: 1.5rem; padding: 0 2px; border-radius: 2px; text-align: center; }
+  .chain { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .75rem;
+    margin: 0 0 1rem; padding: 0; list-style: none; counter-reset: stage; }
+  .chain li { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+    padding: .7rem 1rem; min-width: 0; counter-increment: stage; }
+  .chain li[aria-current] { border-color: var(--first); }
+  .chain b::before { content: counter(stage) " · "; color: var(--soft); font-weight: normal; }
+  .chain span { display: block; color: var(--soft); font-size: .8rem; overflow-wrap: anywhere;
+    font-variant-numeric: tabular-nums; }
+  details { margin: .75rem 0; } summary { cursor: pointer; overflow-wrap: anywhere; }
+  .answers .pair { margin-top: .4rem; } .answers .unit { margin: .3rem 0 0; }
+  .answers figcaption { color: var(--ink); font-size: .95rem; overflow-wrap: anywhere; }
   figure { margin: .75rem 0; } figcaption { color: var(--soft); font-size: .8rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 0;
     font: 13px/1.5 ui-monospace, monospace; }

@@ -1,113 +1,72 @@
 /** report.html: a run's curves on one page that needs nothing else. Light or dark, as the reader has it. */
-import type { StepEvent, TrainEvent } from "../train/events.ts";
-import { chart, type Curve } from "./chart.ts";
-import { escapeHtml, htmlPage } from "./markup.ts";
+import type { TrainEvent } from "../train/events.ts";
+import { boundCharts } from "./bounds.ts";
+import {
+  chainCards,
+  earlierStages,
+  headlines,
+  isJudgedByLoss,
+  type ReportStage,
+  type StageFacts,
+} from "./chain.ts";
+import { chart } from "./chart.ts";
+import { htmlPage } from "./markup.ts";
 import { loadMap } from "./load-map.ts";
 import { counted, duration, rateText, thousands } from "../contract/amounts.ts";
 import { pageStyle } from "./page-style.ts";
-import { latest, smooth } from "./smooth.ts";
-import { shrink } from "./sparkline.ts";
+import { besideEachOther, curvesOf, lossChart, metricCharts, SMALL, type CurveOf } from "./run-curves.ts";
+import { samplesSection } from "./samples.ts";
+import { latest } from "./smooth.ts";
 
-export interface ReportFacts {
-  readonly model: string;
+export interface ReportFacts extends StageFacts {
   readonly parameters: number;
   readonly target: string;
   readonly workers: number;
-  readonly data: string;
-  readonly steps: number;
+  /** Of rl: what a nat of divergence costs, where that stays the same. */
+  readonly kl?: number | undefined;
 }
 
-/** Of a curve: more would not be seen. */
-const POINTS = 600;
-const SMALL = 190;
-
-export function htmlReport(facts: ReportFacts, events: readonly TrainEvent[]): string {
-  const steps = events.filter((e) => e.kind === "step");
-  const samples = events.filter((e) => e.kind === "sample");
-  const of = (name: string, tone: Curve["tone"], value: (e: StepEvent) => number): Curve => ({
-    name,
-    tone,
-    points: zip(
-      shrink(
-        steps.map((e) => e.step),
-        POINTS,
-      ),
-      shrink(steps.map(value), POINTS),
-    ),
-  });
-  const rate = { height: SMALL, fromZero: true, unit: "tokens per second" };
+/** `earlier`: the stages that have led here, the oldest first. */
+export function htmlReport(
+  facts: ReportFacts,
+  events: readonly TrainEvent[],
+  earlier: readonly ReportStage[] = [],
+): string {
+  const of = curvesOf(events);
+  const small = { height: SMALL, fromZero: true };
   return page(
     facts,
     [
+      chainCards([...earlier, { facts, events }]),
       numbersOf(facts, events),
-      chart("Loss", lossCurves(events, of), {
-        height: 320,
-        unit: steps.some((e) => e.metrics) ? "of the objective" : "nats per token",
-      }),
-      ...metricCharts(events, of),
-      `<div class="pair">`,
-      chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], {
-        height: SMALL,
-        fromZero: true,
-        unit: "of each update",
-      }),
-      chart("Gradient norm", [of("gradient norm", "third", (e) => e.norm)], {
-        height: SMALL,
-        fromZero: true,
-        unit: "before clipping",
-      }),
-      `</div>`,
+      ...(isJudgedByLoss(facts.stage) ? [lossChart(events)] : []),
+      boundCharts(events, facts.kl),
+      metricCharts(events),
+      ...(isJudgedByLoss(facts.stage) ? [] : [lossChart(events)]),
+      besideEachOther([
+        chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], {
+          ...small,
+          unit: "of each update",
+        }),
+        chart("Gradient norm", [of("gradient norm", "third", (e) => e.norm)], {
+          ...small,
+          unit: "before clipping",
+        }),
+      ]),
       ...expertSections(events, of),
-      chart("Speed", [of("speed", "second", (e) => e.tokensPerSecond)], rate),
-      ...(samples.length === 0 ? [] : ["<h2>Samples</h2>", ...samples.slice(-6).reverse().map(sampleFigure)]),
-    ].join("\n"),
+      chart("Speed", [of("speed", "second", (e) => e.tokensPerSecond)], {
+        ...small,
+        unit: "tokens per second",
+      }),
+      samplesSection(events),
+      earlierStages(earlier),
+    ]
+      .filter((part) => part !== "")
+      .join("\n"),
   );
 }
 
-type CurveOf = (name: string, tone: Curve["tone"], value: (e: StepEvent) => number) => Curve;
-
-/**
- * Evaluations over windows are a line; those over all of the held-out part are another measure, and stand
- * apart.
- */
-function lossCurves(events: readonly TrainEvent[], of: CurveOf): Curve[] {
-  const evals = events.filter((e) => e.kind === "eval");
-  const points = (whole: boolean): Curve["points"] =>
-    evals.filter((e) => e.whole === whole).map((e) => [e.step, e.loss] as const);
-  const faint = of("each step", "faint", (e) => e.loss);
-  const curves: Curve[] = [
-    faint,
-    { name: "training, smoothed", tone: "first", points: smooth(faint.points) },
-    { name: "validation, windows", tone: "second", points: points(false), marks: "dots" },
-    { name: "validation, all of it", tone: "third", points: points(true), marks: "rings" },
-  ];
-  return curves.filter((c) => c.points.length > 0);
-}
-
-/** What the objective says besides its loss, and what was measured on what is held out. */
-function metricCharts(events: readonly TrainEvent[], of: CurveOf): string[] {
-  const evals = events.filter((e) => e.kind === "eval" && !e.whole);
-  const names = new Set(
-    events.flatMap((e) => (e.kind === "step" || e.kind === "eval" ? Object.keys(e.metrics ?? {}) : [])),
-  );
-  return [...names].map((name) => {
-    const faint = of("each step", "faint", (e) => e.metrics?.[name] ?? NaN);
-    const known = faint.points.filter(([, value]) => Number.isFinite(value));
-    const heldOut = evals.flatMap((e) =>
-      e.kind === "eval" && e.metrics?.[name] !== undefined ? [[e.step, e.metrics[name]] as const] : [],
-    );
-    const curves: Curve[] = [
-      { ...faint, points: known },
-      { name: "training, smoothed", tone: "first", points: smooth(known) },
-      { name: "held out", tone: "second", points: heldOut, marks: "dots" },
-    ];
-    return chart(
-      name,
-      curves.filter((c) => c.points.length > 0),
-      { height: SMALL, unit: "as logged" },
-    );
-  });
-}
+type Card = readonly [name: string, value: string | undefined, about: string];
 
 function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const steps = events.filter((e) => e.kind === "step");
@@ -117,11 +76,17 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const over = measured?.whole ? "over all of it" : "over windows";
   const speed =
     last && rateText(((last.tokens / Math.max(1, last.step)) * steps.length) / seconds).split(" ");
-  const numbers: readonly (readonly [name: string, value: string | undefined, about: string])[] = [
-    ["step", last && thousands(last.step), `of ${thousands(facts.steps)}`],
+  const metric = headlines[facts.stage];
+  const value = metric && measured?.metrics?.[metric];
+  const losses: readonly Card[] = [
     ["training loss", latest(steps.map((e) => e.loss))?.toFixed(4), "smoothed"],
     ["validation loss", measured?.loss.toFixed(4), over],
-    ["bits per byte", measured?.bitsPerByte?.toFixed(3), over],
+  ];
+  const numbers: readonly Card[] = [
+    ["step", last && thousands(last.step), `of ${thousands(facts.steps)}`],
+    ...(isJudgedByLoss(facts.stage) ? losses : []),
+    ...(metric && value !== undefined ? [[metric, Number(value).toFixed(4), "held out"] as const] : []),
+    ...(facts.stage === "train" ? [["bits per byte", measured?.bitsPerByte?.toFixed(3), over] as const] : []),
     ["speed", speed?.[0], speed?.[1] ?? ""],
     ["time", last && duration(seconds), "in steps"],
   ];
@@ -132,15 +97,11 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   return `<dl class="numbers">${cards.join("")}</dl>`;
 }
 
-const sampleFigure = ({ step, prompt, text }: TrainEvent & { readonly kind: "sample" }): string =>
-  `<figure><figcaption>step ${step}</figcaption><pre>${escapeHtml(prompt + text)}</pre></figure>`;
-
 /** Of models with experts: their balance over the run, and the division of the last stretch. */
 function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
   const loads = new Map(events.flatMap((e) => (e.kind === "experts" ? [[e.name, e] as const] : [])));
   if (loads.size === 0) return [];
-  return [
-    `<div class="pair">`,
+  const balance = [
     chart("Load-balancing loss", [of("load-balancing loss", "third", (e) => e.balance ?? NaN)], {
       height: SMALL,
       unit: "nats per token, in the objective",
@@ -149,13 +110,9 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
       height: SMALL,
       unit: "1 = an even share",
     }),
-    `</div>`,
-    ...[...loads.values()].map(loadMap),
   ];
+  return [besideEachOther(balance), ...[...loads.values()].map(loadMap)];
 }
-
-const zip = (a: readonly number[], b: readonly number[]): (readonly [number, number])[] =>
-  a.map((x, i) => [x, b[i]!] as const);
 
 function page(facts: ReportFacts, body: string): string {
   const about = [

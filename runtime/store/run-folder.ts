@@ -7,7 +7,7 @@
  *                            changes nothing for this run
  *   tokenizer/               its files, when it has any
  *   step-000250.safetensors  checkpoints (checkpoint.ts)
- *   log.jsonl, report.html   what happened
+ *   log.jsonl, report.html   what happened; earlier.jsonl: in the stages before
  *   lock                     while a trainer is at work
  *
  * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its

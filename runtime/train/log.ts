@@ -29,19 +29,15 @@ export async function openLog(
   step: number,
   ofStage = false,
 ): Promise<TrainLog> {
-  const line = (event: TrainEvent): string =>
-    `${JSON.stringify(ofStage ? withFieldNames(event) : event, rounded)}\n`;
-  const path = `${folder}/${LOG}`;
-  const events = (await files.exists(path))
-    ? parseLog(new TextDecoder().decode(await files.read(path))).filter((e) => e.step <= step)
-    : [];
+  const line = (event: TrainEvent): string => logLine(ofStage ? withFieldNames(event) : event);
+  const events = (await readLog(files, folder)).filter((e) => e.step <= step);
   await writeText(files, folder, LOG, events.map(line).join(""));
   let waiting = "";
   let writing = Promise.resolve();
   const flush = (): Promise<void> => {
     const text = waiting;
     waiting = "";
-    if (text !== "") writing = writing.then(() => files.append(path, text));
+    if (text !== "") writing = writing.then(() => files.append(`${folder}/${LOG}`, text));
     return writing;
   };
   let failed: Error | undefined;
@@ -56,6 +52,15 @@ export async function openLog(
     flush,
   };
 }
+
+/** The events of a folder's log; none, where there is no log. */
+export async function readLog(files: Files, folder: string): Promise<TrainEvent[]> {
+  const path = `${folder}/${LOG}`;
+  return (await files.exists(path)) ? parseLog(new TextDecoder().decode(await files.read(path))) : [];
+}
+
+/** An event, with our names for its numbers or the field's, as a line. */
+export const logLine = (event: object): string => `${JSON.stringify(event, rounded)}\n`;
 
 /** Digits of a number in the log. */
 const DIGITS = 9;

@@ -129,6 +129,8 @@ class Trainer {
   async run(): Promise<"done" | "interrupted"> {
     const { settings, host } = this.#options;
     if (this.#isBestDue()) await this.#evaluate(false);
+    // what it answers before it has learnt, to compare with
+    if (this.#step === 0 && this.#options.sample.questions && !this.#isStopped()) await this.#sample();
     while (this.#step < settings.steps && !this.#isStopped() && !this.#isEnough()) {
       do await this.#makeStep();
       while (this.#isWithinPeriod());

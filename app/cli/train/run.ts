@@ -2,7 +2,6 @@
  * Trains a run from its folder to its end: model, checkpoint, loop, and everything that is shown or written
  * on the way.
  */
-import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -14,7 +13,7 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe } from "../../../runtime/engine/probe.ts";
 import { ProgressMeter } from "../../../runtime/report/progress.ts";
-import { htmlReport } from "../../../runtime/report/training-page.ts";
+import { htmlReport, type ReportFacts } from "../../../runtime/report/training-page.ts";
 import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
 import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
@@ -24,6 +23,7 @@ import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { TrainingData } from "./begin.ts";
 import type { Change } from "./changes.ts";
 import { Display } from "./display.ts";
+import { readEarlier, stageFacts } from "./earlier.ts";
 import type { Io } from "../terminal/io.ts";
 
 export interface GoOnOptions {
@@ -102,9 +102,10 @@ async function trained(
   show.start(run, model, data, from?.step);
   show.changed(step, o.changes);
   const facts = factsOf(run, model);
+  const earlier = await readEarlier(files, folder);
   const report = async (): Promise<void> => {
     await log.flush();
-    await writeText(files, folder, "report.html", htmlReport(facts, log.events));
+    await writeText(files, folder, "report.html", htmlReport(facts, log.events, earlier));
   };
   const failed = (): Promise<void> => {
     show.close();
@@ -194,13 +195,11 @@ async function progressMeter(
   );
 }
 
-const factsOf = ({ record, bundle }: Run, model: RunningModel) => ({
-  model: record.model,
-  parameters: bundle.manifest.parameters,
+const factsOf = (run: Run, model: RunningModel): ReportFacts => ({
+  ...stageFacts(run),
+  parameters: run.bundle.manifest.parameters,
   target: model.target,
   workers: model.workers,
-  data: record.data.path === undefined ? "built-in text" : basename(record.data.path),
-  steps: record.settings.steps,
 });
 
 export interface Stop {

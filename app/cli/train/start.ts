@@ -9,6 +9,7 @@ import { removeRun } from "../../../runtime/store/remove-run.ts";
 import { beginRun, holdsRun, type Run } from "../../../runtime/store/run-folder.ts";
 import type { Io } from "../terminal/io.ts";
 import type { Prepared, Reopened } from "./begin.ts";
+import { withThoseBefore, writeEarlier } from "./earlier.ts";
 import { openSource, takeWeights, type Source } from "./from.ts";
 import { goOn, type GoOnOptions } from "./run.ts";
 
@@ -91,5 +92,6 @@ async function begin(
     throw new SinterError("input", `${run.folder} has got a run meanwhile`, GO_ON);
   await clearUnfinished(files, run.folder, force);
   if (source) await takeWeights(files, source, run);
+  if (source) await writeEarlier(files, run.folder, await withThoseBefore(files, source.run));
   await beginRun(files, run, contents);
 }

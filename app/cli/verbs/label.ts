@@ -2,7 +2,7 @@
 import { labelActions } from "../../../runtime/train/labelling.ts";
 import { flag, required, text } from "../options/option.ts";
 import { chatFormatOption, runOptions, samplerOptions } from "../options/run-options.ts";
-import { label } from "../runs/label.ts";
+import { label } from "../train/label.ts";
 import { terminalKeys, wordsOf } from "../terminal/keys.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -33,7 +33,7 @@ export const labelVerb = defineVerb({
   ],
   examples: [
     "sinter label runs/answers --prompts questions.jsonl -o choices.jsonl",
-    "printf 'left\\ntie\\nquit\\n' | sinter label runs/answers --prompts questions.txt -o choices.jsonl --json",
+    "printf 'left\\ntie\\n' | sinter label runs/answers --prompts questions.txt -o choices.jsonl",
   ],
   run([dir], asked, io) {
     const { stdin } = process;

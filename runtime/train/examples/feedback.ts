@@ -3,8 +3,8 @@
  * `chosen` and `rejected` can learn from it. Where neither answer was preferred there are no such keys but
  * `answers`, so that nobody learns a preference that was none.
  *
- *   {"prompt": "…", "chosen": "…", "rejected": "…", "choice": "a", "model": "…", "seed": 0, "time": "…", "ms": 950}
- *   {"prompt": "…", "answers": ["…", "…"], "choice": "tie", "model": "…", "seed": 0, "time": "…", "ms": 2100}
+ *   {"prompt": "…", "chosen": "…", "rejected": "…", "choice": "a", "model": "…", "seed": 0, "time": "…", …}
+ *   {"prompt": "…", "answers": ["…", "…"], "choice": "tie", "model": "…", "seed": 0, "time": "…", "ms": 950}
  */
 import { SinterError } from "../../base/errors.ts";
 import type { ChatMessage } from "../../tokenizers/chat/chat.ts";

@@ -3,8 +3,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { label, type LabelAsked } from "../../../app/cli/runs/label.ts";
-import { FeedbackFile } from "../../../app/cli/runs/feedback-file.ts";
+import { label, type LabelAsked } from "../../../app/cli/train/label.ts";
+import { FeedbackFile } from "../../../app/cli/train/feedback-file.ts";
 import { keysIn, wordsOf } from "../../../app/cli/terminal/keys.ts";
 import { keysText, pairText, widthOf, wrapped } from "../../../app/cli/terminal/pair-view.ts";
 import { run as verb, sinter, trainSmall } from "../../support/command-line.ts";

@@ -14,6 +14,7 @@ import type { TrainEvent } from "../../../runtime/train/events.ts";
 
 const STEPS = 400;
 const facts = {
+  stage: "train",
   model: "m<1>",
   parameters: 804_096,
   target: "wide",
