@@ -5,7 +5,7 @@
 import { openBeside } from "../tokenizers/beside/beside.ts";
 import { GENERATION_FILE } from "../tokenizers/beside/beside-files.ts";
 import { templateOf } from "../tokenizers/beside/chat-templates.ts";
-import { chatFormats, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
+import { chatFormats, formatByMarks, type ChatFormatName } from "../tokenizers/chat/chat-formats.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export interface TokenizerOut<T> {
@@ -25,8 +25,11 @@ export function endsOf({ files, endOfText, stops }: Tokenizer): readonly number[
   return endOfText === undefined || said.includes(endOfText) ? said : [endOfText, ...said];
 }
 
-/** The template that came with the tokenizer, otherwise that of the built-in format whose marks it has. */
-export function chatTemplateOf(tokenizer: Tokenizer): string | undefined {
-  const named = formatByMarks(tokenizer);
+/**
+ * The template that came with the tokenizer, otherwise that of the built-in format that is named, or whose
+ * marks it has.
+ */
+export function chatTemplateOf(tokenizer: Tokenizer, format?: ChatFormatName): string | undefined {
+  const named = format ?? formatByMarks(tokenizer);
   return templateOf(tokenizer.files)?.template ?? (named && chatFormats[named].template);
 }

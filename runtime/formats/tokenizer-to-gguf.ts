@@ -2,9 +2,10 @@
 import { namedTemplates } from "../tokenizers/beside/chat-templates.ts";
 import { parseJson } from "../tokenizers/base/json-fields.ts";
 import { CONFIG_FILE, MAX_JSON_BYTES } from "../tokenizers/json/read-tokenizer-json.ts";
+import type { ChatFormatName } from "../tokenizers/chat/chat-formats.ts";
 import { endsMessage, endsTurn } from "../tokenizers/base/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
-import { endStandIn, escapeBytes, standIn } from "./gguf/gguf-tokenizer.ts";
+import { escapeBytes, SPECIAL_TOKENS, specialStandIn, standIn } from "./gguf/gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf/gguf-write.ts";
 import { pieceKinds } from "../tokenizers/published/sentencepiece-write.ts";
 import { chatTemplateOf, endsOf, type TokenizerOut } from "./tokenizer-out.ts";
@@ -23,14 +24,19 @@ const fill = <T>(count: number, one: (i: number) => T): T[] =>
 
 /**
  * The tokenizer as GGUF metadata. `vocab` is the number of rows of the model; the tokenizer may have fewer or
- * more.
+ * more. `format`: the chat format that the model has learnt, where that is known.
  */
-export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOut<Pairs> {
+export function tokenizerPairs(
+  tokenizer: Tokenizer,
+  vocab: number,
+  format?: ChatFormatName,
+): TokenizerOut<Pairs> {
   const vocabulary = vocabularyOf(tokenizer);
   if (vocabulary.kind === "none")
     return { out: [text(key("model"), "no_vocab")], note: `the file gets no tokenizer: ${vocabulary.why}` };
   const { pairs: roles, note: unsaid } = rolePairs(tokenizer);
-  if (vocabulary.kind === "singles") return singlePairs(tokenizer, vocab, roles);
+  const chat = templatePairs(tokenizer, format);
+  if (vocabulary.kind === "singles") return singlePairs(tokenizer, vocab, roles, chat);
   const cut = tokenizer.size - vocab;
   const notes = [
     cut > 0 ? `tokens of the tokenizer that the model has no rows for are left out: ${cut}` : undefined,
@@ -39,7 +45,7 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   ].filter((line) => line !== undefined);
   const tables =
     vocabulary.kind === "bpe" ? bpePairs(tokenizer, vocabulary, vocab) : piecePairs(vocabulary, vocab);
-  const out = [...tables, ...roles, ...templatePairs(tokenizer)];
+  const out = [...tables, ...roles, ...chat];
   return notes.length === 0 ? { out } : { out, note: notes.join("; ") };
 }
 
@@ -96,29 +102,49 @@ function piecePairs({ pieces, addsSpace }: PieceVocabulary, vocab: number): Pair
 
 /**
  * Bytes, characters or ids, as llama.cpp's "rwkv" has byte strings. Characters beyond ASCII and ids cannot be
- * written, so that tokens stand for them that no text has.
+ * written, so that tokens stand for them that no text has. Marks of a chat format are written by their names,
+ * which a template finds; but where the vocabulary lacks the character that they begin with, bytes stand for
+ * them that no text has, because llama.cpp would wait for ever for the token that begins with it.
  */
-function singlePairs(tokenizer: Tokenizer, vocab: number, roles: Pairs): TokenizerOut<Pairs> {
+function singlePairs(tokenizer: Tokenizer, vocab: number, roles: Pairs, chat: Pairs): TokenizerOut<Pairs> {
   const { name, size, endOfText: end } = tokenizer;
-  const ordinary = fill(size, (id) => id).filter((id) => id !== end);
+  const names = new Map([...tokenizer.special].map(([special, id]) => [id, special]));
+  const ordinary = fill(size, (id) => id).filter((id) => !names.has(id) && id !== end);
   const isPlain =
     name === "bytes" || (name === "characters" && ordinary.every((id) => tokenizer.bytes(id).length === 1));
+  const marks = [...names].filter(([id]) => id !== end);
+  const areNamed = isPlain && marks.every(([id]) => ordinary.some((o) => startsWith(tokenizer, id, o)));
+  const isControl = (id: number): boolean => names.has(id) || id === end;
   const bytesOf = (id: number): Uint8Array => {
     if (!isPlain) return standIn(id);
-    return id === end ? endStandIn(tokenizer) : tokenizer.bytes(id);
+    if (!isControl(id) || (areNamed && id !== end)) return tokenizer.bytes(id);
+    return specialStandIn(tokenizer, areNamed ? 0 : id - ordinary.length);
   };
   const tokens = fill(size, (id) => escapeBytes(bytesOf(id)));
-  const kinds = tokens.map((_, id): number => (id === end ? pieceKinds.control : pieceKinds.normal));
+  const kinds = tokens.map((_, id): number => (isControl(id) ? pieceKinds.control : pieceKinds.normal));
   const out = [
     text(key("model"), "rwkv"),
     list(key("tokens"), "string", [...tokens, ...fill(vocab - size, unusedName)]),
     list(key("token_type"), "i32", [...kinds, ...fill(vocab - size, unusedKind)]),
-    ...(end === undefined ? [] : roles),
+    ...(end === undefined && marks.length === 0 ? [] : roles),
+    ...(isPlain && marks.length > 0 ? [list(SPECIAL_TOKENS, "string", [...names.values()])] : []),
+    ...(areNamed ? chat : []),
   ];
-  if (isPlain) return { out };
+  if (areNamed) return { out };
+  if (isPlain)
+    return {
+      out,
+      note:
+        `llama.cpp finds no ${marks[0]![1]} in a text, because the vocabulary has no ` +
+        `${JSON.stringify(marks[0]![1][0])}: the file has no chat template`,
+    };
   const missing = name === "ids" ? "that there is none" : "which characters, beyond ASCII, are tokens";
   return { out, note: `no text belongs to the file's tokens: it has no way to say ${missing}` };
 }
+
+/** Whether a token's text begins with that of another. */
+const startsWith = ({ bytes }: Tokenizer, id: number, other: number): boolean =>
+  bytes(id)[0] === bytes(other)[0];
 
 const lostNote = (vocabulary: Vocabulary): string | undefined =>
   vocabulary.kind === "bpe" && vocabulary.lost !== undefined
@@ -152,8 +178,8 @@ function rolePairs(tokenizer: Tokenizer): { readonly pairs: readonly PairToWrite
 }
 
 /** The chat template, and the named templates for other uses. */
-function templatePairs(tokenizer: Tokenizer): PairToWrite[] {
-  const found = chatTemplateOf(tokenizer);
+function templatePairs(tokenizer: Tokenizer, format: ChatFormatName | undefined): PairToWrite[] {
+  const found = chatTemplateOf(tokenizer, format);
   const bytes = tokenizer.files.get(CONFIG_FILE);
   const config = bytes && parseJson(bytes, CONFIG_FILE, MAX_JSON_BYTES);
   const named = [...namedTemplates(tokenizer.files, config)].filter(([name]) => /^[\w.-]{1,64}$/.test(name));

@@ -8,6 +8,7 @@ import {
 import { byteCharacters } from "../tokenizers/base/byte-level.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/published/sentencepiece-file.ts";
 import { CONFIG_FILE, JSON_FILE } from "../tokenizers/json/read-tokenizer-json.ts";
+import type { ChatFormatName } from "../tokenizers/chat/chat-formats.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { bpeModelJson, plainAddedToken } from "../tokenizers/bpe/write-tokenizer-json.ts";
 import { byteLevelDecoder, preTokenizerJson } from "./gguf/gguf-pre.ts";
@@ -15,8 +16,14 @@ import { sentencePieceModel } from "../tokenizers/published/sentencepiece-write.
 import { chatTemplateOf, endsOf, type TokenizerOut } from "./tokenizer-out.ts";
 import { vocabularyOf, type BpeVocabulary } from "./vocabulary.ts";
 
-/** The files of a Hugging Face folder: their contents by name. */
-export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<ReadonlyMap<string, Uint8Array>> {
+/**
+ * The files of a Hugging Face folder: their contents by name. `format`: the chat format that the model has
+ * learnt, where that is known.
+ */
+export function tokenizerFolderFiles(
+  tokenizer: Tokenizer,
+  format?: ChatFormatName,
+): TokenizerOut<ReadonlyMap<string, Uint8Array>> {
   const made = (...files: readonly (readonly [string, Uint8Array])[]): ReadonlyMap<string, Uint8Array> =>
     new Map([...files, ...generation(tokenizer), ...besideOf(tokenizer)]);
   const own = tokenizer.files.get(CONFIG_FILE);
@@ -28,7 +35,7 @@ export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<Readonl
       { kind: "bpe", pre: { names: [], steps: [] }, names: byteCharacters, user: new Set(), merges: [] },
       tokenizer,
     );
-    const ends = tokenizer.endOfText === undefined ? {} : names(tokenizer);
+    const ends = tokenizer.special.size === 0 ? {} : names(tokenizer, format);
     return {
       out: made([JSON_FILE, encode(json)], config({ tokenizer_class: "PreTrainedTokenizerFast", ...ends })),
     };
@@ -39,7 +46,7 @@ export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<Readonl
       return {
         out: made(
           [JSON_FILE, encode(bpeJson(vocabulary, tokenizer))],
-          config({ tokenizer_class: "PreTrainedTokenizerFast", ...names(tokenizer) }),
+          config({ tokenizer_class: "PreTrainedTokenizerFast", ...names(tokenizer, format) }),
         ),
       };
     case "pieces": {
@@ -61,7 +68,7 @@ export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<Readonl
             tokenizer_class: "LlamaTokenizer",
             legacy: true,
             unk_token: "<unk>",
-            ...names(tokenizer),
+            ...names(tokenizer, format),
           }),
         ),
       };
@@ -99,10 +106,10 @@ function generation(tokenizer: Tokenizer): readonly (readonly [string, Uint8Arra
 const besideOf = ({ files }: Tokenizer): [string, Uint8Array][] =>
   [...files].filter(([name]) => Object.hasOwn(besideFiles, name) || templateNameOf(name) !== undefined);
 
-function names(tokenizer: Tokenizer): Readonly<Record<string, unknown>> {
+function names(tokenizer: Tokenizer, format: ChatFormatName | undefined): Readonly<Record<string, unknown>> {
   const name = (id: number | undefined): string | null =>
     [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? null;
-  const chat = chatTemplateOf(tokenizer);
+  const chat = chatTemplateOf(tokenizer, format);
   const inFile = tokenizer.files.has(TEMPLATE_FILE);
   return {
     ...(chat === undefined || inFile ? {} : { chat_template: chat }),

@@ -28,6 +28,7 @@ import { writePeft } from "../../../runtime/formats/peft-out.ts";
 import { SINGLE_FILE } from "../../../runtime/formats/safetensors-weights.ts";
 import { endsOf } from "../../../runtime/formats/tokenizer-out.ts";
 import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-to-huggingface.ts";
+import { chatFormatNames, type ChatFormatName } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
@@ -102,12 +103,12 @@ type Made = { readonly bytes: number; readonly notes: readonly string[] };
 
 export async function writeGguf(
   files: Files,
-  { tokenizer }: Pick<Run, "tokenizer">,
+  { tokenizer, record }: Pick<Run, "tokenizer"> & Partial<Pick<Run, "record">>,
   { architecture, type: published, numbers, tensors }: Outgoing,
   out: string,
   io: Io,
 ): Promise<Made> {
-  const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
+  const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab, learntFormat(record));
   const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[numbers]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
   const release = removedOnSignal(out + TEMPORARY);
@@ -118,14 +119,18 @@ export async function writeGguf(
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
+/** The built-in format of a run's stage. */
+const learntFormat = (record: Run["record"] | undefined): ChatFormatName | undefined =>
+  chatFormatNames.find((name) => name === record?.stage?.chatFormat);
+
 async function writeFolder(
   files: Files,
-  { tokenizer }: Run,
+  { tokenizer, record }: Run,
   { architecture, type: published, numbers, tensors }: Outgoing,
   out: string,
   io: Io,
 ): Promise<Made> {
-  const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer);
+  const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer, learntFormat(record));
   const header = writeHeader(
     tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })),
     { format: "pt" },

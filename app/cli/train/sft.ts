@@ -1,4 +1,5 @@
 /** What is supervised fine-tuning's own: which answers are learnt, and how examples share rows. */
+import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { layerParts } from "../../../compiler/2-check/parameters.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Model, SftSettings } from "../../../runtime/contract/model.ts";
@@ -16,7 +17,7 @@ export const sftStage: StageKind<"sft", "answer" | "text", StageRows> = {
   check(settings, model) {
     if (isPacked(settings)) refuseLookingAhead(model);
   },
-  compile: (settings) => ({ packed: isPacked(settings) }),
+  compile: (settings) => ({ packed: isPacked(settings), objective: objectiveOf("sft") }),
   async encode(examples, { settings, ...o }, say) {
     const rows = await encodeStage(examples, { ...o, loss: settings.loss }, say);
     if (isPacked(settings)) say(packingLine(rows.train, o.context));

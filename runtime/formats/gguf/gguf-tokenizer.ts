@@ -17,6 +17,8 @@ import {
   TEMPLATES_FOLDER,
   type Listener,
 } from "../../tokenizers/beside/beside-files.ts";
+import { formatByMarks } from "../../tokenizers/chat/chat-formats.ts";
+import { isSpecialName } from "../../tokenizers/base/plain-specials.ts";
 import { byteTokenizer } from "../../tokenizers/plain/bytes.ts";
 import { plainAddedToken } from "../../tokenizers/bpe/write-tokenizer-json.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../tokenizers/plain/characters.ts";
@@ -66,7 +68,7 @@ export async function tokenizerOfGguf(file: GgufFile, listener?: Listener): Prom
     case "llama":
       return sentencePiece(file, listener);
     case "rwkv":
-      return singles(file);
+      return withTemplate(await singles(file), file, listener);
     default:
       return { none: `its kind, ${JSON.stringify(model)}, is not read here` };
   }
@@ -271,25 +273,43 @@ function unescapeBytes(text: string): Uint8Array {
 async function singles(file: GgufFile): Promise<GgufTokenizer> {
   const all = (await texts(file, "tokens")).map(unescapeBytes);
   const kinds = await numbers(file, "token_type", all.length);
-  const last = all.length - 1;
+  const unused = kinds?.indexOf(pieceKinds.unused) ?? -1; // rows of the model that have no token
+  const count = unused < 0 ? all.length : unused;
+  const last = count - 1;
   // Models that were trained on documents have such a token.
   const ends = kinds?.[last] === CONTROL && id(file, "eos", all.length) === last;
-  const tokens = ends ? all.slice(0, last) : all;
+  const special = (await specialNames(file)) ?? (ends ? [END_OF_TEXT] : []);
+  const tokens = all.slice(0, Math.max(0, count - special.length));
   if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i))
-    return { tokenizer: byteTokenizer({ ends }) };
+    return { tokenizer: byteTokenizer({ special }) };
   if (all.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id))))
     return { tokenizer: endingIds(file, all.length) };
   const list = tokens.map((bytes) => new TextDecoder().decode(bytes));
   try {
     return {
-      tokenizer: characterTokenizer(
-        parseCharacters(JSON.stringify(ends ? [...list, END_OF_TEXT] : list), CHARACTERS_FILE),
-      ),
+      tokenizer: characterTokenizer(parseCharacters(JSON.stringify([...list, ...special]), CHARACTERS_FILE)),
     };
   } catch (cause) {
     if (cause instanceof SinterError) return { none: "its kind, rwkv, is not read here" };
     throw cause;
   }
+}
+
+/** With the file's chat template, where the tokenizer's marks name no format that is built in. */
+function withTemplate(read: GgufTokenizer, file: GgufFile, listener: Listener | undefined): GgufTokenizer {
+  if ("none" in read || formatByMarks(read.tokenizer) || !file.metadata.has(TEMPLATE)) return read;
+  const { tokenizer } = read;
+  const names = Array.from({ length: tokenizer.size }, () => "");
+  for (const [name, id] of tokenizer.special) names[id] = name;
+  return { tokenizer: withBeside(tokenizer, filesBeside(file, names, {}, listener)) };
+}
+
+/** The names of special tokens of bytes and characters, which are the last tokens; undefined: it says none. */
+async function specialNames(file: GgufFile): Promise<readonly string[] | undefined> {
+  const found = await file.array(SPECIAL_TOKENS, MAX_TOKENS);
+  return found?.every((name): name is string => typeof name === "string" && isSpecialName(name))
+    ? found
+    : undefined;
 }
 
 /** A tokenizer for ids alone, some of which end a text. */
@@ -304,12 +324,14 @@ function endingIds(file: GgufFile, count: number): Tokenizer {
       );
 }
 
+/** The key of our own under which the names of special tokens stand, where bytes may stand for them. */
+export const SPECIAL_TOKENS = "tokenizer.sinter.special_tokens";
+
 /**
- * The bytes that stand for the token that ends documents. They are no token yet; their beginning is a token,
- * or nothing.
+ * The bytes that stand for special token i. They are no token yet; their beginning is a token, or nothing.
  */
-export const endStandIn = ({ name, encode }: Tokenizer): Uint8Array =>
-  Uint8Array.from(name === "bytes" || hasNul(encode) ? [0, 0] : [0]);
+export const specialStandIn = ({ name, encode }: Tokenizer, i: number): Uint8Array =>
+  new Uint8Array((name === "bytes" || hasNul(encode) ? 2 : 1) + i);
 
 function hasNul(encode: Tokenizer["encode"]): boolean {
   try {

@@ -21,6 +21,7 @@ export const ggufTokenizerKeys = {
   "tokenizer.ggml.eom_token_id": read("ends a message", 0),
   "tokenizer.ggml.add_bos_token": read("whether bos_token begins every text", true),
   "tokenizer.ggml.add_space_prefix": read("sentencepiece: a space before the text", false),
+  "tokenizer.sinter.special_tokens": read("names of the last tokens of bytes and characters", undefined),
   "tokenizer.chat_template": read("how a conversation is written", "{{ messages[0].content }}"),
   "tokenizer.chat_template.*": read(
     "a template with a name of its own; kept, and not used",

@@ -65,6 +65,10 @@ test("a base that has no tokens for turns gets them, learns, and answers", async
   expect(Object.keys(steps[0]!)).toEqual(
     expect.arrayContaining(["loss", "learning_rate", "grad_norm", "num_tokens"]),
   );
+  expect(steps[0]).toMatchObject({
+    entropy: expect.closeTo(Math.log(260), 0) as unknown, // it has learnt little yet
+    mean_token_accuracy: expect.any(Number) as unknown,
+  });
   const evals = events.filter(({ kind }) => kind === "eval");
   expect(evals.map(({ step }) => step)).toEqual([0, 2, 4, 6]);
   expect(Number(evals.at(-1)!["eval_loss"])).toBeLessThan(Number(evals[0]!["eval_loss"]));

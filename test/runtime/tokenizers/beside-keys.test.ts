@@ -26,6 +26,8 @@ import {
 } from "../../../runtime/tokenizers/keys/tokenizer-config.ts";
 import { sentencePieceModel } from "../../../runtime/tokenizers/published/sentencepiece-write.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
+import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { byteTokenizerJson, byteTokenizerPairs } from "../../support/counting-model.ts";
@@ -245,6 +247,7 @@ describe("tokenizer.* of GGUF", () => {
       names.map((_, id) => -id),
     ),
     "tokenizer.ggml.merges": list("tokenizer.ggml.merges", "string", ["a b"]),
+    "tokenizer.sinter.special_tokens": list("tokenizer.sinter.special_tokens", "string", ["<|end|>"]),
   };
 
   it.each(Object.entries(ggufTokenizerKeys as KeyTable).filter(([key]) => !Object.hasOwn(tables, key)))(
@@ -264,6 +267,13 @@ describe("tokenizer.* of GGUF", () => {
       }
     },
   );
+
+  it("tokenizer.sinter.special_tokens", async () => {
+    const { out } = tokenizerPairs(byteTokenizer({ special: ["<|user|>"] }), 257);
+    const without = out.filter(({ key }) => !Object.hasOwn(tables, key) || key === "tokenizer.ggml.tokens");
+    const special = tables["tokenizer.sinter.special_tokens"]!;
+    expect(await open(without, special)).not.toBe(await open(without));
+  });
 
   it.each(["tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"])(
     "%s",
