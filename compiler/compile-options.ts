@@ -31,8 +31,9 @@ export interface CompileOptions {
    */
   readonly splitBytes?: number;
   /**
-   * How the module `infer` keeps matrices: runtime/contract/weight-rows.ts. Training needs f32. Default:
-   * f32.
+   * How the module `infer` keeps matrices, and `train` those that it does not train (`lora`, `trains`):
+   * runtime/contract/weight-rows.ts. What is trained, adapters, and in the module `train` matrices of experts
+   * are f32. Default: f32.
    */
   readonly weights?: Weights | undefined;
   /**

@@ -49,6 +49,7 @@ import { planMemories, type ModulePlan, type PartitionPlan } from "./plan.ts";
 
 /** What a pass may know beside the graph: its entry, and how its module stores what it reads most of. */
 interface EntryContext {
+  readonly module: ModuleName;
   readonly isTrain: boolean;
   readonly weights: Weights;
   readonly cache: CacheFormat;
@@ -112,7 +113,8 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     name: "quantise",
     when: ({ weights }) => weights !== "f32",
     why: "after fusion: whatever became one product reads one matrix",
-    run: (graph, { weights, options: { numerics } }) => quantiseWeights(graph, weights, numerics),
+    run: (graph, { weights, module, options: { numerics } }) =>
+      quantiseWeights(graph, weights, { numerics, training: module === "train" }),
   },
   {
     name: "cache",
@@ -175,7 +177,7 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
   return entriesOfModule[module].map((name) => specs[name]);
 }
 
-/** Weights of a training module are f32, whose products have one order however many rows there are. */
+/** Products of a training module are in f32, and have one order however many rows there are. */
 const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>
   module === "infer" ? numerics : "consistent";
 
@@ -196,12 +198,11 @@ function trainsOf(model: Model, module: ModuleName, options: CompileOptions): Co
   return (name) => !unread.includes(name) && (trains?.(name) ?? true);
 }
 
-/** Training needs f32; what is sampled in between is computed with the same. */
+/** What is sampled in training is computed as what is trained is: with caches in f32. */
 const formatsOf = (
   module: ModuleName,
   { weights = "f32", cache = "f32" }: CompileOptions,
-): Pick<EntryContext, "weights" | "cache"> =>
-  module === "infer" ? { weights, cache } : { weights: "f32", cache: "f32" };
+): Pick<EntryContext, "weights" | "cache"> => ({ weights, cache: module === "infer" ? cache : "f32" });
 
 /**
  * Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and
@@ -228,6 +229,7 @@ function planPartition(
     const events: FusionEvent[] = [];
     fusions.set(entry, events);
     const context: EntryContext = {
+      module: name,
       isTrain: spec.entry === "train",
       ...formatsOf(name, options),
       model,
@@ -259,6 +261,10 @@ const dumpIn = (options: CompileOptions, folder: string | undefined) =>
     ? (file: string, text: string) => options.dump?.(`${folder}/${file}`, text)
     : undefined;
 
+/** Whether some weights are not f32. A module infer may be asked for formats that all are f32. */
+const hasFewerBits = ({ name, placement }: ModulePlan): boolean =>
+  name === "infer" || [...placement.persistent.values()].some(({ value }) => value.quantised !== undefined);
+
 export interface Compiled {
   readonly manifest: Manifest;
   /** Bundle file name → contents. */
@@ -267,7 +273,13 @@ export interface Compiled {
 }
 
 export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
-  const plans = (options.modules ?? moduleNames).map((name) => planModule(model, name, options));
+  const { modules = moduleNames, weights = "f32" } = options;
+  const plans = modules.map((name) => planModule(model, name, options));
+  if (weights !== "f32" && !plans.some(hasFewerBits))
+    throw new Error(
+      "no weights of the module train can be kept in fewer bits: all of them are trained. Freeze some, by " +
+        "`lora` or `trains`, or leave out `weights`",
+    );
   for (const { name, placement, over } of plans)
     if (over && !over.partitions)
       throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);

@@ -15,6 +15,7 @@ import { matmul } from "./matmul/matmul.ts";
 import { matmul_nt } from "./matmul/matmul_nt.ts";
 import { matmul_integer } from "./matmul/matmul_integer.ts";
 import { matmul_quantised } from "./matmul/matmul_quantised.ts";
+import { matmul_quantised_dx } from "./matmul/matmul_quantised_dx.ts";
 import { matmul_split, matmul_sum } from "./matmul/matmul_split.ts";
 import { matmul_tn } from "./matmul/matmul_tn.ts";
 import { row_dot, row_dot_dw, row_dot_dx } from "./matmul/row_dot.ts";
@@ -81,7 +82,8 @@ const table = {
   matmul_split, // partial products of a few rows, one for each stretch of b
   matmul_sum, // their sum, with what is fused into a product
   matmul_quantised, // a·bᵀ with b in q8_0, q4_0 or bf16
-  matmul_integer, // the same for rows that are integers too
+  matmul_quantised_dx, // its cotangent of a
+  matmul_integer, // a·bᵀ for rows that are integers too
   row_dot, // one number per row: a scalar head
   row_dot_dx, // its cotangent of x
   row_dot_dw, // gradients of its weights and its bias

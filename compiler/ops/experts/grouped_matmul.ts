@@ -159,6 +159,7 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 live[1]?:i
     by: "grouped_quantised",
     weights: "b",
     transposed: true,
+    isForwardOnly: true,
     integers: { by: "grouped_integer", of: "a", most: FEW_SLOTS },
   },
   reference: (t, d) =>

@@ -21,6 +21,10 @@ interface QuantisedBy<In, To> {
   /** The input that is a matrix of weights or a stack of them, [in, out] if `transposed`, else [out, in]. */
   readonly weights: In;
   readonly transposed: boolean;
+  /** The op for rows of words that lie the other way: its product sums over them. */
+  readonly across?: To;
+  /** No op hands cotangents back through such weights: modules that train keep them in f32. */
+  readonly isForwardOnly?: true;
   /**
    * Where the weights are integers, the rows of the input `of` become integers too; where numerics are
    * `float`, at most so many rows.

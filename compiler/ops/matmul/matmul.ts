@@ -27,6 +27,7 @@ export const matmul = defineOp(
       by: "matmul_quantised",
       weights: "b",
       transposed: true,
+      across: "matmul_quantised_dx",
       integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
     },
     split: {

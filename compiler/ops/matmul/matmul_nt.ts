@@ -26,6 +26,7 @@ export const matmul_nt = defineOp(
       by: "matmul_quantised",
       weights: "b",
       transposed: false,
+      across: "matmul_quantised_dx",
       integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
     },
     ...forwardProduct("nt"),

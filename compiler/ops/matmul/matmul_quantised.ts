@@ -31,7 +31,8 @@ type Attrs = AttrTypes<typeof quantisedAttrs>;
 type QuantisedKernel = Kernel<MatmulTensor | "live", Attrs>;
 const asDots = (d: Sizes, k: QuantisedKernel): boolean =>
   k.attrs.format === "bf16" && (k.has("live") || usesFewRows("nt", d.M));
-const plan = (d: Sizes, k: QuantisedKernel) => planOf("nt", d, k, panelSource(k.attrs.format, d.K));
+const plan = (d: Sizes, k: QuantisedKernel) =>
+  planOf("nt", d, k, { source: panelSource(k.attrs.format, d.K) });
 
 const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({
   d: { M, K, N, W: weightWords(format, K) },

@@ -1,7 +1,9 @@
 /** Matrices in fewer bits: which nodes read them, how their rows lie, and what is left in f32. */
 import { describe, expect, test } from "vitest";
 import type { Graph } from "../../../compiler/3-graph/ir.ts";
+import { freeze } from "../../../compiler/3-graph/freeze.ts";
 import { verifyGraph } from "../../../compiler/3-graph/verify.ts";
+import { differentiate } from "../../../compiler/4-grad/differentiate.ts";
 import { fuse } from "../../../compiler/5-fuse/fuse.ts";
 import { quantiseWeights } from "../../../compiler/5-fuse/quantise-weights.ts";
 import { dropUnread } from "../../../compiler/5-fuse/unread.ts";
@@ -32,7 +34,7 @@ describe.each(["bf16", "q8_0", "q4_0"] as const)("%s", (format) => {
 
 test("rows become integers, which are made once; many rows stay f32 where numerics are float", () => {
   const many = (numerics: Numerics): readonly string[] =>
-    opsOf(quantiseWeights(fused("llama", "evaluate"), "q8_0", numerics));
+    opsOf(quantiseWeights(fused("llama", "evaluate"), "q8_0", { numerics }));
   expect(many("float")).toContain("matmul_quantised");
   expect(many("float")).not.toContain("matmul_integer");
   expect(many("consistent")).toContain("matmul_integer");
@@ -54,6 +56,22 @@ test("routers, vectors and position tables stay in f32", () => {
   expect(gpt.get("position_embedding.weight")!.quantised).toBeUndefined();
   expect(gpt.get("layers.attention.qkv.bias")!.quantised).toBeUndefined();
   expect(gpt.get("token_embedding.weight")!.quantised).toBeDefined();
+});
+
+test("in training: what is not trained, and products back sum over its rows; experts stay in f32", () => {
+  const trained = "layers.attention.qkv.weight";
+  const graph = differentiate(freeze(graphOf("llama", "train"), (name) => name === trained));
+  const after = quantiseWeights(fuse(dropUnread(graph)), "q8_0", { training: true });
+  verifyGraph(after, "quantise");
+  expect(opsOf(after)).toContain("matmul_quantised_dx");
+  expect(opsOf(after)).not.toContain("matmul_integer");
+  for (const { name, storage, shape, quantised } of after.values.values())
+    if (storage === "parameter" && shape.length > 1)
+      expect(quantised !== undefined, name).toBe(name !== trained);
+  const frozen = freeze(graphOf("mixture", "evaluate"), () => false);
+  const mixture = quantiseWeights(fuse(dropUnread(frozen)), "q8_0", { training: true }).values;
+  expect(mixture.get("layers.experts.up.weight")!.quantised).toBeUndefined();
+  expect(mixture.get("layers.attention.out.weight")!.quantised).toBeDefined();
 });
 
 test("a mix names the format of each tensor", () => {

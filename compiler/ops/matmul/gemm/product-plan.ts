@@ -33,6 +33,16 @@ export interface PanelSource {
   pack(w: Writer, NR: number, valid: number): string;
 }
 
+/** b[K,N] as something else than rows of f32: the bytes of its rows, and how they become panels. */
+export interface RowSource {
+  readonly rowBytes: number;
+  /**
+   * A function (b, packed, steps, panel, panels): packed[panels][K,NR] = so many panels from number `panel`
+   * on, of the first `steps` rows of b.
+   */
+  pack(w: Writer, NR: number, panelBytes: number): string;
+}
+
 export interface Plan {
   readonly form: Form;
   readonly M: number;
@@ -62,7 +72,9 @@ export interface Plan {
   readonly chained: boolean;
   /** Into how many stretches K is cut; their sums are added in order. Blocks of K, if any, are these. */
   readonly stretches?: number | undefined;
-  readonly source?: PanelSource | undefined;
+  /** b is something else than rows of f32. */
+  readonly source?: PanelSource;
+  readonly rows?: RowSource;
 }
 
 /**
@@ -71,13 +83,18 @@ export interface Plan {
  */
 const MANY_ROWS = 512;
 
-export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor | "live">, source?: PanelSource): Plan {
+export function planOf(
+  form: Form,
+  d: Dims,
+  k: Kernel<MatmulTensor | "live">,
+  from: Pick<Plan, "source" | "rows"> = {},
+): Plan {
   const { M, N, K } = d as Record<"M" | "N" | "K", number>;
   const { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
   const blocked = form !== "tn" && KC < K;
   const live = k.has("live");
   const stretches = d["P"];
-  const packedSteps = ceilTo(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1);
+  const packedSteps = ceilTo(KC, form === "nt" ? (from.source?.steps ?? TRANSPOSED_STEPS) : 1);
   return {
     form,
     M,
@@ -89,7 +106,7 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor | "live">, so
     PB,
     RB,
     blocked,
-    source,
+    ...from,
     rowTiles: Math.ceil(M / MR),
     panels: rowBytes(N) / (NR * 4),
     panelBytes: spread(packedSteps * NR * 4),

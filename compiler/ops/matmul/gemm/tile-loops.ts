@@ -124,6 +124,11 @@ function overBlocks(
 /** Packs panels panel0 … panel1 of b. In the last panel of b[N,K] some rows may be missing. */
 function packPanels(w: Writer, g: Product): void {
   const { p, at, steps } = g;
+  if (p.rows) {
+    const from = `${at.b}${k0(p, p.rows.rowBytes)}`;
+    const pack = p.rows.pack(w, p.NR, p.panelBytes);
+    return w.line(`${pack}(${from}, packed, ${steps}, panel0, panel1 - panel0);`);
+  }
   if (p.form !== "nt") {
     const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes);
     const from = `${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}`;

@@ -3,11 +3,16 @@
  * to them.
  */
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
+import { GROUP } from "../../../../runtime/contract/number-formats.ts";
 import {
+  bf16Byte,
+  groupPlace,
   HALF_BLOCK,
+  halfBlocks,
   isInteger,
   SCALE_LINE,
   superblockBytes,
+  weightWords,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
 import { encodeActivations } from "./activation-rows.ts";
@@ -59,6 +64,33 @@ export function sampleWeight(format: QuantisedFormat, words: number, noise: () =
   const scale = (): number =>
     whole(10) | ((7 + whole(2)) << 10) | (format === "q4_0" && noise() < 0 ? 0x8000 : 0); // 2^-8 … 2^-4
   return scale() | (scale() << 16) | 0;
+}
+
+/** The same with zeros behind the row's K weights, as the runtime writes it. */
+export const sampleRow = (format: QuantisedFormat, K: number, noise: () => number, i: number): number => {
+  const words = weightWords(format, K);
+  return sampleTogether(noise, words, i, () => {
+    const row = Int32Array.from({ length: words }, (_, at) => sampleWeight(format, words, noise, at));
+    clearBehind(format, K, new DataView(row.buffer));
+    return row;
+  });
+};
+
+function clearBehind(format: QuantisedFormat, K: number, row: DataView): void {
+  if (!isInteger(format)) {
+    for (let e = K; e % GROUP > 0; e++) row.setUint16(bf16Byte(e), 0);
+    return;
+  }
+  const halves = halfBlocks(K);
+  for (let e = K; e < halves * HALF_BLOCK; e++) {
+    const { first, step } = groupPlace(format, Math.floor(e / GROUP), halves);
+    const j = e % GROUP;
+    if (format === "q8_0") row.setInt8(first + (j >> 1) * step + (j & 1), 0);
+    else {
+      const at = first + ((j & 15) >> 2) * step + (j & 3);
+      row.setUint8(at, j < 16 ? (row.getUint8(at) & 0xf0) | 8 : (row.getUint8(at) & 15) | 0x80);
+    }
+  }
 }
 
 /** An f32's upper half. */
