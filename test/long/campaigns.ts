@@ -15,6 +15,12 @@ export const campaigns: readonly Row[] = [
     load: async () => (await import("./kills.ts")).kills,
   },
   {
+    name: "stages",
+    covers: "SIGKILL of each stage after pre-training at random times, on 1 to 3 workers: the same bytes",
+    minutes: 3,
+    load: async () => (await import("./stage-kills.ts")).stageKills,
+  },
+  {
     name: "tour",
     covers: "every command of README, in order, on real data",
     minutes: 6,

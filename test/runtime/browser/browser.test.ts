@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chromiumMissing, inChromium, type PageRun } from "../../../bench/measure/chromium.ts";
 import { checkSource } from "../../../compiler/2-check/check.ts";
+import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { PlainError } from "../../../runtime/browser/messages.ts";
 import { saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
@@ -56,7 +57,19 @@ interface Sampled {
 const PROMPTS = ["once", "Anna"];
 const options = { tokens: 24, seed: 3 };
 let trained: { losses: number[]; bits: number };
+let pairs: typeof trained;
 let texts: string[];
+
+/** Makes /pairs/, a bundle that learns from pairs of answers, and takes the same steps in Node. */
+async function trainedOnPairs(source: string): Promise<typeof trained> {
+  const model = checkSource(source).models[0]!;
+  const how = { targets: ["simd"], modules: ["train"], objective: objectiveOf("dpo") } as const;
+  const bundle = await compileModel(model, how);
+  mkdirSync(join(folder, "pairs"));
+  for (const [name, bytes] of bundle.files) writeFileSync(join(folder, "pairs", name), bytes);
+  const running = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 4 });
+  return steps(running).finally(() => running.close());
+}
 
 /**
  * Makes /tiny/, a bundle, and /tiny-run/, the contents of a run folder. Both come from Node, with what Node
@@ -78,6 +91,7 @@ beforeAll(async () => {
   }
   const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 4 });
   trained = await steps(model);
+  pairs = await trainedOnPairs(source);
   await saveCheckpoint(
     nodeFiles(),
     join(folder, "tiny-run"),
@@ -126,6 +140,7 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       two: 'train(2, "simd")',
       inWorker: 'trainInWorker(2, "simd")',
       three: 'trainInWorker(3, "simd")',
+      pairs: 'train(2, "simd", "pairs")',
       sampled:
         `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, ` +
         `target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
@@ -145,6 +160,11 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       for (const name of ["one", "two", "inWorker", "three"]) expect(got[name], name).toEqual(trained);
     },
   );
+
+  it("learns from pairs of answers to the bits of Node", () => {
+    expect(got["pairs"]).toEqual(pairs);
+    expect(pairs.bits).not.toBe(trained.bits);
+  });
 
   it("makes the texts of Node from a checkpoint, piece by piece", () => {
     const { texts: found, pieces, progress, workers } = got["sampled"] as Sampled;

@@ -10,11 +10,18 @@ const load = <M>(path: string): Promise<M> => import(path) as Promise<M>;
 const browser = (): Promise<typeof Browser> => load("/sinter/browser/index.js");
 const runtime = (): Promise<typeof Runtime> => load("/sinter/index.js");
 
-/** Trains /tiny/ for a few steps on this thread, and returns its losses and a hash of its parameters. */
-export async function train(workers: number, target: Target): Promise<{ losses: number[]; bits: number }> {
+/**
+ * Trains a bundle, /tiny/ unless another is named, for a few steps on this thread, and returns its losses and
+ * a hash of its parameters.
+ */
+export async function train(
+  workers: number,
+  target: Target,
+  name = "tiny",
+): Promise<{ losses: number[]; bits: number }> {
   const { browserHost, fetchFiles } = await browser();
   const { createModel, readBundle } = await runtime();
-  const model = await createModel(await readBundle(fetchFiles(location.origin), "tiny"), "train", {
+  const model = await createModel(await readBundle(fetchFiles(location.origin), name), "train", {
     host: browserHost,
     workers,
     target,
@@ -34,14 +41,11 @@ export async function steps(model: Runtime.RunningModel): Promise<{ losses: numb
   const next = (): number => (state = (Math.imul(state, 48271) >>> 0) % 2147483647) % vocab;
   for (let step = 1; step <= 5; step++) {
     const tokens = Int32Array.from({ length: batch * context }, next);
-    losses.push(
-      (
-        await model.trainStep([{ tokens, targets: Int32Array.from(tokens, (t) => (t + 1) % vocab) }], {
-          lr: 1e-2,
-          step,
-        })
-      ).loss,
-    );
+    // answers behind prompts, of unequal lengths
+    const isLearnt = (row: number): boolean => row % context > (row / context) % 5;
+    const targets = tokens.map((t, row) => (isLearnt(row) ? (t + 1) % vocab : -1));
+    const referenceLogprobs = new Float32Array(tokens.length).fill(-5);
+    losses.push((await model.trainStep([{ tokens, targets, referenceLogprobs }], { lr: 1e-2, step })).loss);
   }
   let bits = 0; // FNV-1a over the words
   for (const tensor of model.of("parameter"))

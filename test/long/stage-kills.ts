@@ -1,0 +1,158 @@
+/**
+ * Stages after pre-training that are killed by SIGKILL at random moments, in a rollout too, and resumed on 1,
+ * 2 and 3 workers by turns, end with the bytes of one that was left alone on one worker.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { randomStream } from "../../runtime/base/random.ts";
+import type { Campaign, Course, Outcome } from "./campaign.ts";
+import { sinter, type Ended } from "./sinter.ts";
+
+const KILLS = 5; // of each stage
+const SEED = 20261128;
+const SAME_BITS = ["--target", "simd", "--keep", "2", "--json"];
+
+const SPEC = `model tiny {
+  vocab 64  context 32  width 16  layers 2  heads 2
+  embed token + position
+  layer {
+    x += attention(layernorm(x))
+    x += mlp(layernorm(x), hidden: 32, activation: gelu)
+  }
+  output linear(layernorm(x), tied: true)
+  tokenizer characters
+  train { batch 4  context 32  steps 60  lr 3e-3  eval_every 0 }
+  sft { batch 4  steps 60  lr 1e-3  eval_every 15  save_every 5  patience 0 }
+}
+`;
+const TEXT = "Say one, say two, say three. It is one, it is two, it is three?\n".repeat(100);
+const NUMBERS = ["one", "two", "three"];
+
+interface Stage {
+  readonly verb: string;
+  /** The run that it begins with. */
+  readonly from: string;
+  readonly rows: readonly object[];
+  readonly more: readonly string[];
+}
+
+const rowsOf = (row: (ask: string, number: string, i: number) => object): object[] =>
+  Array.from({ length: 40 }, (_, i) => {
+    const number = NUMBERS[i % NUMBERS.length]!;
+    return row(`say ${number}${" ".repeat(i % 7)}${"?".repeat(1 + (i % 5))}`, number, i);
+  });
+
+const stages: readonly Stage[] = [
+  {
+    verb: "sft",
+    from: "base",
+    rows: rowsOf((prompt, number) => ({ prompt, completion: `it is ${number}` })),
+    more: [],
+  },
+];
+
+export const stageKills: Campaign["run"] = async (course) => {
+  const findings: string[] = [];
+  let kills = 0;
+  let same = 0;
+  await prepare(course);
+  for (const stage of stages) {
+    if (course.signal.aborted) break;
+    const whole = await wholeRun(stage, course);
+    const trial = await killedRun(stage, whole.ms, course);
+    kills += trial.kills;
+    if (trial.wrong !== undefined) findings.push(`${stage.verb}: ${trial.wrong}`);
+    else if (trial.last.equals(whole.last)) same++;
+    else findings.push(`${stage.verb}: other final weights: ${join(course.out, `${stage.verb}-killed`)}`);
+    course.say(`${stage.verb}: ${trial.kills} kills, ${(whole.ms / 1000).toFixed(1)} s when left alone`);
+  }
+  return outcome(kills, same, findings, !course.signal.aborted);
+};
+
+const outcome = (kills: number, same: number, findings: readonly string[], complete: boolean): Outcome => ({
+  counts: [
+    ["stages", stages.length],
+    ["kills", kills],
+    ["final bytes equal", same],
+  ],
+  findings,
+  complete,
+});
+
+async function prepare({ out }: Course): Promise<void> {
+  for (const name of readdirSync(out)) rmSync(join(out, name), { recursive: true, force: true });
+  writeFileSync(join(out, "tiny.sinter"), SPEC);
+  writeFileSync(join(out, "text.txt"), TEXT);
+  for (const { verb, rows } of stages)
+    writeFileSync(join(out, `${verb}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const base = ["train", "tiny.sinter", "--data", "text.txt", "--out", "base", "--workers", "1"];
+  mustEnd(await sinter([...base, ...SAME_BITS], { cwd: out }), "base");
+}
+
+const begin = ({ verb, from, more }: Stage, name: string, workers: number): string[] => [
+  verb,
+  "--from",
+  from,
+  "--data",
+  `${verb}.jsonl`,
+  "--out",
+  name,
+  "--workers",
+  `${workers}`,
+  ...more,
+  ...SAME_BITS,
+];
+const resume = ({ verb }: Stage, name: string, workers: number): string[] => [
+  verb,
+  "--resume",
+  "--out",
+  name,
+  "--workers",
+  `${workers}`,
+  ...SAME_BITS,
+];
+
+function mustEnd(end: Ended, what: string): void {
+  if (end.code !== 0) throw new Error(`${what} ended with ${end.code}: ${end.err}`);
+}
+
+/** The last checkpoint of the stage where nobody kills it. Later stages begin with this run. */
+async function wholeRun(stage: Stage, { out }: Course): Promise<{ last: Buffer; ms: number }> {
+  const end = await sinter(begin(stage, stage.verb, 1), { cwd: out });
+  mustEnd(end, stage.verb);
+  return { last: lastCheckpoint(join(out, stage.verb)), ms: end.ms };
+}
+
+interface Killed {
+  readonly kills: number;
+  readonly last: Buffer;
+  /** Undefined: all starts ended as they should. */
+  readonly wrong: string | undefined;
+}
+
+async function killedRun(stage: Stage, ms: number, { out, signal }: Course): Promise<Killed> {
+  const random = randomStream(SEED, `stage kills ${stage.verb}`);
+  const name = `${stage.verb}-killed`;
+  const folder = join(out, name);
+  let kills = 0;
+  for (let start = 0; !signal.aborted; start++) {
+    const command = existsSync(join(folder, "run.json")) ? resume : begin;
+    const workers = 1 + (start % 3);
+    const killAfter = kills < KILLS ? Math.ceil(ms * (0.2 + 0.8 * random.unit())) : undefined;
+    const end = await sinter(command(stage, name, workers), { cwd: out, killAfter });
+    if (end.signal === "SIGKILL") kills++;
+    else if (end.code !== 0)
+      return { kills, last: Buffer.alloc(0), wrong: `exit code ${end.code}: ${end.err.trim()}` };
+    else if (kills === KILLS || killAfter === undefined) break;
+    else rmSync(folder, { recursive: true }); // it was faster than the kill: from the beginning
+  }
+  return { kills, last: lastCheckpoint(folder), wrong: undefined };
+}
+
+function lastCheckpoint(folder: string): Buffer {
+  const [last] = readdirSync(folder)
+    .filter((name) => /^step-\d+\.safetensors$/.test(name))
+    .sort()
+    .reverse();
+  return readFileSync(join(folder, last!));
+}
