@@ -48,6 +48,9 @@ export class LaneLoop {
 /** Milliseconds that a module draws tokens for until the host sees them. */
 const PIECE_MS = 8;
 
-/** How many steps the next call of `draw` has, where one step took so long and the last call had `steps`. */
-export const nextSteps = (steps: number, stepMs: number): number =>
-  Math.max(1, Math.min(2 * steps, Math.floor(PIECE_MS / stepMs)));
+/**
+ * How many steps the next call of `draw` has, where one step took so long and the last call had `steps`.
+ * `pieceMs`: how long it may take.
+ */
+export const nextSteps = (steps: number, stepMs: number, pieceMs = PIECE_MS): number =>
+  Math.max(1, Math.min(2 * steps, Math.floor(pieceMs / stepMs)));

@@ -68,10 +68,12 @@ export class Lane {
     this.#tokens = [];
   }
 
-  /** The lane has become a copy of the other one, as far as its first `count` positions. */
-  become(other: Lane, count: number): void {
+  /**
+   * The lane has become a copy of the other one, as far as its first `count` positions; so many were written.
+   */
+  become(other: Lane, count: number, written: number): void {
     this.#tokens = other.tokens.slice(0, count);
-    this.#written = other.written;
+    this.#written = written;
   }
 
   /**

@@ -177,18 +177,20 @@ export class Lanes {
 
   /**
    * Brings as much of the text's beginning into the lane as some lane has, by a copy within the memory, and
-   * returns how many tokens that is.
+   * returns how many tokens that is. Copies where that spares at least so many tokens.
    */
-  takeOver(lane: Lane, text: readonly number[]): number {
+  takeOver(lane: Lane, text: readonly number[], least = WORTH_COPYING): number {
     const own = lane.common(text);
     const { copy } = this.#source;
     if (!this.consistent || !copy) return own;
     const others = this.all.filter((l) => l !== lane).map((from) => ({ from, count: from.common(text) }));
     const best = others.reduce((a, b) => (b.count > a.count ? b : a), { from: lane, count: own });
-    if (best.count < own + WORTH_COPYING) return own;
+    if (best.count < own + least) return own;
     lane.lose();
-    copy(best.from.number, lane.number, best.from.written);
-    lane.become(best.from, best.count);
+    // a ring is not divided by positions
+    const written = this.rings.length === 0 ? best.count : best.from.written;
+    copy(best.from.number, lane.number, written);
+    lane.become(best.from, best.count, written);
     return best.count;
   }
 

@@ -110,7 +110,7 @@ class GrowingAnswer {
 
   /** Begins with what some lane has of the prompt. */
   takeOver(lanes: Lanes): void {
-    this.#at = lanes.consistent ? lanes.takeOver(this.lane!, this.ask.prompt) : 0;
+    this.#at = lanes.consistent ? lanes.takeOver(this.lane!, this.ask.prompt, WORTH_COPYING) : 0;
     this.lane!.holder = this;
   }
 
@@ -141,6 +141,18 @@ class GrowingAnswer {
   }
 }
 
+/** How many tokens of each answer are drawn before it is known how long one takes. */
+const FIRST_STEPS = 4;
+/**
+ * Milliseconds that tokens are drawn for without the host, which costs a millisecond each time where several
+ * workers begin and end. A signal is heard meanwhile, unless the host's own thread is the only worker.
+ */
+const PIECE_MS = 50;
+/** The same where answers wait for the lanes of those that have ended meanwhile. */
+const REFILL_MS = 8;
+/** A prompt costs a run of its own, so even short ones are copied. */
+const WORTH_COPYING = 1;
+
 async function growAll(
   model: RunningModel,
   lanes: Lanes,
@@ -157,7 +169,7 @@ async function growAll(
   const { signal } = options;
   const waiting = [...answers];
   let growing: GrowingAnswer[] = [];
-  let steps = 1;
+  let steps = FIRST_STEPS;
   while (waiting.length + growing.length > 0) {
     signal?.throwIfAborted();
     const begun = seat(lanes, waiting, loop.most - growing.length);
@@ -171,7 +183,7 @@ async function growAll(
       signal,
     );
     const ran = Math.max(...added.map((tokens) => tokens.ran.length));
-    steps = nextSteps(steps, (performance.now() - began) / ran);
+    steps = nextSteps(steps, (performance.now() - began) / ran, waiting.length > 0 ? REFILL_MS : PIECE_MS);
     growing = growing.filter((answer, i) => {
       const goesOn = answer.take(added[i]!);
       if (!goesOn) model.closeLane(answer);
