@@ -20,7 +20,14 @@ import { SinterError } from "../base/errors.ts";
 import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files.ts";
 import { heldFiles } from "./held-files.ts";
 import { partitionManifests } from "../engine/partitions.ts";
-import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
+import {
+  newRecord,
+  parseRecord,
+  recordText,
+  type LearntText,
+  type ReadRecord,
+  type RunRecord,
+} from "./run-record.ts";
 import { sha256 } from "../contract/sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "../base/text.ts";
 import { readTokenizer, type OtherJson } from "../tokenizers/tokenizer-files.ts";
@@ -143,6 +150,13 @@ export function tokenizerFor(
 
 /** The rule by which the text of a run became tokens. */
 export const textRuleOf = ({ textRule }: RunRecord): TextRule => textRule ?? OLD_TEXT_RULE;
+
+/** The text that a run has learnt from, or the base of a stage; undefined: it is not known. */
+export function learntText(record: RunRecord): LearntText | undefined {
+  if (record.stage) return record.stage.text;
+  if (record.imported) return undefined;
+  return { ...record.data, heldOut: record.settings.heldOut, rule: textRuleOf(record) };
+}
 
 /**
  * Reads the files that the record names. Throws `corrupt` when one has another length or hash than it had.

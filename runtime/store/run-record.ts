@@ -54,10 +54,22 @@ export interface StageRecord {
   readonly dropWrong: boolean;
   /** The file that is held out; undefined: a share of the data is. */
   readonly heldOut?: { readonly path?: string | undefined; readonly sha256: string } | undefined;
+  /** The text that the base has learnt from, by which forgetting is seen; absent: it is not known. */
+  readonly text?: LearntText | undefined;
   /** Absent: all parameters are trained. */
   readonly lora?: Lora | undefined;
   /** Where the settings came from, for people. */
   readonly block: string;
+}
+
+/** A text, and which part of it was held out. */
+export interface LearntText {
+  /** As in RunRecord.data. */
+  readonly path?: string | undefined;
+  readonly sha256: string;
+  /** The share that was held out. */
+  readonly heldOut: number;
+  readonly rule: TextRule;
 }
 
 /** `template`: that of the tokenizer's own files. */
@@ -157,6 +169,14 @@ const stage = s.object({
   patience: s.within(stageRanges.patience),
   dropWrong: s.oneOf(true, false),
   heldOut: s.optional(data),
+  text: s.optional(
+    s.object({
+      path: s.optional(path),
+      sha256: s.sha256Text,
+      heldOut: s.within(trainRanges.heldOut),
+      rule: s.oneOf(...textRules),
+    }),
+  ),
   lora: s.optional(
     s.object({
       rank: s.within(loraRanges.rank),

@@ -8,7 +8,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { contentsOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
+import { contentsOf, learntText, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
 import { newRecord, type RunRecord, type StageRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { promptOf, type ExampleKind } from "../../../runtime/train/examples/example.ts";
@@ -113,7 +113,8 @@ export async function prepareStage<S extends Stage, K extends ExampleKind, R>(
       tokenizer,
       grownSpec ? spec.source : specWithVocabulary(spec.source, model),
     );
-    const stage = stageRecord(kind, spec, recorded, examples, asked.dropWrong);
+    const text = source && learntText(source.run.record);
+    const stage = stageRecord(kind, spec, recorded, examples, asked.dropWrong, text);
     const record = await newRecord(factsOf(model, examples, stage, asked, source), contents);
     const run: Run = { folder, record, bundle, tokenizer, notes: [] };
     if (source) checkSameParameters(source.run, run);
@@ -179,6 +180,7 @@ const stageRecord = <S extends Stage, K extends ExampleKind, R>(
   chatFormat: StageRecord["chatFormat"],
   { heldOutFile }: StageExamples<K>,
   dropWrong: boolean,
+  text: StageRecord["text"],
 ): StageRecord => ({
   stage: kind.stage,
   chatFormat,
@@ -186,6 +188,7 @@ const stageRecord = <S extends Stage, K extends ExampleKind, R>(
   patience: settings.patience,
   dropWrong,
   ...(heldOutFile && { heldOut: heldOutFile }),
+  ...(text && { text }),
   ...(settings.lora && { lora: settings.lora }),
   block,
 });

@@ -5,7 +5,7 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { counted, thousands } from "../../../runtime/contract/amounts.ts";
-import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
+import { learntText, textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { evalExamples } from "../train/eval-examples.ts";
@@ -29,7 +29,7 @@ const options = {
     "UTF-8 text, or examples for a run that has learnt from some; - is standard input " +
       "(default: what it was trained on)",
   ),
-  text: flag("of a run that has learnt from examples: the loss over a text, --data or the built-in one"),
+  text: flag("of a run that has learnt from examples: the loss over a text, --data or the one of its base"),
   answers: withDefault(
     "200",
     whole("<n>", "of a run that has learnt from examples: most questions to answer", { least: 0 }),
@@ -163,8 +163,9 @@ interface Wanted {
 }
 
 /**
- * The text to evaluate on. Of the text that a run was trained on, only the held-out part tells something, so
- * that part is the default.
+ * The text to evaluate on: the one that a run was trained on, or the base of a stage. Of that, only the
+ * held-out part tells something, so that part is the default: what a stage has forgotten is seen beside the
+ * base's own figure.
  */
 async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)
@@ -173,12 +174,13 @@ async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Pr
       `${run.record.model} was imported, and no text belongs to it`,
       "Name one: --data FILE",
     );
-  const path = run.record.stage ? undefined : run.record.data.path; // of a stage, the path has examples
-  const text = data === undefined ? readDataAgain(path, io) : readData(dataPath(data, io), io);
+  const learnt = learntText(run.record);
+  const text = data === undefined ? readDataAgain(learnt?.path, io) : readData(dataPath(data, io), io);
   const { settings } = run.record;
   const { vocab } = run.bundle.manifest.model.sizes;
   const train = { ...settings, context: row ?? settings.context };
-  const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule: textRuleOf(run.record) });
+  const rule = learnt?.rule ?? textRuleOf(run.record);
+  const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule });
   const { tokens, documents } = corpus.all;
   const named = data ?? "the text";
   if (documents?.count === 0)
@@ -193,9 +195,10 @@ async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Pr
       `${named} is too short: ${counted(tokens, "token")}`,
       "At least two are needed: one to predict from, one to predict.",
     );
-  const own = (await sha256(text)) === run.record.data.sha256;
-  const chosen = part ?? (own && settings.heldOut > 0 ? "held-out" : "all");
+  const own = (await sha256(text)) === learnt?.sha256;
+  const share = learnt?.heldOut ?? settings.heldOut;
+  const chosen = part ?? (own && share > 0 ? "held-out" : "all");
   if (chosen === "all") return { corpus, rows: corpus.all, chosen };
-  const both = corpus.split(settings.heldOut);
+  const both = corpus.split(share);
   return { corpus, rows: chosen === "train" ? both.train : both.heldOut, chosen };
 }

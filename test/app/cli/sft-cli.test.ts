@@ -379,5 +379,9 @@ describe("sinter eval", () => {
     expect(facts["eval_loss"]).toBeCloseTo(Number(best["eval_loss"]), 5);
     const text = await evaluated("forgets", "--text");
     expect(text["bits_per_byte"]).toBeGreaterThan(0);
+    // the same part of the same text as the base's own figure
+    const before = await evaluated("base");
+    expect([text["part"], text["tokens"]]).toEqual(["held-out", before["tokens"]]);
+    expect(await evaluated("again", "--text")).toMatchObject({ part: "held-out", tokens: before["tokens"] });
   });
 });
