@@ -17,6 +17,9 @@ const studies = {
   drawing: "tokens drawn in the module beside tokens drawn from logits: [--model SPEC:NAME]",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
   "string-tasks": "X4, five string tasks learnt by sft, with its control: [--seeds 5] [--folder DIR]",
+  "lora-instructions":
+    "X17, adapters that learn instructions, and llama.cpp's answers with them merged: --model CHECKPOINT " +
+    "--data FILE",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",
