@@ -4,6 +4,8 @@
  * machine, and with many busy programs beside it ten times as long.
  */
 import { defineConfig } from "vitest/config";
+import { KERNEL_CACHE_VARIABLE } from "./app/cli/kernel-folder.ts";
+import { inProject } from "./test/support/paths.ts";
 import { CountReporter } from "./test/support/reporter.ts";
 
 const PATIENCE_MS = 20 * 60_000;
@@ -12,6 +14,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/package/**", "test/contributing.test.ts"], // npm run test:package, test:recipes
+    setupFiles: ["test/support/kept-kernels.ts"],
+    env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
     pool: "forks", // V8 flags (`wide`) and signals belong to a process
     maxWorkers: 2,
     testTimeout: PATIENCE_MS,

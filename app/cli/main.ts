@@ -6,8 +6,10 @@ import { Command, CommanderError } from "commander";
 import { Socket } from "node:net";
 import { quoted } from "../../compiler/diagnostics/messages/message.ts";
 import { nearest } from "../../compiler/diagnostics/nearest.ts";
+import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
 import { COMPILER_VERSION } from "../../compiler/9-bundle/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
+import { kernelCache, kernelFolder } from "./kernel-folder.ts";
 import { flushed, standardOutput } from "./terminal/standard-output.ts";
 import type { Io } from "./terminal/io.ts";
 import { reflow } from "./terminal/reflow.ts";
@@ -34,6 +36,8 @@ export async function launch(): Promise<void> {
     },
     cwd: process.cwd(),
   };
+  const kernels = kernelFolder();
+  if (kernels !== undefined) useKernelCache(kernelCache(kernels));
   const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;
   const last = await output.settle(code);

@@ -7,6 +7,7 @@
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { MOST_PAGES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import { throughCache } from "./kernel-cache.ts";
 import { memoryFlagOffset, staticData } from "./wasm-sections.ts";
 
 export interface Assembled {
@@ -47,9 +48,25 @@ export async function assemble(
   pages: number,
   withText = false,
 ): Promise<Assembled> {
+  let wat: string | undefined;
+  const compile = async (): Promise<Uint8Array<ArrayBuffer>> => {
+    const translated = await translate(source, argumentsFor(target, pages));
+    const made = await optimised(translated, target, withText);
+    wat = made.wat;
+    return made.wasm;
+  };
+  const how = [argumentsFor(target, pages), PASSES, source];
+  const wasm = withText ? await compile() : await throughCache(how, compile);
+  return { wasm, memoryFlagOffset: memoryFlagOffset(wasm), ...(wat !== undefined && { wat }) };
+}
+
+async function optimised(
+  translated: Uint8Array,
+  target: Target,
+  withText: boolean,
+): Promise<{ readonly wasm: Uint8Array<ArrayBuffer>; readonly wat: string | undefined }> {
   // a second of start-up: not for those who only check or plan
   const { default: binaryen } = await import("binaryen");
-  const translated = await translate(source, target, pages);
   const module = binaryen.readBinary(translated);
   try {
     const { All, RelaxedSIMD } = binaryen.Features;
@@ -58,17 +75,16 @@ export async function assemble(
     if (!module.validate()) throw new Error("the optimised module does not validate");
     const wasm = new Uint8Array(module.emitBinary());
     checkStaticData(wasm);
-    return { wasm, memoryFlagOffset: memoryFlagOffset(wasm), ...(withText && { wat: module.emitText() }) };
+    return { wasm, wat: withText ? module.emitText() : undefined };
   } finally {
     module.dispose();
   }
 }
 
-async function translate(source: string, target: Target, pages: number): Promise<Uint8Array> {
-  const { default: asc } = await import("assemblyscript/asc");
-  let binary: Uint8Array | undefined;
+/** How asc is called. */
+function argumentsFor(target: Target, pages: number): string[] {
   const features = ["simd", "threads", ...(target === "simd" ? [] : ["relaxed-simd"])].join(",");
-  const args = [
+  return [
     "kernels.ts",
     "-O0",
     "--runtime",
@@ -87,6 +103,11 @@ async function translate(source: string, target: Target, pages: number): Promise
     "-o",
     "kernels.wasm",
   ];
+}
+
+async function translate(source: string, args: string[]): Promise<Uint8Array> {
+  const { default: asc } = await import("assemblyscript/asc");
+  let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(args, {
     readFile: (name) => (name === "kernels.ts" ? source : null),
     writeFile: (name, contents) => void (name === "kernels.wasm" && (binary = contents as Uint8Array)),

@@ -10,6 +10,7 @@ import type { Op } from "../../compiler/ops/kit/op.ts";
 import { ops } from "../../compiler/ops/index.ts";
 import { kernelBenches } from "../../bench/measure/kernel-bench.ts";
 import { difference, inputsFor, liveOutputs, referenceOutputs } from "../../bench/measure/kernel-numbers.ts";
+import "./kept-kernels.ts";
 
 async function checked(
   name: string,

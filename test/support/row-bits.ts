@@ -11,6 +11,7 @@ import type { Target } from "../../runtime/contract/targets.ts";
 import { weightWords, type IntegerFormat } from "../../runtime/contract/weight-rows.ts";
 import { kernelBenches, type Bench } from "../../bench/measure/kernel-bench.ts";
 import { inputsFor, type Tensors } from "../../bench/measure/kernel-numbers.ts";
+import "./kept-kernels.ts";
 
 /** One superblock and several, whole blocks and a half block alone; fewer rows than a tile has, and many. */
 const sizes = [

@@ -6,6 +6,7 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { counted, sizeText } from "../../../runtime/contract/amounts.ts";
+import { KERNEL_CACHE_VARIABLE, kernelFolder, kernelsKept, MOST_KERNEL_BYTES } from "../kernel-folder.ts";
 import { flag } from "../options/option.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -42,6 +43,8 @@ interface Health {
   readonly gflops: Readonly<Partial<Record<Target, number>>>;
   /** What `train` compiles for here. */
   readonly target: Target;
+  /** Compiled kernels that are kept; undefined: none are, as the user wishes. */
+  readonly kernels?: { readonly folder: string; readonly files: number; readonly bytes: number };
 }
 
 async function examine(): Promise<Health> {
@@ -56,6 +59,7 @@ async function examine(): Promise<Health> {
   }
   const ratio =
     gflops.wide !== undefined && gflops.relaxed !== undefined ? gflops.wide / gflops.relaxed : undefined;
+  const folder = kernelFolder();
   const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
   return {
     node: process.versions.node,
@@ -69,6 +73,7 @@ async function examine(): Promise<Health> {
     wide: { right: wideRight, ratio },
     gflops,
     target: await bestTarget(nodeHost),
+    ...(folder !== undefined && { kernels: { folder, ...kernelsKept(folder) } }),
   };
 }
 
@@ -84,8 +89,15 @@ function table(h: Health): string {
     ["relaxed", h.relaxed ? rate("relaxed") : "no: fused multiply-add is not known here"],
     ["wide", wideText(h, rate)],
     ["target", `${h.target} is what \`sinter train\` uses here`],
+    ["kernels", keptText(h)],
   ];
   return `${rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join("\n")}\n`;
+}
+
+function keptText({ kernels }: Health): string {
+  if (!kernels) return `none are kept: ${KERNEL_CACHE_VARIABLE} is "off"`;
+  const { folder, files, bytes } = kernels;
+  return `${counted(files, "compiled module")} kept, ${sizeText(bytes)} of ${sizeText(MOST_KERNEL_BYTES)} in ${folder}`;
 }
 
 /** From this ratio of `wide` to `relaxed` on, wide vectors are worth something. */

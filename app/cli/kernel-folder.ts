@@ -1,0 +1,152 @@
+/**
+ * The folder of compiled kernels: a module that was compiled once opens without the compiler. It is the
+ * user's own (nobody else writes into it, or reads its files), several programs may use it at once, and it has a bound: what
+ * was used longest ago goes first. Whatever goes wrong with it costs time, and nothing else.
+ *
+ * A file is the SHA-256 of what follows, and the module. One that is damaged counts as absent.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import type { KernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
+
+/** Names the folder, or is "off". */
+export const KERNEL_CACHE_VARIABLE = "SINTER_KERNEL_CACHE";
+
+/** Bytes that the folder may have. A module of a training run has 50 to 500 KB. */
+export const MOST_KERNEL_BYTES = 256 * 2 ** 20;
+
+const ENDING = ".wasm";
+const UNFINISHED = ".tmp";
+
+/** The names of our files: the folder may hold others, which are left alone. */
+const OURS = /^(?:[0-9a-f]{64}\.wasm|[0-9a-f-]{36}\.tmp)$/;
+const DIGEST_BYTES = 32;
+
+/** Where kernels are kept; undefined: nowhere, as the user wishes. */
+export function kernelFolder(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const named = environment[KERNEL_CACHE_VARIABLE];
+  if (named === "off") return undefined;
+  if (named !== undefined && named !== "") return named;
+  return join(userCaches(environment), "sinter", "kernels");
+}
+
+/** Where the system wants caches: XDG's base directories, Apple's Library, Windows' local data. */
+function userCaches({ XDG_CACHE_HOME, LOCALAPPDATA }: NodeJS.ProcessEnv): string {
+  if (process.platform === "win32") return LOCALAPPDATA ?? join(homedir(), "AppData", "Local");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Caches");
+  return XDG_CACHE_HOME !== undefined && isAbsolute(XDG_CACHE_HOME)
+    ? XDG_CACHE_HOME
+    : join(homedir(), ".cache");
+}
+
+/** Undefined: the folder cannot be used, or others may write into it. */
+export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KernelCache | undefined {
+  if (!isOwn(folder)) return undefined;
+  let added = Infinity; // bytes since the folder was last looked through
+  return {
+    read: async (name) => quietly(() => read(join(folder, name + ENDING))),
+    write: async (name, wasm) => {
+      quietly(() => write(folder, name + ENDING, wasm));
+      added += wasm.length;
+      if (added < most / 8) return;
+      quietly(() => prune(folder, most));
+      added = 0;
+    },
+  };
+}
+
+/** Makes the folder, and says whether the user alone can write into it. */
+function isOwn(folder: string): boolean {
+  return (
+    quietly(() => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const stat = statSync(folder);
+      if (!process.getuid) return true; // Windows: a user's local data are his own
+      return stat.uid === process.getuid() && (stat.mode & OTHERS_WRITE) === 0;
+    }) ?? false
+  );
+}
+
+const OTHERS_WRITE = 0o022;
+
+function read(path: string): Uint8Array<ArrayBuffer> | undefined {
+  const kept = new Uint8Array(readFileSync(path));
+  const wasm = kept.slice(DIGEST_BYTES);
+  if (!digestOf(wasm).equals(kept.subarray(0, DIGEST_BYTES))) return undefined;
+  const now = new Date();
+  quietly(() => utimesSync(path, now, now)); // used just now
+  return wasm;
+}
+
+/** Under a name of its own first: another program sees the file whole, or not at all. */
+function write(folder: string, name: string, wasm: Uint8Array<ArrayBuffer>): void {
+  const temporary = join(folder, `${randomUUID()}${UNFINISHED}`);
+  try {
+    writeFileSync(temporary, Buffer.concat([digestOf(wasm), wasm]), { flag: "wx", mode: 0o600 });
+    renameSync(temporary, join(folder, name));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+const digestOf = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
+
+/** What a program left behind that was killed while it wrote. */
+const ABANDONED_MS = 60 * 60_000;
+
+/** Brings the folder down to seven eighths of its bound, where it has more than that. */
+function prune(folder: string, most: number): void {
+  const files = contentsOf(folder).toSorted((a, b) => a.used - b.used);
+  let bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  for (const file of files) {
+    const isAbandoned = file.path.endsWith(UNFINISHED) && Date.now() - file.used > ABANDONED_MS;
+    if (!isAbandoned && bytes <= (most / 8) * 7) continue;
+    rmSync(file.path, { force: true });
+    bytes -= file.bytes;
+  }
+}
+
+interface KeptFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** When it was used last, in ms since 1970. */
+  readonly used: number;
+}
+
+/** Our files in the folder; none where it is not there. */
+function contentsOf(folder: string): readonly KeptFile[] {
+  const names = quietly(() => readdirSync(folder)) ?? [];
+  return names
+    .filter((name) => OURS.test(name))
+    .flatMap((name) => {
+      const path = join(folder, name);
+      const stat = quietly(() => statSync(path)); // gone meanwhile: somebody else has removed it
+      return stat?.isFile() ? [{ path, bytes: stat.size, used: stat.mtimeMs }] : [];
+    });
+}
+
+/** How many kernels are kept, and their bytes. */
+export function kernelsKept(folder: string): { readonly files: number; readonly bytes: number } {
+  const files = contentsOf(folder);
+  return { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+}
+
+function quietly<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
+}
