@@ -170,9 +170,16 @@ function warnOfIdle(objective: Objective, { stage, scope, report }: StageObjecti
       });
 }
 
-/** Whether a setting of the stage is a number of equations. rl has three of the same names for itself. */
+/** Settings of stages that share a name with a number of equations. */
+const otherwiseNamed: Readonly<Record<ObjectiveStage, readonly string[]>> = {
+  prefer: ["clip"],
+  reward: ["clip"],
+  rl: ["gamma", "lambda", "kl"],
+};
+
+/** Whether a setting of the stage is a number of equations. */
 export const isNumberOf = (stage: ObjectiveStage, key: string): boolean =>
-  Object.hasOwn(objectiveFields, key) && !(stage === "rl" && ["gamma", "lambda", "kl"].includes(key));
+  Object.hasOwn(objectiveFields, key) && !otherwiseNamed[stage].includes(key);
 
 /** The objective with the numbers that the block gives. */
 function withNumbers(objective: Objective, { stage, values, scope }: StageObjectiveOptions): Objective {

@@ -13,6 +13,8 @@ import {
 } from "../../../runtime/train/sources/batch-source.ts";
 import type { BestOptions, SampleOptions } from "../../../runtime/train/train.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
+import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { TEXT_RULE, type TextRule } from "../../../runtime/train/sources/documents.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -53,6 +55,21 @@ export interface TrainingData {
   readonly best?: BestOptions;
   /** The metrics that tell most of a step, which are shown beside the loss. */
   readonly headline?: readonly string[];
+  /** What has to be known before the first step, or to go on. */
+  ready?(start: Start): Promise<void>;
+  /** A line that explains what an event shows; undefined: there is nothing to explain. */
+  remark?(event: TrainEvent): string | undefined;
+}
+
+/** A model that is about to learn, in the folder of its run. */
+export interface Start {
+  readonly model: RunningModel;
+  readonly run: Run;
+  /** Updates that are made already. */
+  readonly step: number;
+  readonly signal: AbortSignal;
+  /** Hears how far a computation of many parts is: "the reference: 12 of 200 answers". */
+  progress(text: string): void;
 }
 
 /** How much there is of it. */

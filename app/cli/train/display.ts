@@ -99,7 +99,16 @@ export class Display {
    * Shows how far the evaluation at the end is: one line that is written over, or a line every two seconds.
    */
   evaluating(tokens: number, of: number): void {
-    const text = `evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`;
+    this.working(`evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`);
+  }
+
+  /** Explains what is shown; programs get none of it. */
+  remark(text: string): void {
+    if (!this.#json) this.#above(text);
+  }
+
+  /** Shows how far something is that takes long, as `evaluating` does. */
+  working(text: string): void {
     const now = performance.now();
     if (this.#json || now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS)) return;
     this.#shown = now;

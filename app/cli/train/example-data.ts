@@ -144,7 +144,10 @@ export async function encodeStage(
 }
 
 /** The tokenizer may know more tokens than the model has rows for. */
-function checkIds({ tokens }: LearntRows, { vocab, tokenizer }: EncodeAsked): void {
+export function checkIds(
+  { tokens }: LearntRows,
+  { vocab, tokenizer }: Pick<EncodeAsked, "vocab" | "tokenizer">,
+): void {
   const high = tokens.find((id) => id >= vocab);
   if (high !== undefined)
     throw new SinterError(

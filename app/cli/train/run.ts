@@ -111,6 +111,10 @@ async function trained(
     show.close();
     return report();
   };
+  await data.ready?.({ model, run, step, signal, progress: (text) => show.working(text) }).catch((error) => {
+    show.close();
+    throw error;
+  });
   const training = train(model, {
     settings: record.settings,
     scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
@@ -135,6 +139,8 @@ async function trained(
     report(event) {
       log.add(event);
       show.event(event);
+      const remark = data.remark?.(event);
+      if (remark !== undefined) show.remark(remark);
     },
     evaluating: (tokens) => show.evaluating(tokens, data.heldOut.tokens),
   });

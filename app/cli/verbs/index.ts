@@ -64,6 +64,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./sft.ts")).sftVerb,
   },
   {
+    name: "prefer",
+    group: "learning",
+    summary: "teach a model which of two answers is better",
+    load: async () => (await import("./prefer.ts")).preferVerb,
+  },
+  {
     name: "label",
     group: "learning",
     summary: "say which of two answers is better, for preference data",

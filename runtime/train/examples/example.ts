@@ -30,6 +30,8 @@ export interface PairExample {
   /** Begin with the assistant's message. */
   readonly chosen: readonly ChatMessage[];
   readonly rejected: readonly ChatMessage[];
+  /** By how much their scores should differ, where the row says so. */
+  readonly margin?: number;
 }
 
 /** An answer of which it is known whether it is good. */
@@ -56,6 +58,18 @@ export type ExampleOf<Kind extends ExampleKind> = Extract<Example, { readonly ki
 /** What messages ask, so far as two prompts can be told apart by it. */
 export const askedIn = (prompt: readonly ChatMessage[]): string =>
   JSON.stringify(prompt.map(({ role, content }) => [role, content.trim()]));
+
+/** A prompt with an answer to it, as an example of that answer. */
+export const answerTo = (
+  row: number,
+  prompt: readonly ChatMessage[],
+  answer: readonly ChatMessage[],
+): AnswerExample => ({
+  kind: "answer",
+  row,
+  messages: [...prompt, ...answer],
+  learnt: answer.flatMap(({ role }, i) => (role === "assistant" ? [prompt.length + i] : [])),
+});
 
 /** What is said before what is learnt. Undefined: a text, which asks nothing. */
 export function promptOf(example: Example): readonly ChatMessage[] | undefined {

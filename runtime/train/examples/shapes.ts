@@ -133,13 +133,20 @@ function beforeAnswer(messages: readonly ReadMessage[]): readonly ChatMessage[] 
   return rest.map(plain);
 }
 
+function marginIn(columns: Columns): { readonly margin?: number } {
+  if (!hasColumn(columns, "margin")) return {};
+  const margin = columnOf(columns, "margin");
+  if (typeof margin === "number" && Number.isFinite(margin)) return { margin };
+  throw new RowError(`"margin" is ${kindOfValue(margin)}, not a number`, 'Write "margin": 1.5.');
+}
+
 type ReadPrompt = (columns: Columns) => readonly ReadMessage[];
 
 const pairs = (name: string, needs: readonly string[], may: readonly string[], ask: ReadPrompt): Shape => ({
   name,
   kind: "pair",
   needs: [...needs, "chosen", "rejected"],
-  may,
+  may: [...may, "margin"],
   learns: "chosen rather than rejected",
   form: `{${needs.map((key) => `"${key}": "…", `).join("")}"chosen": "…", "rejected": "…"}`,
   read: (columns, row) => ({
@@ -148,6 +155,7 @@ const pairs = (name: string, needs: readonly string[], may: readonly string[], a
     prompt: ask(columns).map(plain),
     chosen: answerIn(columns, "chosen").map(plain),
     rejected: answerIn(columns, "rejected").map(plain),
+    ...marginIn(columns),
   }),
   prompt: (columns) => ask(columns).map(plain),
 });
@@ -218,10 +226,10 @@ export const shapes: readonly Shape[] = [
     name: "pairs of dialogues",
     kind: "pair",
     needs: ["chosen", "rejected"],
-    may: [],
+    may: ["margin"],
     learns: "chosen rather than rejected, behind the turns that both share",
     form: '{"prompt": "…", "chosen": "…", "rejected": "…"}',
-    read: (columns, row) => ({ kind: "pair", row, ...pairOfDialogues(columns) }),
+    read: (columns, row) => ({ kind: "pair", row, ...pairOfDialogues(columns), ...marginIn(columns) }),
     prompt: (columns) => pairOfDialogues(columns).prompt,
   },
   ...labels.flatMap((label) => [

@@ -67,7 +67,7 @@ export function exampleSource({
 }
 
 /** Keeps the last two results: a batch may reach over the end of an epoch. */
-function remembered<T>(make: (number: number) => T): (number: number) => T {
+export function remembered<T>(make: (number: number) => T): (number: number) => T {
   const kept = new Map<number, T>();
   return (number) => {
     const made = kept.get(number) ?? make(number);

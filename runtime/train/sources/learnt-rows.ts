@@ -8,11 +8,11 @@
  * without its end.
  */
 import { SinterError } from "../../base/errors.ts";
-import type { SftSettings } from "../../contract/model.ts";
+import type { SftSettings, StageName } from "../../contract/model.ts";
 import type { ChatFormat } from "../../tokenizers/chat/chat.ts";
 import { renderDialogue } from "../../tokenizers/chat/render-dialogue.ts";
 import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
-import type { AnswerExample, TextExample } from "../examples/example.ts";
+import type { AnswerExample, Example, TextExample } from "../examples/example.ts";
 import type { Dropped } from "../examples/read-examples.ts";
 
 export type LearntExample = AnswerExample | TextExample;
@@ -67,7 +67,11 @@ export async function learntTokens(
   return { ids, learnt };
 }
 
-export interface EncodeOptions extends LearntOptions {
+export interface EncodeOptions extends LearntOptions, EncodeEachOptions {}
+
+export interface EncodeEachOptions extends Omit<LearntOptions, "loss"> {
+  /** The stage, for messages. Default: sft. */
+  readonly stage?: StageName;
   /** The longest row, in tokens. */
   readonly context: number;
   /** The file's name, for messages. */
@@ -82,16 +86,25 @@ export interface EncodedRows {
 }
 
 /** Throws SinterError "input" with the number of a row that can not be encoded, and where none is left. */
-export async function encodeExamples(
-  examples: readonly LearntExample[],
-  o: EncodeOptions,
-): Promise<EncodedRows> {
+export const encodeExamples = (examples: readonly LearntExample[], o: EncodeOptions): Promise<EncodedRows> =>
+  encodeEach(examples, o, async (example) => [await learntTokens(example, o)]);
+
+/**
+ * Encodes examples of which each becomes several rows, beside each other; all of them, or, where one is too
+ * long, none. Throws as encodeExamples does.
+ */
+export async function encodeEach<E extends Example>(
+  examples: readonly E[],
+  o: EncodeEachOptions,
+  tokensOf: (example: E) => Promise<readonly LearntTokens[]>,
+): Promise<EncodedRows & { readonly kept: readonly E[] }> {
+  const kept: E[] = [];
   const list = rowList();
   const tooLong: number[] = [];
   const wrong: number[] = [];
   let why = "";
   for (const example of examples) {
-    const found = await learntTokens(example, o).catch((error: unknown) => {
+    const found = await tokensOf(example).catch((error: unknown) => {
       if (!(error instanceof SinterError) || error.kind !== "input") throw error;
       if (!o.dropWrong)
         throw new SinterError("input", `${o.from}, row ${example.row}: ${error.message}`, error.hint);
@@ -99,20 +112,23 @@ export async function encodeExamples(
       wrong.push(example.row);
       return undefined;
     });
-    if (found && found.ids.length - 1 > o.context) tooLong.push(example.row);
-    else if (found) list.add(found, example.row);
+    if (found?.some(({ ids }) => ids.length - 1 > o.context)) tooLong.push(example.row);
+    else if (found) {
+      for (const one of found) list.add(one, example.row);
+      kept.push(example);
+    }
   }
   const dropped: Dropped[] = [
     ...(tooLong.length > 0 ? [{ why: `longer than ${o.context} tokens`, rows: tooLong }] : []),
     ...(wrong.length > 0 ? [{ why: `wrong (the first: ${why})`, rows: wrong }] : []),
   ];
   const rows = list.all();
-  if (rows.counted > 0) return { rows, dropped };
+  if (rows.counted > 0) return { rows, dropped, kept };
   throw new SinterError(
     "input",
     `${o.from}: nothing can be learnt from its ${examples.length} rows: ` +
       dropped.map((d) => `${d.rows.length} are ${d.why}`).join(", "),
-    "A larger context takes longer rows, up to the model's: --set sft.context=N",
+    `A larger context takes longer rows, up to the model's: --set ${o.stage ?? "sft"}.context=N`,
   );
 }
 

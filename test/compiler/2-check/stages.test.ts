@@ -88,7 +88,11 @@ describe("sft", () => {
 
 describe("prefer, reward, rl", () => {
   test("the objective stands in the settings, with the block's numbers or its own", () => {
-    const { prefer, reward } = model("prefer { beta 0.5  label_smoothing 0.1 }\nreward { center 0.01 }");
+    const { prefer, reward } = model(
+      "prefer { beta 0.5  label_smoothing 0.1  clip 3 }\nreward { center 0.01 }",
+    );
+    expect(prefer!.train.clip).toBe(3);
+    expect(reward!.train.clip).toBe(1);
     expect(prefer!.objective).toMatchObject({ name: "dpo", unit: "pair" });
     expect(prefer!.objective.settings).toEqual({ beta: 0.5, label_smoothing: 0.1, nll: 0 });
     expect(reward!.objective.settings).toEqual({ center: 0.01 });

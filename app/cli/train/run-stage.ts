@@ -1,0 +1,46 @@
+/** A stage from the command line to the end of its run. */
+import type { Stage } from "../../../compiler/2-check/stages.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { ExampleKind } from "../../../runtime/train/examples/example.ts";
+import {
+  previewOf,
+  settingsOf,
+  stagePlaces,
+  withoutBlock,
+  type StageOptions,
+} from "../options/stage-options.ts";
+import type { Io } from "../terminal/io.ts";
+import { stageSpec } from "./stage-settings.ts";
+import { prepareStage, reopenStage, type StageKind } from "./stage.ts";
+import { startRun } from "./start.ts";
+
+const DATA = { prefer: "pairs of answers", reward: "pairs of answers", rl: "prompts" } as const;
+
+/** `spec`: the one whose block counts. Returns the exit code. */
+export async function runStage<S extends Stage, K extends ExampleKind, R>(
+  kind: StageKind<S, K, R>,
+  spec: string | undefined,
+  asked: StageOptions,
+  io: Io,
+): Promise<number> {
+  const { stage } = kind;
+  if (stage !== "sft" && asked.data === undefined && !asked.resume)
+    throw new SinterError("usage", `which ${DATA[stage]}?`, `sinter ${stage} --from RUN --data FILE`);
+  const places = stagePlaces(stage, asked, spec, io);
+  const settings = settingsOf(asked);
+  const preview = previewOf(asked);
+  return startRun(
+    { ...asked, ...places },
+    {
+      prepare: (source) => {
+        const block = stageSpec(stage, { spec, options: asked, settings }, source?.run, io);
+        return prepareStage(kind, places.folder, block, { ...asked, preview }, io, source);
+      },
+      reopen: () => {
+        const set = { ...withoutBlock(stage, asked), ...settings };
+        return reopenStage(kind, places.folder, { ...asked, set }, io);
+      },
+    },
+    io,
+  );
+}
