@@ -14,7 +14,12 @@ import { stageSpec } from "./stage-settings.ts";
 import { prepareStage, reopenStage, type StageKind } from "./stage.ts";
 import { startRun } from "./start.ts";
 
-const DATA = { prefer: "pairs of answers", reward: "pairs of answers", rl: "prompts" } as const;
+/** What stages learn from that have nothing built in. */
+const needed: Readonly<Partial<Record<Stage, string>>> = {
+  prefer: "pairs of answers",
+  reward: "pairs of answers",
+  rl: "prompts",
+};
 
 /** `spec`: the one whose block counts. Returns the exit code. */
 export async function runStage<S extends Stage, K extends ExampleKind, R>(
@@ -24,8 +29,9 @@ export async function runStage<S extends Stage, K extends ExampleKind, R>(
   io: Io,
 ): Promise<number> {
   const { stage } = kind;
-  if (stage !== "sft" && asked.data === undefined && !asked.resume)
-    throw new SinterError("usage", `which ${DATA[stage]}?`, `sinter ${stage} --from RUN --data FILE`);
+  const data = needed[stage];
+  if (data && asked.data === undefined && !asked.resume)
+    throw new SinterError("usage", `which ${data}?`, `sinter ${stage} --from RUN --data FILE`);
   const places = stagePlaces(stage, asked, spec, io);
   const settings = settingsOf(asked);
   const preview = previewOf(asked);
