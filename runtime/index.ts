@@ -42,6 +42,21 @@ export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./train/evaluate.ts";
 export { rollOut, type Ask, type Rollout, type RollOutOptions } from "./train/rollouts.ts";
+export {
+  answerPair,
+  type AnswerPair,
+  type AnswerPairOptions,
+  type DrawnAnswer,
+} from "./train/answer-pair.ts";
+export { feedbackLine, type Choice, type Judged } from "./train/examples/feedback.ts";
+export {
+  labelActionOf,
+  Labelling,
+  type Chosen,
+  type LabelAction,
+  type LabellingOptions,
+  type ShownPair,
+} from "./train/labelling.ts";
 export { openRun, readBundle } from "./store/run-folder.ts";
 export { loadNewest } from "./store/checkpoint.ts";
 export {

@@ -75,7 +75,23 @@ export function metricCharts(events: readonly TrainEvent[]): string {
     if (group && group[0] !== name) return []; // it stands where the first of them does
     return [group ? groupChart(group, events) : metricChart(name, events)];
   });
-  return besideEachOther(charts);
+  return `${chosenNote(events)}${besideEachOther(charts)}`;
+}
+
+/** Nats per answer: less than that is not worth a line. */
+const FALLEN = 1;
+
+/** What people ask about preference losses: why do chosen answers become less likely? */
+function chosenNote(events: readonly TrainEvent[]): string {
+  const { points } = curvesOf(events)("", "first", (e) => e.metrics?.["logps/chosen"] ?? NaN);
+  const smoothed = smooth(points);
+  const fallen = (smoothed[0]?.[1] ?? 0) - (smoothed.at(-1)?.[1] ?? 0);
+  if (fallen < FALLEN) return "";
+  return (
+    `<p class="about">Chosen answers have become less likely, by ${fallen.toFixed(1)} nats each. That is no ` +
+    "fault by itself: what is learnt is the margin to rejected answers (rewards/margins). Where chosen " +
+    "answers should stay likely, give them a loss of their own: <code>nll</code> in the block.</p>"
+  );
 }
 
 const metricNames = (events: readonly TrainEvent[]): string[] => [

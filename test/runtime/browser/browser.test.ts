@@ -161,7 +161,7 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     },
   );
 
-  it("learns from pairs of answers to the bits of Node", () => {
+  it("learns from pairs of answers to the bits of Node (thread 30)", () => {
     expect(got["pairs"]).toEqual(pairs);
     expect(pairs.bits).not.toBe(trained.bits);
   });

@@ -19,7 +19,7 @@ import { hyper } from "../../../runtime/contract/control.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { MOST_SETTINGS, type Objective } from "../../../runtime/contract/objective.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
-import type { KnownRows } from "../../../runtime/engine/objective.ts";
+import { meansOf, type KnownRows } from "../../../runtime/engine/objective.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { interpret, type Numbers } from "../../support/interpret.ts";
@@ -253,6 +253,30 @@ test("a reward model computes no logits, and leaves the map to them as it is", a
   for (let step = 2; step < 20; step++) await model.trainStep([batch], { lr: 1e-2, step });
   const { objective: sums } = await model.evaluate(batch);
   expect(sums![1]! / sums![0]!).toBeLessThan(0.1);
+  await model.close();
+});
+
+test("a score stands at the answer's last row, whatever token is there and elsewhere (thread 23)", async () => {
+  const model = await open(await compile(withHead, { objective: objectiveOf("reward") }));
+  for (let step = 1; step < 4; step++) await model.trainStep([batch], { lr: 1e-2, step });
+  const last = [9, 11, 13, 15]; // of each sequence's targets
+  const END = 7;
+  const score = async (tokens: Int32Array): Promise<{ said: number; atLast: number[] }> => {
+    const { objective } = await model.evaluate({ ...batch, tokens });
+    const { units, metrics } = meansOf(model.entry("evaluate").objective!, objective!);
+    expect(units).toBe(2);
+    const values = model.rowOutput("values");
+    return { said: metrics["mean_reward"]!, atLast: last.map((row, b) => values[b * T + row]!) };
+  };
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  const behind = batch.tokens.map((t, i) => (i % T > last[Math.floor(i / T)]! ? END : t));
+  const before = batch.tokens.map((t, i) => (i % T < 3 ? END : t));
+  const plainly = await score(batch.tokens);
+  expect(plainly.said).toBeCloseTo(mean(plainly.atLast), 5);
+  expect(await score(behind)).toEqual(plainly); // padding that is the end token
+  const within = await score(before); // a prompt with end tokens in it
+  expect(within.said).toBeCloseTo(mean(within.atLast), 5);
+  expect(within.said).not.toBe(plainly.said);
   await model.close();
 });
 

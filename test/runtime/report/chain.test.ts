@@ -36,6 +36,18 @@ test("thread 18: of policy gradients the reward comes first, and the loss is no 
   expect(html.match(/<li aria-current.*?<\/li>/s)![0]).not.toContain("loss");
 });
 
+test("thread 13: chosen answers that become less likely are explained, and those that do not are not", () => {
+  const logps = (end: number): TrainEvent[] =>
+    sft.events.map((e) =>
+      e.kind === "step"
+        ? { ...e, metrics: { "logps/chosen": -20 + (end * e.step) / 200, "rewards/margins": 0.2 } }
+        : e,
+    );
+  const said = (end: number): string => htmlReport({ ...facts, stage: "prefer" }, logps(end));
+  expect(said(-8)).toMatch(/less likely, by [67]\.\d nats each\. .*rewards\/margins.*<code>nll<\/code>/s);
+  for (const end of [4, -0.5]) expect(said(end)).not.toContain("less likely");
+});
+
 describe("bounds", () => {
   test("the share before says the largest objective, as all rewards of the reference do", () => {
     for (const kl of [1, 0.5, 0.2, 0.01]) {
