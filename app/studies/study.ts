@@ -20,6 +20,9 @@ const studies = {
   "lora-instructions":
     "X17, adapters that learn instructions, and llama.cpp's answers with them merged: --model CHECKPOINT " +
     "--data FILE",
+  "lora-step":
+    "GPT-2 124M with adapters on a base in q8_0: memory, tok/s by turns with PyTorch: [--weights " +
+    "q8_0,f32] [--profile]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",

@@ -4,6 +4,7 @@
  * workers after it, arithmetic, bytes, and share of the limit.
  */
 import { compileModel } from "../../compiler/compile.ts";
+import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise, randomTokens } from "./kernel-numbers.ts";
 import { median, ratesOf, timesOf, type Rates } from "./statistics.ts";
@@ -56,6 +57,8 @@ export interface ProfileOptions {
   readonly limits: Limits;
   /** Milliseconds of measuring. */
   readonly ms: number;
+  /** What else the module is compiled with. */
+  readonly compile?: Pick<CompileOptions, "lora" | "weights">;
 }
 
 const PROMPT = 128;
@@ -63,7 +66,12 @@ const WARM_RUNS = 2;
 
 export async function profileModel(source: Model, o: ProfileOptions): Promise<Profile> {
   const name = o.entry === "train" ? "train" : "infer";
-  const bundle = await compileModel(source, { targets: [o.target], modules: [name], profile: true });
+  const bundle = await compileModel(source, {
+    ...o.compile,
+    targets: [o.target],
+    modules: [name],
+    profile: true,
+  });
   joinPairs(o.target);
   const model = await createModel(bundle, name, {
     host: nodeHost,

@@ -4,6 +4,7 @@ The native peer: what PyTorch does with the same work on the same machine. Writt
     /usr/bin/python3 bench/peers/pytorch.py sgemm 256x768x3072 … --threads 1,2        GFLOP/s of [M,K] x [K,N]
     /usr/bin/python3 bench/peers/pytorch.py train S M gpt2 --threads 1,2              tok/s of whole training steps
     … --json        one JSON object instead of lines
+    /usr/bin/python3 bench/peers/pytorch.py lora gpt2:4x256:8                          tok/s of steps that train adapters: batch, context, rank
     /usr/bin/python3 bench/peers/pytorch.py serve                                      requests as lines of JSON, as bench/peers/serve.ts has them
     … --auto-core   lets OpenBLAS find the core type itself (unsets OPENBLAS_CORETYPE)
     … --plain       leaves glibc's malloc as it is. Otherwise freed memory is kept for the next step: giving it back and faulting it in
@@ -11,6 +12,7 @@ The native peer: what PyTorch does with the same work on the same machine. Writt
 """
 import argparse
 import ctypes
+import functools
 import json
 import math
 import os
@@ -130,6 +132,51 @@ def train_rate(size, seconds):
     return rates(spec["batch"] * spec["context"], durations(step, seconds))
 
 
+class Adapted(torch.nn.Module):
+    """A linear map that stays as it is, and an adapter beside it (LoRA, Hu et al. 2021)."""
+
+    def __init__(self, base, rank):
+        super().__init__()
+        self.base = base
+        self.a = torch.nn.Parameter(torch.empty(base.in_features, rank).uniform_(-1, 1) / math.sqrt(base.in_features))
+        self.b = torch.nn.Parameter(torch.zeros(rank, base.out_features))
+
+    def forward(self, x):
+        flat = x.flatten(0, -2)  # addmm: the scale and the sum in the product
+        return torch.addmm(self.base(flat), flat @ self.a, self.b, alpha=2).view(*x.shape[:-1], -1)
+
+
+@functools.cache  # a model that is asked for by turns is made once
+def lora_step(which):
+    """A training step of adapters on queries, keys, values and attention's output; the base is f32. "gpt2:4x256:8": batch, context, rank."""
+    size, shape, rank = which.split(":")
+    batch, context = map(int, shape.split("x"))
+    spec = {**SIZES[size], "batch": batch, "context": context}
+    torch.manual_seed(1)
+    model = GPT(**spec).requires_grad_(False)
+    for layer in model.layers:
+        for name in ("qkv", "out"):
+            layer[name] = Adapted(layer[name], int(rank))
+    adapters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(adapters, lr=1e-4, weight_decay=0.0, foreach=True)
+    batches = [tuple(torch.randint(spec["vocab"], (batch, context)) for _ in range(2)) for _ in range(8)]
+
+    def step(i):
+        optimizer.zero_grad(set_to_none=True)
+        loss = model(*batches[i % 8])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(adapters, 1.0)
+        optimizer.step()
+        return loss.item()
+
+    return batch * context, step
+
+
+def lora_rate(which, seconds):
+    tokens, step = lora_step(which)
+    return rates(tokens, durations(step, seconds))
+
+
 def sgemm_rate(which, seconds):
     """GFLOP/s of the best-known call: torch.mm into a tensor that is there. "nt:MxKxN": b is stored [N,K]; "tn:": a is stored [K,M]."""
     form, _, sizes = which.rpartition(":")
@@ -138,6 +185,9 @@ def sgemm_rate(which, seconds):
     b = torch.randn(N, K).t() if form == "nt" else torch.randn(K, N)
     c = torch.empty(M, N)
     return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds))
+
+
+MEASURES = dict(sgemm=sgemm_rate, train=train_rate, lora=lora_rate)
 
 
 def serve():
@@ -150,7 +200,7 @@ def serve():
         request = json.loads(line)
         try:
             torch.set_num_threads(request["threads"])
-            measure = dict(sgemm=sgemm_rate, train=train_rate)[request["what"]]
+            measure = MEASURES[request["what"]]
             answer = dict(rates=[measure(request["which"], request["seconds"])])
         except Exception as error:
             answer = dict(error=f"{type(error).__name__}: {error}")
@@ -159,8 +209,8 @@ def serve():
 
 def main():
     parser = argparse.ArgumentParser(description="Measures PyTorch on this machine.")
-    parser.add_argument("what", choices=["sgemm", "train", "serve"])
-    parser.add_argument("which", nargs="*", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; train: " + " ".join(SIZES))
+    parser.add_argument("what", choices=[*MEASURES, "serve"])
+    parser.add_argument("which", nargs="*", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; lora: gpt2:4x256:8; train: " + " ".join(SIZES))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     parser.add_argument("--json", action="store_true")
@@ -175,10 +225,7 @@ def main():
     for threads in map(int, args.threads.split(",")):
         torch.set_num_threads(threads)
         for which in args.which:
-            if args.what == "sgemm":
-                rate = sgemm_rate(which, args.seconds)
-            else:
-                rate = train_rate(which, args.seconds)
+            rate = MEASURES[args.what](which, args.seconds)
             unit = "GFLOP/s" if args.what == "sgemm" else "tok/s"
             results.append(dict(what=args.what, which=which, threads=threads, unit=unit, **rate))
             if not args.json:

@@ -6,9 +6,12 @@
 import { createInterface } from "node:readline";
 
 export interface Request {
-  /** "sgemm", "train", "infer". */
+  /** "sgemm", "train", "lora", "infer". */
   readonly what: string;
-  /** "256x768x3072", "nt:…", "tn:…" (a stored [K,M]); "S", "M", "gpt2"; a folder with a model. */
+  /**
+   * "256x768x3072", "nt:…", "tn:…" (a stored [K,M]); "S", "M", "gpt2"; "gpt2:4x256:8" (batch, context, rank);
+   * a folder with a model.
+   */
   readonly which: string;
   readonly threads: number;
   /** Per measurement, warm-up apart. */
