@@ -139,7 +139,10 @@ export async function prepare(
 }
 
 /** What a stage after pre-training asks of the compiler. */
-export type StageModule = Pick<CompileOptions, "lora" | "trains" | "packed" | "objective" | "perRow">;
+export type StageModule = Pick<
+  CompileOptions,
+  "lora" | "trains" | "weights" | "packed" | "objective" | "perRow"
+>;
 
 /** The model's module for training, compiled for this machine. It can sample too. */
 export async function compiled(

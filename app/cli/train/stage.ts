@@ -6,6 +6,7 @@ import type { Stage } from "../../../compiler/2-check/stages.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
+import type { Weights } from "../../../runtime/contract/memory-formats.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { contentsOf, learntText, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
@@ -34,6 +35,8 @@ export interface StageAsked extends TuneOptions {
   readonly tokenizer: string | undefined;
   readonly target: Target | undefined;
   readonly dropWrong: boolean;
+  /** How matrices are kept that are not trained, beside adapters; undefined: f32. */
+  readonly weights: Weights | undefined;
   readonly json: boolean;
   /** How many examples to show instead of training; undefined: train. */
   readonly preview: number | undefined;
@@ -64,7 +67,7 @@ export interface StageKind<S extends Stage, K extends ExampleKind, R> {
   /** The model as the stage trains it, where that is another one. */
   model?(model: Model): Model;
   /** What its module is compiled for. */
-  compile(settings: SettingsOf<S>): Omit<StageModule, "lora" | "trains">;
+  compile(settings: SettingsOf<S>): Omit<StageModule, "lora" | "trains" | "weights">;
   encode(examples: StageExamples<K>, o: EncodeStage<S>, say: Say): Promise<R>;
   /** Shows `count` examples. */
   preview(examples: StageExamples<K>, o: EncodeStage<S> & { readonly count: number }, io: Io): Promise<void>;
@@ -89,6 +92,11 @@ export async function prepareStage<S extends Stage, K extends ExampleKind, R>(
 ): Promise<Prepared | undefined> {
   const { settings } = spec;
   kind.check?.(settings, spec.model);
+  if (asked.weights !== undefined && !settings.lora)
+    throw new SinterError(
+      "usage",
+      "--weights is how matrices are kept that are not trained: it goes with --lora",
+    );
   const say = sayer(io, asked.json);
   say(`settings of ${kind.stage}: from ${spec.block}`);
   const share = settings.train.heldOut;
@@ -104,7 +112,8 @@ export async function prepareStage<S extends Stage, K extends ExampleKind, R>(
       return undefined;
     }
     const encoded = await kind.encode(examples, options, say);
-    const adapted = settings.lora && adaptedModule(model, settings.lora, added);
+    const { weights } = asked;
+    const adapted = settings.lora && { ...adaptedModule(model, settings.lora, added), weights };
     const bundle = await compiled(spec.path, model, asked, io, { ...adapted, ...kind.compile(settings) });
     if (adapted) say(trainedText(bundle.manifest.modules.train!, adapted.lora));
     const grownSpec = model.sizes.vocab === spec.model.sizes.vocab;

@@ -124,7 +124,9 @@ describe("--adapter", () => {
     await sinter("export", path("base"), "--to", "hf", "--dtype", "f32", "-o", path("base-hf"));
     const dtype = ["--dtype", "q8_0", "--target", "simd"];
     await sinter("import", path("base-hf"), "-o", path("small"), ...dtype);
-    await sft("small", "small-adapted", "--lora", "2");
+    await sft("small", "small-adapted", "--lora", "2", "--weights", "q8_0");
+    const manifest = readFileSync(join(path("small-adapted"), "bundle", "manifest.json"), "utf8");
+    expect(manifest).toContain('"format": "q8_0"');
     const [plain, adapted] = [await logprobs("small"), await logprobs("small-adapted")];
     const got = await logprobs("small", "--adapter", path("small-adapted"));
     expect(apart(got, plain)).toBeGreaterThan(0.05);
