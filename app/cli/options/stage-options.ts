@@ -17,6 +17,7 @@ import {
 import { checkOptions, specOptions } from "./spec.ts";
 import { beginOptions, refuseBoth, setting, settingsAsked, threadOptions } from "./training-options.ts";
 import { tuneOptions } from "./tune-file.ts";
+import { weightsFrom } from "./weights.ts";
 
 /** `data`: what its file holds; `behind`: what stands behind the name of --from in that of the new run. */
 export const stageOptions = (data: string, behind: string) => ({
@@ -38,6 +39,13 @@ export const stageOptions = (data: string, behind: string) => ({
   lora: whole("<rank>", "train adapters of this rank beside the linear maps, and leave all else as it is", {
     least: 1,
   }),
+  weights: read(
+    text(
+      "<format>",
+      "with --lora: how matrices that stay as they are lie in memory: f32, bf16, q8_0, q4_0 (default: f32)",
+    ),
+    weightsFrom,
+  ),
   steps: setting("updates"),
   seed: setting("seed of the order of the data"),
   ...threadOptions,

@@ -43,6 +43,8 @@ export async function runStage<S extends Stage, K extends ExampleKind, R>(
         return prepareStage(kind, places.folder, block, { ...asked, preview }, io, source);
       },
       reopen: () => {
+        if (asked.weights !== undefined)
+          throw new SinterError("usage", "--weights begins a run, and this one goes on", "Leave it out.");
         const set = { ...withoutBlock(stage, asked), ...settings };
         return reopenStage(kind, places.folder, { ...asked, set }, io);
       },

@@ -106,6 +106,21 @@ describe("merged", () => {
   });
 });
 
+test("thread 11: preferences are compared with the start of their own run", async () => {
+  const rows = [1, 2, 3, 4, 5, 6].map((i) => ({ prompt: `say ${i}`, chosen: `it is ${i}`, rejected: "no" }));
+  writeFileSync(path("pairs.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
+  const asked = ["--data", path("pairs.jsonl"), "--lora", "2", "--steps", "2", "--set", "held_out=0"];
+  await sinter("prefer", "--from", path("adapted"), "--out", path("preferred"), ...asked, ...FLAGS);
+  const log = readFileSync(join(path("preferred"), "log.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  const steps = log.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(steps.find(({ kind }) => kind === "step")).toMatchObject({
+    loss: expect.closeTo(Math.LN2, 6) as unknown,
+    "rewards/accuracies": 0, // X1
+  });
+});
+
 describe("--adapter", () => {
   test("of a run, and of PEFT's folder: a base answers as the run does", async () => {
     await sinter("export", path("adapted"), "--to", "peft", "-o", path("peft"));
