@@ -93,7 +93,7 @@ function tokenLosses(b: Builder, job: BatchJob, logits: Ref, targets: Ref): void
   emit(b, "loss_sum", { losses: of, targets }, { loss: entryOutput(b, "loss", [2]) });
 }
 
-/** ln p(target) of each row; its entropy, and whether the target is the likeliest, where that is asked for. */
+/** ln p(target) of each row; its entropy, and whether the target is the likeliest, where that is read. */
 function rowNumbers(b: Builder, job: BatchJob, logits: Ref, targets: Ref, { tokens }: Reads): Made {
   const of = entryOutput(b, "token_losses", [b.rows]);
   const logp = entryOutput(b, "logprobs", [b.rows]);

@@ -35,10 +35,9 @@ export function tokenizerFolderFiles(
       { kind: "bpe", pre: { names: [], steps: [] }, names: byteCharacters, user: new Set(), merges: [] },
       tokenizer,
     );
-    const ends = tokenizer.special.size === 0 ? {} : names(tokenizer, format);
-    return {
-      out: made([JSON_FILE, encode(json)], config({ tokenizer_class: "PreTrainedTokenizerFast", ...ends })),
-    };
+    const marks = tokenizer.special.size === 0 ? {} : names(tokenizer, format);
+    const ofClass = config({ tokenizer_class: "PreTrainedTokenizerFast", ...marks });
+    return { out: made([JSON_FILE, encode(json)], ofClass) };
   }
   const vocabulary = vocabularyOf(tokenizer);
   switch (vocabulary.kind) {

@@ -190,6 +190,44 @@ function cacheLine(
   return [`  of ${name}, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
 }
 
+/** A module of a model that is trained, or a stage after it. */
+export interface TrainedModule {
+  readonly model: Model;
+  readonly options: CompileOptions;
+}
+
+/** What a training module's memory is made of. */
+export interface TrainingMemory {
+  /** With as many workers as a machine of so many cores has where nothing else is said. */
+  readonly memory: number;
+  readonly workers: number;
+  readonly workerMemory: number;
+  /** Bytes by what they are for: "parameters", "first moments", "key-value cache". */
+  readonly regions: Readonly<Record<string, number>>;
+}
+
+export function trainingMemory({ model, options }: TrainedModule, cores: number): TrainingMemory {
+  const plan = planModule(model, "train", options);
+  const workers = workersOn(plan, cores);
+  const regions = plan.placement.regions.slice(0, -1); // the last one is the planned workers'
+  return {
+    memory: memoryBytes(plan, workers),
+    workers,
+    workerMemory: workerBytes(plan),
+    regions: Object.fromEntries(regions.map(({ name, bytes }) => [name, bytes])),
+  };
+}
+
+/** "sft 43,646,976 bytes (41.6 MiB): parameters 3.2 MiB, gradients …": the larger parts, largest first. */
+export function trainingMemoryText(name: string, m: TrainingMemory): string {
+  const { memory, regions, workers, workerMemory } = m;
+  const parts = Object.entries({ ...regions, [`${workers} workers`]: workers * workerMemory })
+    .filter(([, bytes]) => bytes >= memory / 1000)
+    .sort(([, a], [, b]) => b - a)
+    .map(([region, bytes]) => `${region} ${sizeText(bytes)}`);
+  return `${name} ${thousands(memory)} bytes (${sizeText(memory)}): ${parts.join(", ")}`;
+}
+
 /**
  * Each module's memory, for `check --json`: bytes in all its memories, with as many workers as a machine of
  * so many cores has where nothing else is said; the number of those workers; what each of them takes of it.

@@ -1,5 +1,4 @@
 /** What is supervised fine-tuning's own: which answers are learnt, and how examples share rows. */
-import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { layerParts } from "../../../compiler/2-check/parameters.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Model, SftSettings } from "../../../runtime/contract/model.ts";
@@ -8,6 +7,7 @@ import { rowCount } from "../../../runtime/train/sources/learnt-rows.ts";
 import type { Amount } from "./begin.ts";
 import { encodeStage, packingLine, type StageRows } from "./example-data.ts";
 import { preview } from "./preview.ts";
+import { stageModules } from "./stage-modules.ts";
 import type { StageKind } from "./stage.ts";
 
 export const sftStage: StageKind<"sft", "answer" | "text", StageRows> = {
@@ -17,7 +17,7 @@ export const sftStage: StageKind<"sft", "answer" | "text", StageRows> = {
   check(settings, model) {
     if (isPacked(settings)) refuseLookingAhead(model);
   },
-  compile: (settings) => ({ packed: isPacked(settings), objective: objectiveOf("sft") }),
+  compile: stageModules.sft,
   async encode(examples, { settings, ...o }, say) {
     const rows = await encodeStage(examples, { ...o, loss: settings.loss }, say);
     if (isPacked(settings)) say(packingLine(rows.train, o.context));

@@ -12,8 +12,9 @@ import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
-import { memoryLine, plannedMemory } from "../options/memory-plan.ts";
+import { memoryLine, plannedMemory, trainingMemory, trainingMemoryText } from "../options/memory-plan.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
+import { plannedStages } from "../train/stage-modules.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -93,9 +94,23 @@ export function modelTable(
     ...lines,
     ...expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${foundText(e)}`),
     memoryLine(model, options, nodeHost.cores),
+    ...stageLines(model, options),
     "",
   ].join("\n");
 }
+
+/** The memory of each stage that the spec has a block of. */
+function stageLines(model: Model, { tiles }: CompileOptions): string[] {
+  const planned = plannedStages(model);
+  if (planned.length === 0) return [];
+  const lines = planned.map(({ stage, ...module }) => {
+    const options = { ...module.options, tiles };
+    return `    ${trainingMemoryText(stage, trainingMemory({ ...module, options }, nodeHost.cores))}`;
+  });
+  return ["  stages after training:", ...lines, ...(model.rl ? [REFERENCE] : [])];
+}
+
+const REFERENCE = "    beside rl's module: the reference, 4 bytes for each parameter that is trained";
 
 const left = (cell: string, width: number): string => cell.padEnd(width);
 const right = (cell: string, width: number): string => cell.padStart(width);
@@ -143,6 +158,9 @@ function jsonReport(
         parts,
         expects,
         ...plannedMemory(model, limit, nodeHost.cores),
+        stages: Object.fromEntries(
+          plannedStages(model).map(({ stage, ...module }) => [stage, trainingMemory(module, nodeHost.cores)]),
+        ),
       };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),

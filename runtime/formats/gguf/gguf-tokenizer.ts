@@ -304,7 +304,7 @@ function withTemplate(read: GgufTokenizer, file: GgufFile, listener: Listener | 
   return { tokenizer: withBeside(tokenizer, filesBeside(file, names, {}, listener)) };
 }
 
-/** The names of special tokens of bytes and characters, which are the last tokens; undefined: it says none. */
+/** The names of special tokens of bytes and characters, which are the last ones; undefined: it says none. */
 async function specialNames(file: GgufFile): Promise<readonly string[] | undefined> {
   const found = await file.array(SPECIAL_TOKENS, MAX_TOKENS);
   return found?.every((name): name is string => typeof name === "string" && isSpecialName(name))

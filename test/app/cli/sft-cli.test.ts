@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { TrainingMemory } from "../../../app/cli/options/memory-plan.ts";
 import { run, sinter, trainSmall } from "../../support/command-line.ts";
 
 const spec = (name: string, more = "", tokenizer = "bytes", vocab = 256): string => `model ${name} {
@@ -90,6 +91,27 @@ test("a base that has no tokens for turns gets them, learns, and answers", async
   });
   expect(logOf("first").some(({ kind, prompt }) => kind === "sample" && prompt === "say 9")).toBe(true);
   expect(existsSync(join(path("first"), "report.html"))).toBe(true);
+});
+
+test("check says the bytes of every stage beforehand", async () => {
+  const blocks = "sft { steps 6 }  prefer { objective dpo }  reward { steps 5 }  rl { group 2  prompts 3 }";
+  writeFileSync(path("staged.sinter"), spec("base", blocks));
+  const { models } = JSON.parse(await sinter("check", "--json", path("staged.sinter"))) as {
+    models: { stages: Record<string, TrainingMemory> }[];
+  };
+  const { sft, prefer, reward, rl } = models[0]!.stages as Record<string, TrainingMemory>;
+  const base = ({ memory, workers, workerMemory }: TrainingMemory): number => memory - workers * workerMemory;
+  const manifest = JSON.parse(readFileSync(join(path("first"), "bundle", "manifest.json"), "utf8")) as {
+    modules: { train: { memoryBytes: number; maxWorkers: number; workerBytes: number } };
+  };
+  const { memoryBytes, maxWorkers, workerBytes } = manifest.modules.train;
+  expect(base(sft!)).toBe(memoryBytes - maxWorkers * workerBytes);
+  const sum = Object.values(sft!.regions).reduce((a, b) => a + b, 0);
+  expect(sum).toBe(base(sft!));
+  expect(prefer!.regions["parameters"]).toBe(sft!.regions["parameters"]);
+  expect(reward!.regions["parameters"]! - sft!.regions["parameters"]!).toBe(128); // a head of 16, and a bias
+  expect(rl!.regions["key-value cache"]).toBe(6 * sft!.regions["key-value cache"]!); // an answer each
+  expect(await sinter("check", path("staged.sinter"))).toMatch(/stages after training:\n +sft [\d,]+ bytes/);
 });
 
 test("a run of a run keeps its format and its tokens; a base may keep rows free", async () => {
