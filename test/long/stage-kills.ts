@@ -22,11 +22,13 @@ const SPEC = `model tiny {
   output linear(layernorm(x), tied: true)
   tokenizer characters
   train { batch 4  context 32  steps 60  lr 3e-3  eval_every 0 }
-  sft { batch 4  steps 60  lr 1e-3  eval_every 15  save_every 5  patience 0 }
 }
 `;
 const TEXT = "Say one, say two, say three. It is one, it is two, it is three?\n".repeat(100);
 const NUMBERS = ["one", "two", "three"];
+
+/** Settings of stages whose defaults are for longer runs. */
+const OFTEN = ["steps=60", "batch=4", "eval_every=15", "save_every=5"].flatMap((one) => ["--set", one]);
 
 interface Stage {
   readonly verb: string;
@@ -47,7 +49,17 @@ const stages: readonly Stage[] = [
     verb: "sft",
     from: "base",
     rows: rowsOf((prompt, number) => ({ prompt, completion: `it is ${number}` })),
-    more: [],
+    more: OFTEN,
+  },
+  {
+    verb: "prefer",
+    from: "sft",
+    rows: rowsOf((prompt, number, i) => ({
+      prompt,
+      chosen: `it is ${number}`,
+      rejected: `it is ${NUMBERS[(i + 1) % NUMBERS.length]!}`,
+    })),
+    more: OFTEN,
   },
 ];
 
