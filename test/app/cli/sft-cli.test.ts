@@ -129,6 +129,12 @@ test("a run of a run keeps its format and its tokens; a base may keep rows free"
     "2",
   );
   expect(second).not.toContain("the vocabulary gets");
+  const report = readFileSync(join(path("again"), "report.html"), "utf8");
+  expect([...report.matchAll(/<li.*?<b>(\w+)<\/b>/g)].map(([, stage]) => stage)).toEqual([
+    "train",
+    "sft",
+    "sft",
+  ]);
   expect(second).toMatch(/packed: 36 examples in \d+ rows of 32 tokens, \d\d\.\d % full/);
   expect(recordOf("again")["from"]).toMatchObject({ step: expect.any(Number) as unknown });
   writeFileSync(path("free.sinter"), spec("free", "", "bytes", 264));
