@@ -51,13 +51,17 @@ export interface Bench {
 export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> =>
   (await kernelBenches(opName, op, [c], target))[0]!;
 
-/** One module with a kernel for each case, so that asc runs once. Every bench has its own memory. */
+/**
+ * One module with a kernel for each case, so that asc runs once. Every bench has its own memory. `rewrite`
+ * may put other text for an instruction.
+ */
 export async function kernelBenches(
   opName: string,
   op: Op,
   cases: readonly Case[],
   target: Target,
   compile = (wasm: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(wasm),
+  rewrite = (source: string) => source,
 ): Promise<Bench[]> {
   const layouts = cases.map((c) =>
     layOut(kernelSpec(opName, op, c.d, c.attrs ?? {}, c.with ?? [], target), CONTROL_BYTES, BAND_BYTES),
@@ -78,7 +82,7 @@ export async function kernelBenches(
         `export function repeat${i}(times: i32): void { ${again} ${call("false", "0")}; }`,
       ].join("\n"),
   });
-  const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
+  const { wasm, memoryFlagOffset } = await assemble(rewrite(source), target, pages);
   const module = compile(withSharedMemory(wasm, memoryFlagOffset, false));
   return layouts.map((layout, i) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });

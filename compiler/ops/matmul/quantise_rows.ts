@@ -16,9 +16,12 @@ import {
   ACTIVATION_BYTES,
   activationWords,
   encodeActivations,
+  FOURS_BYTES,
+  foursFrom,
   integerAttrs,
   LEAST_SCALED,
   ROUNDER,
+  ZERO_POINT,
 } from "./quantised/activation-rows.ts";
 
 const sizes = (format: IntegerFormat, M: number, K: number) => ({
@@ -28,7 +31,7 @@ const sizes = (format: IntegerFormat, M: number, K: number) => ({
 const HALF_FLOATS = HALF_BLOCK * 4; // bytes
 
 export const quantise_rows = defineOp("a[M,K] live[1]?:i32 -> out[M,A]:i32", {
-  doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and, for q4_0, −8·Σ q",
+  doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and −Z·Σ q",
   attrs: integerAttrs,
   flops: ({ M, K }) => 4 * M * K,
   reference({ a, out }, { M, K, A }, attrs) {
@@ -59,13 +62,14 @@ export const quantise_rows = defineOp("a[M,K] live[1]?:i32 -> out[M,A]:i32", {
           w.line("from = scratch;");
         });
       const odd = halves % 2 === 1 ? `n == ${halves - 1}` : "false";
-      w.line(
-        `const alone = ${odd}, to = row + (alone ? n : n & ~1) * ${numbers} + (alone ? 0 : (n & 1) * 16);`,
-      );
-      w.line(
-        `${quantise}(from, to, alone ? 16 : 32, row + ${halves * numbers} + n * 16, row + ` +
-          `${halves * (numbers + 16)} + n * 16);`,
-      );
+      w.line(`const alone = ${odd}, block = alone ? n : n & ~1, lane = row + (alone ? 0 : (n & 1) * 16);`);
+      const given = [
+        `from, lane + block * ${numbers}, alone ? 16 : 32`,
+        `row + ${halves * numbers} + n * 16`,
+        `row + ${halves * (numbers + 16)} + n * 16`,
+        ...(format === "q8_0" ? [`lane + ${foursFrom(halves)} + block * ${FOURS_BYTES}`] : []),
+      ];
+      w.line(`${quantise}(${given.join(", ")});`);
       if (padding > 0) w.line(`if (n == 0) memory.fill(row + ${4 * A}, 0, ${padding});`);
     });
   },
@@ -89,8 +93,8 @@ const GROUP_BYTES = GROUP * 4;
 const ROUNDERS = "0x68000000";
 
 /**
- * A function (from, to, stride, scales, starts): 128 floats, which are four groups, → their lanes of the
- * block.
+ * A function (from, to, stride, scales, starts, fours): 128 floats, which are four groups, → their lanes of
+ * the block. `fours`: q8_0 only.
  */
 function quantiseHalf(w: Writer, format: IntegerFormat): string {
   const name = `quantise_half_${format}`;
@@ -99,17 +103,20 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
       `/** Four groups of 32 floats → four lanes of ${format}'s activations, ` +
         `${format === "q8_0" ? "two" : "four"} numbers of each group every \`stride\` bytes */`,
     );
+    const fours = format === "q8_0" ? ", fours: usize" : "";
     h.block(
-      `function ${name}(from: usize, to: usize, stride: usize, scales: usize, starts: usize): void`,
+      `function ${name}(from: usize, to: usize, stride: usize, scales: usize, starts: usize${fours}): void`,
       () => {
         groupScales(h);
+        h.line("let sum = i32x4.splat(0);");
         if (format === "q8_0")
           h.block(`for (const end = from + ${GROUP_BYTES}; from < end; from += 16)`, () => storePairs(h));
-        else {
-          h.line("let sum = i32x4.splat(0);");
-          h.block("for (let c: usize = 0; c < 4; c++)", () => storeFours(h));
-          h.line(`v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), 3)); // −8 · Σ q`);
-        }
+        else h.block("for (let c: usize = 0; c < 4; c++)", () => storeHalves(h));
+        const Z = ZERO_POINT[format];
+        h.line(
+          `v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), ${Math.log2(Z)})); ` +
+            `// −${Z} · Σ q`,
+        );
       },
     );
   });
@@ -155,9 +162,19 @@ function roundFour(h: Writer, offset: number): void {
     h.line(`const q${j} = f32x4.add(f32x4.mul(t${j}, inverse), f32x4.splat(${ROUNDER}));`);
 }
 
-/** q8_0: two numbers of 16 bits in a lane. */
+/** Adds q0 … q3 to the sum of each group, and stores them in a lane, 8 bits each. */
+function storeFour(h: Writer, to: string): void {
+  const low = (j: number): string => `v128.and(q${j}, i32x4.splat(255))`;
+  const byte = [low(0), `i32x4.shl(${low(1)}, 8)`, `i32x4.shl(${low(2)}, 16)`, "i32x4.shl(q3, 24)"];
+  h.line("sum = i32x4.add(sum, i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)));");
+  h.line(`v128.store(${to}, v128.or(v128.or(${byte[0]}, ${byte[1]}), v128.or(${byte[2]}, ${byte[3]})));`);
+  h.line(`${to} += stride;`);
+}
+
+/** q8_0: two numbers of 16 bits in a lane; and four of 8 bits. */
 function storePairs(h: Writer): void {
   roundFour(h, 0);
+  storeFour(h, "fours");
   for (const p of count(2))
     h.line(
       `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), ` +
@@ -165,16 +182,12 @@ function storePairs(h: Writer): void {
     );
 }
 
-/** q4_0: four numbers of 8 bits in a lane, from both halves of each group; their sum. */
-function storeFours(h: Writer): void {
-  const low = (j: number): string => `v128.and(q${j}, i32x4.splat(255))`;
-  const byte = [low(0), `i32x4.shl(${low(1)}, 8)`, `i32x4.shl(${low(2)}, 16)`, "i32x4.shl(q3, 24)"];
+/** q4_0: four numbers of 8 bits in a lane, from both halves of each group. */
+function storeHalves(h: Writer): void {
   for (const part of count(2))
     h.block("", () => {
       roundFour(h, part * 64);
-      h.line("sum = i32x4.add(sum, i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)));");
-      h.line(`v128.store(to, v128.or(v128.or(${byte[0]}, ${byte[1]}), v128.or(${byte[2]}, ${byte[3]})));`);
-      h.line("to += stride;");
+      storeFour(h, "to");
     });
   h.line("from += 16;");
 }

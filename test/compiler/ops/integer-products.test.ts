@@ -8,6 +8,8 @@ import { matmul_integer } from "../../../compiler/ops/matmul/matmul_integer.ts";
 import { activationWords } from "../../../compiler/ops/matmul/quantised/activation-rows.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { weightWords, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
+import { kernelBenches } from "../../../bench/measure/kernel-bench.ts";
+import { inputsFor } from "../../../bench/measure/kernel-numbers.ts";
 import { joinTrace, optimizingOnly } from "../../support/join-trace.ts";
 import { inProject } from "../../support/paths.ts";
 
@@ -16,7 +18,7 @@ const LONG = 180_000; // ms
 /** Nodes of products that V8 joins, for one row and for a tile of eight. */
 const joined: readonly (readonly [IntegerFormat, number, Readonly<Record<string, number>>])[] = [
   ["q8_0", 1, { I32x4DotI16x8S: 16 }],
-  ["q8_0", 8, { I32x4DotI16x8S: 8 * 4 }],
+  ["q8_0", 8, { I32x4DotI16x8S: 8 * 4, I32x4DotI8x16I7x16AddS: 8 * 2 }],
   ["q4_0", 1, { I32x4DotI8x16I7x16AddS: 8, I16x8DotI8x16I7x16S: 8 }],
   ["q4_0", 8, { I32x4DotI8x16I7x16AddS: 8 * 2, I16x8DotI8x16I7x16S: 8 * 2, I32x4DotI16x8S: 8 }],
 ];
@@ -42,3 +44,30 @@ test.each(kinds)(
   },
   LONG,
 );
+
+const DOT = "relaxed_dot_i8x16_i7x16_add_s";
+/** The instruction as AVX-VNNI has it: int8 × uint8, and nothing stops on the way. */
+const exactDot = `
+function exact_dot(x: v128, u: v128, sum: v128): v128 {
+  const low = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(x), i16x8.extend_low_i8x16_u(u));
+  const high = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(x), i16x8.extend_high_i8x16_u(u));
+  const even = i32x4.shuffle(low, high, 0, 2, 4, 6), odd = i32x4.shuffle(low, high, 1, 3, 5, 7);
+  return i32x4.add(sum, i32x4.add(even, odd));
+}
+`;
+test("q8_0 in packed weights has the bits of pairs", async () => {
+  const attrs = { format: "q8_0" } as const;
+  const cases = [100, 600, 1100, 2048].map((K) => ({
+    d: { M: 15, A: activationWords("q8_0", K), N: 21, W: weightWords("q8_0", K) },
+    attrs,
+  }));
+  const given = ["matmul_integer", matmul_integer, cases] as const;
+  const pairs = await kernelBenches(...given, "relaxed"); // or packed, where the machine has the instruction
+  const exact = (source: string): string => source.replaceAll(`i32x4.${DOT}`, "exact_dot") + exactDot;
+  const packed = await kernelBenches(...given, "relaxed", undefined, exact);
+  for (const [i, c] of cases.entries()) {
+    expect(packed[i]!.source).toContain(DOT);
+    const inputs = inputsFor(matmul_integer, c);
+    expect(packed[i]!.run(inputs)["out"]).toEqual(pairs[i]!.run(inputs)["out"]);
+  }
+});

@@ -3,8 +3,9 @@
  * references share beside the order of weights (runtime/contract/weight-rows.ts).
  *
  * What a row of activations becomes for integer products (quantise_rows): int16 (q8_0) or int8 (q4_0) in the
- * order of the weights, scales as f32; for q4_0 also −8 · Σ of each group, so that
- * Σ a · (u − 8) = Σ a · u − 8 · Σ a starts from there.
+ * order of the weights, scales as f32, and −Z · Σ of each group, so that products with weights u ≥ 0 start
+ * from there: Σ a · (u − Z) = Σ a · u − Z · Σ a. For q4_0 Z is 8. For q8_0 it is 128, and behind all that the
+ * row has its numbers once more, as int8 by fours: for tiles of many rows, where weights are packed so.
  */
 import { oneOf } from "../../kit/op.ts";
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
@@ -23,10 +24,16 @@ export const integerAttrs = { format: oneOf<IntegerFormat>("q8_0") };
 
 /** Bytes of the numbers in a half block of activations. */
 export const ACTIVATION_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 256, q4_0: 128 };
-/** Bytes of what stands beside them: scales, and for q4_0 what its sums begin with. */
-const SIDE_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 16, q4_0: 32 };
+/** What is added to a weight to make it u ≥ 0. */
+export const ZERO_POINT: Readonly<Record<IntegerFormat, number>> = { q8_0: 128, q4_0: 8 };
+/** Bytes of a half block's scales, and as many of what its sums begin with. */
+const SIDE_BYTES = 16 + 16;
+/** Bytes of a half block of q8_0's numbers as int8, by fours. */
+export const FOURS_BYTES = 128;
+/** Where a row of q8_0 has them. */
+export const foursFrom = (halves: number): number => halves * (ACTIVATION_BYTES.q8_0 + SIDE_BYTES);
 export const activationWords = (format: IntegerFormat, K: number): number =>
-  (halfBlocks(K) * (ACTIVATION_BYTES[format] + SIDE_BYTES[format])) / 4;
+  (halfBlocks(K) * (ACTIVATION_BYTES[format] + SIDE_BYTES + (format === "q8_0" ? FOURS_BYTES : 0))) / 4;
 
 /** f16 → f32: these bits of the number, 13 to the left, times 2^112. */
 export const F16_MASK = "0x8FFFE000";
@@ -39,6 +46,13 @@ export function activationByte(format: IntegerFormat, e: number, halves: number)
   const vector = format === "q8_0" ? j >> 1 : 2 * ((j & 15) >> 2) + (j >> 4);
   const within = format === "q8_0" ? 2 * (j & 1) : j & 3;
   return half * ACTIVATION_BYTES[format] + (vector * lanes + lane) * 4 + within;
+}
+
+/** Byte of activation e of q8_0 among its int8 by fours: piece c has elements 4c … 4c+3 of each group. */
+function foursByte(e: number, halves: number): number {
+  const { lane, lanes, half } = groupLane(Math.floor(e / GROUP), halves);
+  const j = e % GROUP;
+  return foursFrom(halves) + half * FOURS_BYTES + ((j >> 2) * lanes + lane) * 4 + (j & 3);
 }
 
 // What the f64 references read and write.
@@ -106,11 +120,14 @@ export function encodeActivations(format: IntegerFormat, row: ArrayLike<number>,
       const q = nearest(x * inverse);
       const at = activationByte(format, g * GROUP + j, halves);
       sum += q;
-      if (format === "q8_0") view.setInt16(at, q, true);
-      else view.setInt8(at, q);
+      if (format === "q4_0") view.setInt8(at, q);
+      else {
+        view.setInt16(at, q, true);
+        view.setInt8(foursByte(g * GROUP + j, halves), q);
+      }
     }
     view.setFloat32(scales + 4 * g, f16Rounded(Math.fround(most / 127)), true);
-    if (format === "q4_0") view.setInt32(scales + 16 * halves + 4 * g, -8 * sum, true);
+    view.setInt32(scales + 16 * halves + 4 * g, -ZERO_POINT[format] * sum, true);
   }
   return words;
 }

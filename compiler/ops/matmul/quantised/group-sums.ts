@@ -4,13 +4,15 @@
  * one group. Sums are whole numbers, and exact whichever way is taken:
  *
  *   pairs    q8_0: weights are extended to 16 bits; i32 += dot products of pairs of int16
+ *   bytes    q8_0, many rows, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): weights
+ *            are packed by fours, and 128 is added to each (packed-weights.ts)
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
  *   doubles  q4_0, where that is five instructions: dot products of two in i16, where eight of them have room
  *            (8 · 2 · 127 · 15 < 2^15), extended to 32 bits once for each group
  *   plain    q4_0 without relaxed operations: the same, low and high bytes multiplied apart
  *
  * In generated code `w` and `x` are pointers to weights and activations of a block; `f` points to the scales
- * of the activations, and behind them are the starts of q4_0: −8 · Σ a.
+ * of the activations, and behind them are the starts: −8 · Σ a, or −128 · Σ a for `bytes`.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";
@@ -123,6 +125,25 @@ const fours: GroupSums = {
   finish: () => {},
 };
 
+const bytes: GroupSums = {
+  begin: (h, b) => fours.begin(h, b),
+  step(h, b, s, first) {
+    if (first) bytes.begin(h, b);
+    const pieces = GROUP / 4 / STEPS;
+    for (const c of count(pieces).map((i) => s * pieces + i)) {
+      const at = (index: number): number => 16 * (b.beside * c + index);
+      each(h, b, ({ name, index }) => `const ${name}_w${c} = v128.load(w, ${at(index)});`);
+      for (const m of count(b.rows))
+        each(h, b, ({ name, index }) => {
+          const numbers = `v128.load(x, ${m * b.rowBytes + at(index)})`;
+          const sums = `${name}_sums${m}`;
+          return `${sums} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${numbers}, ${name}_w${c}, ${sums});`;
+        });
+    }
+  },
+  finish: () => {},
+};
+
 const doubles: GroupSums = {
   begin: (h, b) => zeros(h, b, ["doubles"]),
   step(h, b, s, first) {
@@ -181,11 +202,16 @@ export interface Ways {
   readonly usual: NamedSums;
   /** Instead, where a relaxed dot product of four is one instruction: only the machine knows. */
   readonly quickFours?: NamedSums;
+  /** Instead, for many rows, where that instruction takes bytes without a sign: weights are packed for it. */
+  readonly packed?: NamedSums;
 }
 
 export const waysOf = (format: IntegerFormat, target: Target): Ways =>
   format === "q8_0"
-    ? { usual: { name: "pairs", sums: pairs } }
+    ? {
+        usual: { name: "pairs", sums: pairs },
+        ...(target === "simd" ? {} : { packed: { name: "bytes", sums: bytes } }),
+      }
     : target === "simd"
       ? { usual: { name: "plain", sums: plain } }
       : { usual: { name: "doubles", sums: doubles }, quickFours: { name: "fours", sums: fours } };
@@ -193,19 +219,34 @@ export const waysOf = (format: IntegerFormat, target: Target): Ways =>
 /**
  * A function that says whether a relaxed dot product of four is one instruction. Its second operand ought to
  * have 7 bits; with 8, machines differ: vpmaddubsw and vpmaddwd (five instructions in V8) stop at 32767 on
- * the way, 2 · 32767 in all. What is multiplied depends on the number of workers, lest a compiler work it
- * out.
+ * the way, 2 · 32767 in all.
  */
-export function quickFours(w: Writer): string {
-  return w.helper("quick_fours", (h) => {
-    h.line("/** Is a relaxed dot product of four one instruction here? */");
-    h.block("function quick_fours(): bool", () => {
+export const quickFours = (w: Writer): string =>
+  asks(w, "quick_fours", "Is a relaxed dot product of four one instruction here?", `!= ${2 * 32767}`);
+
+/** A function that says whether its second operand counts as 0 … 255, and nothing stops on the way. */
+export const unsignedFours = (w: Writer): string =>
+  asks(
+    w,
+    "unsigned_fours",
+    "Does a relaxed dot product of four take bytes without a sign here?",
+    `== ${4 * 127 * 255}`,
+  );
+
+/**
+ * A function that compares four times 127 · 255 as this machine has it. What is multiplied depends on the
+ * number of workers, lest a compiler work it out.
+ */
+function asks(w: Writer, name: string, question: string, is: string): string {
+  return w.helper(name, (h) => {
+    h.line(`/** ${question} */`);
+    h.block(`function ${name}(): bool`, () => {
       h.line("const one = min(load<i32>(CONTROL_WORKERS), 1);");
       h.line(
         "const four = i32x4.relaxed_dot_i8x16_i7x16_add_s(i8x16.splat(<i8>(127 * one)), " +
           "i8x16.splat(<i8>(255 * one)), ZERO);",
       );
-      h.line(`return i32x4.extract_lane(four, 0) != ${2 * 32767};`);
+      h.line(`return i32x4.extract_lane(four, 0) ${is};`);
     });
   });
 }

@@ -8,7 +8,8 @@
  * lane by lane, then the lanes as sum8 does. So a row's bits do not depend on the rows beside it.
  *
  *   few rows    a row of weights after the other, as memory has them: each is read once
- *   many rows   superblock by superblock, so that the activations of a tile stay in L1 for all sixteen
+ *   many rows   superblock by superblock, so that the activations of a tile stay in L1 for all sixteen; where
+ *               a machine multiplies q8_0 faster by fours, weights are packed first (packed-weights.ts)
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import {
@@ -23,8 +24,18 @@ import {
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
-import { ACTIVATION_BYTES } from "./activation-rows.ts";
-import { ALONE, HIGH, LOW, quickFours, STEPS, waysOf, type Half, type NamedSums } from "./group-sums.ts";
+import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom } from "./activation-rows.ts";
+import {
+  ALONE,
+  HIGH,
+  LOW,
+  quickFours,
+  STEPS,
+  unsignedFours,
+  waysOf,
+  type Half,
+  type NamedSums,
+} from "./group-sums.ts";
 import {
   blockOf,
   constantNames,
@@ -36,6 +47,7 @@ import {
   weightScales,
   type RowSizes,
 } from "./integer-dots.ts";
+import { PACKED_ROWS, packFunction } from "./packed-weights.ts";
 
 /** Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. */
 const TILE_ROWS = [8, 4, 2, 1] as const;
@@ -57,11 +69,25 @@ const laneBytes = (t: RowSizes): number => (t.halves > 1 ? 32 : 0) + (isOdd(t) ?
 const laneOffset = ({ halves }: RowSizes, { name, index }: Half): number =>
   16 * index + (name === ALONE.name && halves > 1 ? 32 : 0);
 
+/** The numbers that a way multiplies: where a row of activations has them, and bytes of half a block. */
+const numbersOf = ({ format, halves }: RowSizes, { name }: NamedSums) =>
+  name === "bytes"
+    ? { from: foursFrom(halves), bytes: FOURS_BYTES }
+    : { from: 0, bytes: ACTIVATION_BYTES[format] };
+
 const sumsBytes = (most: number): number => most * TASK_COLUMNS * 4;
-/** Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], and the lanes of these. */
+/**
+ * Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], the lanes of these, and packed weights.
+ */
 export function tilesScratch(format: IntegerFormat, halves: number, rows: number): number {
+  const packed = format === "q8_0" && rows >= PACKED_ROWS;
+  const sizes = rowSizes(format, halves);
+  return packedAt(sizes, rows) + (packed ? TASK_COLUMNS * sizes.bRow : 0);
+}
+/** Where packed weights stand in scratch. */
+function packedAt(sizes: RowSizes, rows: number): number {
   const most = Math.min(rows, TILE_ROWS[0]);
-  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(rowSizes(format, halves));
+  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(sizes);
 }
 
 /** What the products of a task are: expressions of the generated code. */
@@ -88,12 +114,14 @@ export function emitTiles(
   finish: (rows: number, first: string) => void,
 ): void {
   const sizes = rowSizes(format, halves);
-  const { quickFours: quick } = waysOf(format, target);
+  const { quickFours: quick, packed } = waysOf(format, target);
+  const packs = packed !== undefined && most >= PACKED_ROWS;
   const [largest] = TILE_ROWS;
   const tile = (n: number): void => {
     const lanes = `scratch + ${sumsBytes(Math.min(most, largest))}`;
-    const given = [`${a} + <usize>row * ${sizes.aRow}`, b, "scratch", lanes, columns, "together"];
-    const asked = quick ? ["quick"] : [];
+    const weights = packs ? "weights" : b;
+    const given = [`${a} + <usize>row * ${sizes.aRow}`, weights, "scratch", lanes, columns, "together"];
+    const asked = quick ? ["quick"] : packed ? [packs ? "packed" : "false"] : [];
     w.line(
       `${rowsFunction(w, { ...sizes, rows: n, target })}(${[...given, ...asked, constants].join(", ")});`,
     );
@@ -104,6 +132,14 @@ export function emitTiles(
   const stay = Math.max(1, Math.floor(L1_BYTES / (largest * SUPERBLOCK_HALVES * ACTIVATION_BYTES[format])));
   const together = all <= stay ? `${all}` : `${rows} <= ${largest} ? ${all} : ${stay}`;
   w.line(`const together: usize = ${together}; // superblocks of a row`);
+  if (packs) {
+    w.line(`const packed = unsigned && ${rows} >= ${PACKED_ROWS};`);
+    w.line(`let weights = ${b};`);
+    w.block("if (packed)", () => {
+      w.line(`weights = scratch + ${packedAt(sizes, most)};`);
+      w.line(`${packFunction(w, halves)}(${b}, weights, ${columns});`);
+    });
+  }
   w.line("let row = 0;");
   for (const n of TILE_ROWS.filter((size) => size <= most))
     w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => tile(n));
@@ -111,19 +147,23 @@ export function emitTiles(
 
 /** The statement for the head of a kernel that has such tiles. */
 export function askMachine(w: Writer, format: IntegerFormat, target: Target): void {
-  if (waysOf(format, target).quickFours) w.line(`const quick = ${quickFours(w)}();`);
+  const { quickFours: quick, packed } = waysOf(format, target);
+  if (quick) w.line(`const quick = ${quickFours(w)}();`);
+  if (packed) w.line(`const unsigned = ${unsignedFours(w)}();`);
 }
 
 /** A function (a, b, sums, lanes, columns, together, …): sums[rows,16] = a[rows] · b[columns]ᵀ. */
 function rowsFunction(w: Writer, t: Tile): string {
   const { format, rows, halves, bRow, scales } = t;
-  const { usual, quickFours: quick } = waysOf(format, t.target);
+  const { usual, quickFours, packed } = waysOf(format, t.target);
+  const quick = quickFours ?? packed;
   const name = `products_${format}_${rows}x${halves * HALF_BLOCK}`;
   const all = superblocks(halves);
   const each = rows * laneBytes(t);
   const call = (way: NamedSums): string => {
+    const numbers = numbersOf(t, way);
     const given = [
-      `a + s * ${SUPERBLOCK_HALVES * ACTIVATION_BYTES[format]}`,
+      `a + ${numbers.from} + s * ${SUPERBLOCK_HALVES * numbers.bytes}`,
       `b + n * ${bRow} + s * ${superblockBytes(format)}`,
       `a + ${scales} + s * ${SUPERBLOCK_HALVES * 16}`,
       `lanes + n * ${each}`,
@@ -196,7 +236,7 @@ function tileFunction(w: Writer, t: Tile, way: NamedSums): string {
           if (t.target === "wide") steps(h, t, way, [LOW, HIGH], 2);
           else {
             steps(h, t, way, [LOW], 2);
-            h.line(`w -= ${2 * HALF_BYTES[format]}; x -= ${2 * ACTIVATION_BYTES[format]};`);
+            h.line(`w -= ${2 * HALF_BYTES[format]}; x -= ${2 * numbersOf(t, way).bytes};`);
             steps(h, t, way, [HIGH], 2);
           }
           h.line(`scale += ${2 * HALF_SCALES}; f += 32;`);
@@ -208,7 +248,8 @@ function tileFunction(w: Writer, t: Tile, way: NamedSums): string {
 }
 
 /** Halves of a block are added to the lanes; `w` and `x` move on. */
-function steps(h: Writer, t: Tile, { sums }: NamedSums, halves: readonly Half[], beside: 1 | 2): void {
+function steps(h: Writer, t: Tile, way: NamedSums, halves: readonly Half[], beside: 1 | 2): void {
+  const { sums } = way;
   const b = blockOf(t, halves, beside, t.rows);
   const bytes = beside * HALF_BYTES[t.format];
   const step = (of: number): number => of / STEPS;
@@ -216,7 +257,7 @@ function steps(h: Writer, t: Tile, { sums }: NamedSums, halves: readonly Half[],
   sums.begin(h, b);
   h.block(
     `for (const stop = w + ${bytes}; w < stop; w += ${step(bytes)}, x += ` +
-      `${step(beside * ACTIVATION_BYTES[t.format])})`,
+      `${step(beside * numbersOf(t, way).bytes)})`,
     () => sums.step(h, b, 0, false),
   );
   sums.finish(h, b);
