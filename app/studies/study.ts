@@ -23,6 +23,8 @@ const studies = {
   "lora-step":
     "GPT-2 124M with adapters on a base in q8_0: memory, tok/s by turns with PyTorch: [--weights " +
     "q8_0,f32] [--profile]",
+  bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
+  addition: "X12, addition by policy gradients: [--seeds 5] [--control shuffled] [--results FILE]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",

@@ -49,17 +49,24 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
   );
 }
 
+/** How many of the newest checkpoints are kept, and whether the weights that a run began with are. */
+export interface KeptCheckpoints {
+  readonly newest: number;
+  readonly start: boolean;
+}
+
 /**
- * Writes a checkpoint, then removes all but the newest `keep` and the best one that the state names. Returns
- * the file's name. Refuses a model that has a NaN or Inf.
+ * Writes a checkpoint, then removes all but those that are kept, and the best one that the state names.
+ * Returns the file's name. Refuses a model that has a NaN or Inf.
  */
 export async function saveCheckpoint(
   files: Files,
   folder: string,
   model: RunningModel,
   state: TrainState,
-  keep: number,
+  keep: number | KeptCheckpoints,
 ): Promise<string> {
+  const { newest: count, start } = typeof keep === "number" ? { newest: keep, start: false } : keep;
   const items = itemsOf(model, true).map(({ name, tensor, slice }): TensorToSave => ({
     name,
     shape: tensor.place.shape,
@@ -67,8 +74,8 @@ export async function saveCheckpoint(
   }));
   const name = checkpointFile(state.step);
   await model.inTurn(() => writeCheckpoint(files, folder, name, items, state));
-  for (const { file, step } of (await listCheckpoints(files, folder)).slice(keep))
-    if (step !== state.best?.step) await files.remove(`${folder}/${file}`);
+  for (const { file, step } of (await listCheckpoints(files, folder)).slice(count))
+    if (step !== state.best?.step && !(start && step === 0)) await files.remove(`${folder}/${file}`);
   return name;
 }
 

@@ -189,12 +189,9 @@ class Trainer {
   async #makeStep(): Promise<void> {
     const { settings, scheduleRule, data } = this.#options;
     const began = performance.now();
-    const shape = this.#model.entry("train");
-    const { accumulate } = settings;
     const step = this.#step + 1;
-    const micro: Batch[] = [];
-    for (let i = 0; i < accumulate; i++)
-      micro.push(await data.next(this.#random, shape, this.#step * accumulate + i, this.#learner(step)));
+    const micro = await this.#drawn();
+    if (!micro) return;
     const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
     const lr = learningRate(step, settings, scheduleRule);
     const objective = data.settings?.();
@@ -207,6 +204,23 @@ class Trainer {
     this.#step = step;
     this.#tokens += counted;
     this.#reportStep(result, lr, counted, performance.now() - began);
+  }
+
+  /** The micro-batches of the next update. Undefined: the signal came while the model wrote them. */
+  async #drawn(): Promise<readonly Batch[] | undefined> {
+    const { settings, data } = this.#options;
+    const { accumulate } = settings;
+    const shape = this.#model.entry("train");
+    const learner = this.#learner(this.#step + 1);
+    const micro: Batch[] = [];
+    try {
+      for (let i = 0; i < accumulate; i++)
+        micro.push(await data.next(this.#random, shape, this.#step * accumulate + i, learner));
+      return micro;
+    } catch (error) {
+      if (!this.#isStopped()) throw error;
+      return undefined;
+    }
   }
 
   #reportStep({ mixtures, objective, ...result }: StepResult, lr: number, counted: number, ms: number): void {

@@ -59,6 +59,10 @@ export interface TrainingData {
   ready?(start: Start): Promise<void>;
   /** A line that explains what an event shows; undefined: there is nothing to explain. */
   remark?(event: TrainEvent): string | undefined;
+  /** The weights that it begins with are needed as long as it goes on. */
+  readonly keepsStart?: boolean;
+  /** Frees what the source holds. */
+  close?(): Promise<void>;
 }
 
 /** A model that is about to learn, in the folder of its run. */
@@ -141,7 +145,7 @@ export async function prepare(
 /** What a stage after pre-training asks of the compiler. */
 export type StageModule = Pick<
   CompileOptions,
-  "lora" | "trains" | "weights" | "packed" | "objective" | "perRow"
+  "lora" | "trains" | "weights" | "packed" | "objective" | "perRow" | "lanes"
 >;
 
 /** The model's module for training, compiled for this machine. It can sample too. */

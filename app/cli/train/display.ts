@@ -198,9 +198,13 @@ const indent = (text: string): string =>
 
 /**
  * "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)", "900 examples (4,321 of 12,345
- * tokens learnt, characters)".
+ * tokens learnt, characters)", "20 prompts (117 tokens, bytes)", which are answered and not learnt.
  */
 function amountOf({ tokens, documents, examples }: Amount, tokenizer?: string): string {
+  if (examples?.learnt === 0) {
+    const count = counted(examples.count, "prompt");
+    return tokenizer === undefined ? count : `${count} (${thousands(tokens)} tokens, ${tokenizer})`;
+  }
   if (examples) {
     const count = counted(examples.count, "example");
     const learnt = `${thousands(examples.learnt)} of ${thousands(tokens)} tokens learnt`;

@@ -101,7 +101,12 @@ async function readFile<K extends ExampleKind>(
       : readBytes(path, io, MAX_TEXT_BYTES, { hint: "Check the path." });
   const from = given === undefined ? BUILT_IN : nameOf(given);
   const examples = readExamples(bytes, { from, wanted: kinds, user: `sinter ${stage}`, dropWrong });
-  say(examplesLine(examples));
+  say(
+    examplesLine(
+      examples,
+      kinds.every((kind) => kind === "prompt"),
+    ),
+  );
   for (const dropped of examples.dropped) say(droppedLine(dropped));
   return [{ path, sha256: await sha256(bytes) }, examples];
 }

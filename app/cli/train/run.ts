@@ -59,6 +59,7 @@ export async function goOn(
     return await trained(await loadedRun(run, model, o, io), data, o, stop.signal, io);
   } finally {
     stop.release();
+    await data.close?.();
     await model?.close();
   }
 }
@@ -131,7 +132,8 @@ async function trained(
     },
     best: data.best,
     async save(progress) {
-      const saving = saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
+      const kept = { newest: o.keep, start: data.keepsStart === true };
+      const saving = saveCheckpoint(files, folder, model, { ...progress, identity }, kept);
       const file = await savedOr(files, folder, saving);
       await report();
       return file;

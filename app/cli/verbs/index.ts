@@ -70,6 +70,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./prefer.ts")).preferVerb,
   },
   {
+    name: "rl",
+    group: "learning",
+    summary: "let a model learn from rewards for its own answers",
+    load: async () => (await import("./rl.ts")).rlVerb,
+  },
+  {
     name: "label",
     group: "learning",
     summary: "say which of two answers is better, for preference data",

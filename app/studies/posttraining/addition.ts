@@ -85,7 +85,7 @@ export async function runAddition(o: AdditionOptions): Promise<AdditionResult> {
   });
   try {
     const sftSteps = o.control === "untrained" ? 0 : await startFrom(policy, learnt, asked, o);
-    const reference = referenceNow(policy);
+    const reference = await referenceNow(policy);
     const before = (await measured(policy, asked, reference, o))["pass@1"]!;
     const source = new PolicySource({
       settings: settingsOf(o),
@@ -201,7 +201,8 @@ const modelOf = ({ prompts, seed }: AdditionOptions): Model =>
   layer { x += attention(rmsnorm(x))  x += mlp(rmsnorm(x)) }
   output linear(rmsnorm(x))
   tokenizer characters
-  train { batch ${Math.min(SFT.batch, prompts * GROUP)}  context ${CONTEXT}  decay 0  beta2 0.99  seed ${seed} }
+  train { batch ${Math.min(SFT.batch, prompts * GROUP)}  context ${CONTEXT}  decay 0
+          beta2 0.99  seed ${seed} }
 }`).models[0]!;
 
 async function opened(o: AdditionOptions, options: CompileOptions): Promise<RunningModel> {

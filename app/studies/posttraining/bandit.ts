@@ -31,8 +31,8 @@ interface Method extends Pick<PolicySettings, "advantage" | "klIn"> {
 
 /**
  * THE table of methods. With kl in the loss, its worth depends on the advantages' scale: those of other rules
- * than leave_one_out are divided by a deviation, or too small by (G − 1) / G, as an answer is part of the mean
- * that it is compared with.
+ * than leave_one_out are divided by a deviation, or too small by (G − 1) / G, since an answer is part of the
+ * mean that it is compared with.
  */
 export const banditMethods = {
   rloo: { objective: "rloo", advantage: "leave_one_out", klIn: "reward" },
@@ -88,7 +88,7 @@ export async function runBandit(o: BanditOptions): Promise<BanditResult> {
   running.weightsChanged();
   try {
     const before = await answerProbabilities(running);
-    await learnPolicy(running, sourceFor(running, objective.unit, method, o), { steps: o.steps, lr: o.lr });
+    await learnPolicy(running, sourceFor(objective.unit, method, o), { steps: o.steps, lr: o.lr });
     const now = await answerProbabilities(running);
     const right = Math.exp(now[RIGHT]!);
     const divergence = exactDivergence(now, before);
@@ -109,7 +109,6 @@ const modelOf = ({ prompts, seed }: BanditOptions): Model =>
 }`).models[0]!;
 
 function sourceFor(
-  model: RunningModel,
   unit: PolicySettings["objective"]["unit"],
   { advantage, klIn }: Method,
   { prompts, kl, seed }: BanditOptions,
@@ -134,13 +133,12 @@ function sourceFor(
   const columns = { prompt: "0", answer: ANSWERS[RIGHT]! };
   const example = { kind: "prompt", row: 1, prompt: [{ role: "user", content: "0" }], columns } as const;
   const prompt: Prompt = { example, ids: [0] };
-  const reference = referenceNow(model);
   return new PolicySource({
     settings,
     prompts: Array.from({ length: answersPerRound(settings) / GROUP }, () => prompt),
     heldOut: [],
     rewards: [{ reward: builtInReward("exact_answer")!, weight: 1 }],
-    reference: () => reference,
+    reference: referenceNow,
     tokenizer: characterTokenizer([...ANSWERS]),
     seed,
     identity: "",

@@ -185,8 +185,8 @@ const nothingLeft = ({ answer, truncated }: PolicySettings): SinterError =>
   new SinterError(
     "input",
     truncated === "mask"
-      ? `nothing can be learnt from the answers of this step: all are cut at ${answer} tokens, or have no score`
-      : "nothing can be learnt from the answers of this step: no reward has anything to say about them",
+      ? `nothing can be learnt from this step's answers: all are cut at ${answer} tokens, or have no score`
+      : "nothing can be learnt from this step's answers: no reward has anything to say about them",
     "Longer answers: --set rl.answer=N; learn from cut ones too: --set rl.truncated=penalty.",
   );
 

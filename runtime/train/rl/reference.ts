@@ -4,7 +4,7 @@
  * adapters alone, where adapters are trained. What comes out has the bits that the start had.
  */
 import type { RunningModel } from "../../engine/model.ts";
-import type { Numbers, Tensor } from "../../engine/tensors.ts";
+import type { Tensor } from "../../engine/tensors.ts";
 
 export interface Reference {
   /** What the copy takes. */
@@ -13,26 +13,24 @@ export interface Reference {
   within<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Gives one slice of a parameter as it lies in memory, padding included. */
-type Slice = (tensor: Tensor, slice: number) => Numbers;
+/** Gives the numbers of one slice of a parameter, without padding. They are kept. */
+type Slice = (tensor: Tensor, slice: number) => Promise<Float32Array> | Float32Array;
 
 /** The reference is the model as it stands now. */
-export const referenceNow = (model: RunningModel): Reference =>
-  referenceOf(model, (tensor, slice) => tensor.padded(slice).slice());
+export const referenceNow = (model: RunningModel): Promise<Reference> =>
+  referenceOf(model, (tensor, slice) => Float32Array.from(tensor.dense(slice)));
 
-/** The reference has other numbers: `slice` gives them, and they are kept. */
-export function referenceOf(model: RunningModel, slice: Slice): Reference {
-  const trained = trainedParameters(model).flatMap((tensor) =>
-    Array.from({ length: tensor.place.slices }, (_, i) => ({
-      now: tensor.padded(i),
-      other: slice(tensor, i),
-    })),
-  );
+/** The reference has the numbers that `slice` gives. */
+export async function referenceOf(model: RunningModel, slice: Slice): Promise<Reference> {
+  const trained: { readonly tensor: Tensor; readonly slice: number; other: Float32Array }[] = [];
+  for (const tensor of trainedParameters(model))
+    for (let i = 0; i < tensor.place.slices; i++)
+      trained.push({ tensor, slice: i, other: await slice(tensor, i) });
   const exchange = (): void => {
-    for (const { now, other } of trained) {
-      const kept = now.slice();
-      now.set(other);
-      other.set(kept);
+    for (const one of trained) {
+      const now = Float32Array.from(one.tensor.dense(one.slice));
+      one.tensor.write(one.other, one.slice);
+      one.other = now;
     }
     model.weightsChanged();
   };

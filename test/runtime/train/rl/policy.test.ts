@@ -66,14 +66,14 @@ const prompts = ["12", "345", "12"].map((text, i) => promptOf(text, i + 1));
 const countOnes: Rule = (_prompt, answer) => [...answer].filter((digit) => digit < "5").length;
 const rewarded = (rule: Rule) => [{ reward: ruleReward("rule", rule), weight: 1 }];
 
-const asked = (model: RunningModel, more: Partial<PolicySettings> = {}): ExperienceAsked => ({
+const asked = async (model: RunningModel, more: Partial<PolicySettings> = {}): Promise<ExperienceAsked> => ({
   prompts: prompts.slice(0, 2),
   seed: 3,
   key: [0],
   tokenizer,
   settings: { ...settings, ...more },
   rewards: rewarded(countOnes),
-  reference: referenceNow(model),
+  reference: await referenceNow(model),
   shape: model.entry("train"),
 });
 
@@ -81,9 +81,9 @@ const counted = (targets: Int32Array): number => targets.filter((target) => targ
 const step = { lr: 0.01, step: 1, settings: { kl: 0.1 } };
 
 describe("what a round learns from", () => {
-  test("threads 16, 17, 21: ratio exactly 1, sampler = trainer, divergence exactly 0 at the start", async () => {
+  test("threads 16, 17, 21: at the start the ratio is 1 and the divergence 0, exactly", async () => {
     const model = await open();
-    const { micro, figures, divergence } = await gatherExperience(model, asked(model));
+    const { micro, figures, divergence } = await gatherExperience(model, await asked(model));
     expect(divergence).toBe(0);
     expect(figures["kl"]).toBe(0);
     // nothing is dropped out: what was drawn from, and what is trained, are one distribution
@@ -98,7 +98,7 @@ describe("what a round learns from", () => {
 
   test("thread 3: the token that ends an answer is a target, with a gradient", async () => {
     const model = await open();
-    const { micro } = await gatherExperience(model, asked(model, { kl: 0 }));
+    const { micro } = await gatherExperience(model, await asked(model, { kl: 0 }));
     const ends = micro.flatMap(({ targets, advantages }) =>
       [...targets].flatMap((target, r) => (target === END ? [advantages![r]!] : [])),
     );
@@ -113,8 +113,8 @@ describe("what a round learns from", () => {
 
   test("thread 19: answers that are cut leave the sum and what it is divided by", async () => {
     const model = await open();
-    const kept = await gatherExperience(model, asked(model));
-    const masked = await gatherExperience(model, asked(model, { truncated: "mask" }));
+    const kept = await gatherExperience(model, await asked(model));
+    const masked = await gatherExperience(model, await asked(model, { truncated: "mask" }));
     const rate = kept.figures["completions/clipped_ratio"]!;
     expect(rate).toBeGreaterThan(0);
     expect(rate).toBeLessThan(1);
@@ -124,31 +124,32 @@ describe("what a round learns from", () => {
     const weights = masked.micro.flatMap((batch) => [...batch.weights!]);
     expect(weights.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
     expect(Math.max(...weights)).toBeCloseTo(1 / left, 6);
-    const penalised = await gatherExperience(model, asked(model, { truncated: "penalty", penalty: 5 }));
+    const penalised = await gatherExperience(model, await asked(model, { truncated: "penalty", penalty: 5 }));
     expect(penalised.micro.map((batch) => batch.advantages)).not.toEqual(
       kept.micro.map((batch) => batch.advantages),
     );
     expect(penalised.figures["reward"]).toBe(kept.figures["reward"]);
   });
 
-  test("thread 20: equal rewards leave the divergence alone to learn from; none at all are refused", async () => {
+  test("thread 20: equal rewards leave the divergence alone to learn from; none are refused", async () => {
     const model = await open();
-    const same = { ...asked(model), rewards: rewarded(() => 1) };
+    const same = { ...(await asked(model)), rewards: rewarded(() => 1) };
     const { micro, figures } = await gatherExperience(model, same);
     expect(figures["frac_reward_zero_std"]).toBe(1);
     expect(micro.flatMap(({ advantages }) => [...advantages!]).every((a) => a === 0)).toBe(true);
     expect((await model.trainStep(micro, { ...step, settings: { kl: 0 } })).norm).toBe(0);
-    const silent = gatherExperience(model, { ...asked(model), rewards: rewarded(() => null) });
+    const silent = gatherExperience(model, { ...(await asked(model)), rewards: rewarded(() => null) });
     await expect(silent).rejects.toThrow("no reward has anything to say about them");
   });
 
   test("the divergence in the reward is that of the whole answer", async () => {
     const model = await open();
-    const reference = referenceNow(model);
-    const first = await gatherExperience(model, asked(model));
+    const reference = await referenceNow(model);
+    const first = await gatherExperience(model, await asked(model));
     await model.trainStep(first.micro, { ...step, lr: 0.05 });
     const before = valuesOf(model, "parameter");
-    const round = { ...asked(model, { klIn: "reward", advantage: "mean", kl: 10 }), reference, key: [1] };
+    const inReward = await asked(model, { klIn: "reward", advantage: "mean", kl: 10 });
+    const round = { ...inReward, reference, key: [1] };
     const { figures, divergence, micro } = await gatherExperience(model, round);
     expect(valuesOf(model, "parameter")).toEqual(before);
     expect(divergence).not.toBe(0);
@@ -195,7 +196,7 @@ describe("rounds", () => {
     const source = sourceOf(control);
     await learn(whole, source, 0, 4);
     expect(source.state()).not.toEqual({ kl: 0.1 });
-    const start = referenceNow(twice);
+    const start = await referenceNow(twice);
     const first = sourceOf(control);
     await learn(twice, first, 0, 2);
     const aborted = new AbortController();
