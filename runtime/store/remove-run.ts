@@ -8,7 +8,8 @@ const RECORD = "run.json";
 /** What is kept of the stages before a run, for its report. */
 export const EARLIER = "earlier.jsonl";
 /** Names of files that a run writes. */
-const own = /^(spec\.sinter|(log|earlier)\.jsonl|report\.html|(reference|step-\d+)\.safetensors)$/;
+const own =
+  /^(spec\.sinter|(log|earlier)\.jsonl|report\.html|reward\.json|(reference|step-\d+)\.safetensors)$/;
 
 /** The record goes first: without it the folder holds no run, even if this is interrupted. */
 export async function removeRun(files: Files, folder: string): Promise<void> {

@@ -57,6 +57,8 @@ export interface TrainingData {
   readonly headline?: readonly string[];
   /** What has to be known before the first step, or to go on. */
   ready?(start: Start): Promise<void>;
+  /** What is kept of a run that has come to its end. */
+  finished?(start: Start): Promise<void>;
   /** A line that explains what an event shows; undefined: there is nothing to explain. */
   remark?(event: TrainEvent): string | undefined;
   /** The weights that it begins with are needed as long as it goes on. */

@@ -29,6 +29,7 @@ import type { EncodeStage, Say, StageKind } from "./stage.ts";
 import type { StageExamples } from "./example-data.ts";
 
 type PreferKind = "pair" | "judged";
+type PreferExample = PairExample | JudgedExample;
 export type PreferAnswers = JudgedAnswers<PairRows> | KtoAnswers;
 
 export const preferStage: StageKind<"prefer", PreferKind, TwoParts<PreferAnswers>> = {
@@ -37,7 +38,7 @@ export const preferStage: StageKind<"prefer", PreferKind, TwoParts<PreferAnswers
   answers: true,
   compile: ({ objective }) => ({ objective }),
   async encode(examples, o, say) {
-    const encoded = await encodedAnswers(examples, o, say);
+    const encoded = await encodePreferences(examples, o, say);
     for (const line of lengthLines(lengthsOf(encoded.train))) say(line);
     return encoded;
   },
@@ -78,12 +79,14 @@ export const recordedObjective = ({
   settings,
 }: Objective): Readonly<Record<string, string | number>> => ({ objective: name, equation, ...settings });
 
-async function encodedAnswers(
-  examples: StageExamples<PreferKind>,
+/** Pairs, or, for an objective of single answers, each answer by itself, as rows. */
+export async function encodePreferences(
+  examples: StageExamples<"pair"> | StageExamples<PreferKind>,
   { settings, ...rest }: EncodeStage<"prefer">,
   say: Say,
 ): Promise<TwoParts<PreferAnswers>> {
-  const { train, heldOut } = examples;
+  const train: readonly PreferExample[] = examples.train;
+  const heldOut: readonly PreferExample[] = examples.heldOut;
   const o = { ...rest, stage: "prefer" as const };
   if (settings.objective.unit === "answer") {
     const judged = { train: judgedOf(train), heldOut: judgedOf(heldOut) };
@@ -105,10 +108,13 @@ async function encodedAnswers(
   return { train: answers(rows.train), heldOut: rows.heldOut && answers(rows.heldOut) };
 }
 
-const isPair = (example: PairExample | JudgedExample): example is PairExample => example.kind === "pair";
+const isPair = (example: PreferExample): example is PairExample => example.kind === "pair";
 
 /** The rows that the reference is asked about, by the names that their file has for them. */
-function askedOf({ train, heldOut }: TwoParts<PreferAnswers>): Readonly<Record<string, PreferAnswers>> {
+export function askedOf({
+  train,
+  heldOut,
+}: TwoParts<PreferAnswers>): Readonly<Record<string, PreferAnswers>> {
   const mismatched = (of: PreferAnswers | undefined): KtoAnswers | undefined =>
     of && isKto(of) ? { rows: { ...of.rows, ...of.rows.mismatched }, each: 1 } : undefined;
   const asked = {

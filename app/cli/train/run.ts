@@ -112,10 +112,8 @@ async function trained(
     show.close();
     return report();
   };
-  await data.ready?.({ model, run, step, signal, progress: (text) => show.working(text) }).catch((error) => {
-    show.close();
-    throw error;
-  });
+  const start = { model, run, step, signal, progress: (text: string) => show.working(text) };
+  await orLastReport(failed, data.ready?.(start) ?? Promise.resolve());
   const training = train(model, {
     settings: record.settings,
     scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
@@ -147,6 +145,7 @@ async function trained(
     evaluating: (tokens) => show.evaluating(tokens, data.heldOut.tokens),
   });
   const end = await orLastReport(failed, training);
+  if (end === "done") await data.finished?.(start);
   await report();
   show.end(end, folder, record.stage?.stage);
   return end;

@@ -9,6 +9,7 @@ import { learntText, textRuleOf, type Run } from "../../../runtime/store/run-fol
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { evalExamples } from "../train/eval-examples.ts";
+import { evalPairs } from "../train/eval-pairs.ts";
 import { flag, oneWord, read, text, whole, wholeWithin, withDefault } from "../options/option.ts";
 import { adapterOption, targetOption, workersOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -72,7 +73,10 @@ export const evalVerb = defineVerb({
       const given = (["context", "stride"] as const).find((name) => asked[name] !== undefined);
       if (given)
         throw new SinterError("usage", `--${given} is for texts, and this run has learnt from examples`);
-      return evalExamples(run, run.record.stage, asked, io);
+      const { stage } = run.record;
+      if (stage.stage === "prefer" || stage.stage === "reward")
+        return evalPairs(run, { ...stage, stage: stage.stage }, asked, io);
+      return evalExamples(run, stage, asked, io);
     }
     const isDocuments = run.record.settings.rows === "documents";
     if (isDocuments && asked.stride !== undefined)

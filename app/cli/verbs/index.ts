@@ -70,6 +70,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./prefer.ts")).preferVerb,
   },
   {
+    name: "reward",
+    group: "learning",
+    summary: "train a model that scores answers, from pairs",
+    load: async () => (await import("./reward.ts")).rewardVerb,
+  },
+  {
     name: "rl",
     group: "learning",
     summary: "let a model learn from rewards for its own answers",

@@ -1,0 +1,198 @@
+/**
+ * Evaluation of a run that has learnt from pairs: how often it prefers the chosen answer. A reward model does
+ * so by its scores; a model that has learnt preferences by what it has made likelier than its reference.
+ */
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { counted, percent } from "../../../runtime/contract/amounts.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { readReference, REFERENCE_FILE } from "../../../runtime/store/reference-file.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import type { StageRecord } from "../../../runtime/store/run-record.ts";
+import { scoresOf } from "../../../runtime/train/score-answers.ts";
+import type { AnswerLengths } from "../../../runtime/train/sources/answer-rows.ts";
+import {
+  batchOfAnswers,
+  evaluatedUnits,
+  unitCount,
+  type JudgedAnswers,
+} from "../../../runtime/train/sources/answer-source.ts";
+import { winRate, type WinRate } from "../../../runtime/train/win-rate.ts";
+import { loadRun, type UsedRun } from "../runs/use-run.ts";
+import type { Io } from "../terminal/io.ts";
+import { lengthsOf, type TwoParts } from "./answer-data.ts";
+import type { EvalExamplesAsked } from "./eval-examples.ts";
+import { readStageData, type StageExamples } from "./example-data.ts";
+import { askedOf, encodePreferences, giveReference, keyOf, type PreferAnswers } from "./prefer.ts";
+import { scoredPairs } from "./reward.ts";
+import { formatOf } from "./stage-format.ts";
+
+/** Returns the exit code. */
+export async function evalPairs(
+  run: Run,
+  stage: StageRecord & { readonly stage: "prefer" | "reward" },
+  asked: EvalExamplesAsked,
+  io: Io,
+): Promise<number> {
+  const say = (line: string): void => (asked.json ? io.err(`${line}\n`) : io.out(`${line}\n`));
+  const examples = await pairsToJudge(run, stage, asked, say, io);
+  const parts = await encoded(run, stage, examples, say);
+  if (stage.stage === "prefer") await takeReference(run, parts as TwoParts<PreferAnswers>, asked);
+  const [answers, part] = chosenPart(parts, asked);
+  const used = await loadRun(run, { ...asked, cache: undefined }, io);
+  try {
+    const rate = winRate(await marginsOf(used, answers, stage));
+    io.out(
+      asked.json
+        ? jsonOf(rate, lengthsOf(answers), part, used)
+        : textOf(rate, lengthsOf(answers), part, used),
+    );
+    return exitCodes.ok;
+  } finally {
+    await used.model.close();
+  }
+}
+
+async function pairsToJudge(
+  { record }: Run,
+  { stage, heldOut, dropWrong }: StageRecord,
+  { data }: EvalExamplesAsked,
+  say: (line: string) => void,
+  io: Io,
+): Promise<StageExamples<"pair">> {
+  const own = data === undefined;
+  const read = await readStageData(
+    { stage, kinds: ["pair"] },
+    {
+      data: data ?? record.data.path,
+      eval: own ? heldOut?.path : undefined,
+      dropWrong,
+      share: own ? record.settings.heldOut : 0,
+    },
+    say,
+    io,
+  );
+  if (!own || read.data.sha256 === record.data.sha256) return read;
+  throw new SinterError(
+    "input",
+    "the data are not those that this run began with, so what it has held out is not known",
+    "Name pairs that it has not seen: --data FILE",
+  );
+}
+
+async function encoded(
+  { record, tokenizer, bundle }: Run,
+  { stage, chatFormat, dropWrong }: StageRecord,
+  examples: StageExamples<"pair">,
+  say: (line: string) => void,
+): Promise<TwoParts<JudgedAnswers>> {
+  const format = formatOf(chatFormat, tokenizer);
+  const { model } = bundle.manifest;
+  const { context } = record.settings;
+  try {
+    const o = { format, tokenizer, context, vocab: model.sizes.vocab, dropWrong };
+    if (stage === "reward") return await scoredPairs(examples, { ...o, stage }, say);
+    return await encodePreferences(examples, { ...o, settings: model.prefer! }, say);
+  } finally {
+    format.close();
+  }
+}
+
+const readsReference = ({ bundle }: Run): boolean =>
+  bundle.manifest.modules.train!.entries.some(({ inputs }) => inputs.includes("reference_logprobs"));
+
+/** What the reference said of the run's own pairs; it is not there for others. */
+async function takeReference(
+  run: Run,
+  parts: TwoParts<PreferAnswers>,
+  asked: EvalExamplesAsked,
+): Promise<void> {
+  if (!readsReference(run)) return;
+  const found =
+    asked.data === undefined
+      ? await readReference(nodeFiles(), run.folder, await keyOf(run, askedOf(parts)))
+      : undefined;
+  if (found) return giveReference(parts, found);
+  throw new SinterError(
+    "input",
+    asked.data === undefined
+      ? `${run.folder}/${REFERENCE_FILE} is gone`
+      : "what the reference says is known of this run's own pairs alone",
+    "Leave --data out: the pairs that the run has held out are judged. For others, train a reward model.",
+  );
+}
+
+function chosenPart(
+  { train, heldOut }: TwoParts<JudgedAnswers>,
+  { part, data }: EvalExamplesAsked,
+): readonly [JudgedAnswers, string] {
+  if ((part ?? "held-out") === "held-out" && heldOut) return [heldOut, "held-out"];
+  if (part === "held-out")
+    throw new SinterError("usage", "nothing is held out of these pairs", "Leave --part out.");
+  return [train, data === undefined ? "training" : "all"];
+}
+
+/** Of each pair, by how much the chosen answer is preferred. */
+async function marginsOf(
+  { model }: UsedRun,
+  answers: JudgedAnswers,
+  { stage, settings }: StageRecord,
+): Promise<readonly number[]> {
+  const shape = model.entry("evaluate");
+  const averages = /length|mean\((chosen|rejected)\.logp\)/.test(String(settings?.["equation"]));
+  const margins: number[] = [];
+  for (const units of evaluatedUnits(unitCount(answers), shape.batch / 2)) {
+    const batch = batchOfAnswers({ ...answers, each: 2 }, shape, units);
+    await model.evaluate(batch);
+    const logprobs = stage === "reward" ? undefined : model.rowOutput("logprobs");
+    const scores = logprobs
+      ? Array.from({ length: shape.batch }, (_, b) => ratioOf(b, batch, logprobs, shape.context, averages))
+      : scoresOf(model, batch);
+    for (let b = 0; b < shape.batch; b += 2) {
+      const [chosen, rejected] = [scores[b], scores[b + 1]];
+      if (chosen !== undefined && rejected !== undefined) margins.push(chosen - rejected);
+    }
+  }
+  return margins;
+}
+
+/** How much likelier answer b is than by the reference, in nats; of the answer or of a token of it. */
+function ratioOf(
+  b: number,
+  { targets, referenceLogprobs }: ReturnType<typeof batchOfAnswers>,
+  logprobs: Float32Array,
+  context: number,
+  averages: boolean,
+): number | undefined {
+  let [sum, count] = [0, 0];
+  for (let r = b * context; r < (b + 1) * context; r++) {
+    if (targets[r]! < 0) continue;
+    sum += logprobs[r]! - (referenceLogprobs?.[r] ?? 0);
+    count++;
+  }
+  if (count === 0) return undefined;
+  return averages ? sum / count : sum;
+}
+
+const jsonOf = (rate: WinRate, lengths: AnswerLengths, part: string, { step }: UsedRun): string =>
+  `${JSON.stringify({
+    win_rate: rate.rate,
+    win_rate_low: rate.low,
+    win_rate_high: rate.high,
+    ties: rate.ties,
+    pairs: rate.pairs,
+    margin: rate.meanMargin,
+    "lengths/chosen": lengths.chosen,
+    "lengths/rejected": lengths.rejected,
+    part,
+    step,
+  })}\n`;
+
+function textOf(rate: WinRate, lengths: AnswerLengths, part: string, { step }: UsedRun): string {
+  const { pairs, ties, rate: share, low, high, meanMargin } = rate;
+  const interval = `${percent(low, 1)} … ${percent(high, 1)}`;
+  return (
+    `the chosen answer wins in ${percent(share, 1)} (95 %: ${interval}) of ${counted(pairs - ties, "pair")}, ` +
+    `${counted(ties, "tie")} apart; margin ${meanMargin.toFixed(4)} (${part}, step ${step})\n` +
+    `counted tokens of an answer: ${lengths.chosen.toFixed(1)} chosen, ${lengths.rejected.toFixed(1)} rejected\n`
+  );
+}
