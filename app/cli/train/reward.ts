@@ -22,6 +22,7 @@ import type { Start } from "./begin.ts";
 import type { StageExamples } from "./example-data.ts";
 import { recordedObjective } from "./prefer.ts";
 import { previewAnswers } from "./preview.ts";
+import { headOf, stageModules } from "./stage-modules.ts";
 import type { Say, StageKind } from "./stage.ts";
 
 export const rewardStage: StageKind<"reward", "pair", TwoParts<JudgedAnswers<PairRows>>> = {
@@ -29,7 +30,7 @@ export const rewardStage: StageKind<"reward", "pair", TwoParts<JudgedAnswers<Pai
   kinds: ["pair"],
   answers: false,
   model: withHead,
-  compile: ({ objective }) => ({ objective }),
+  compile: stageModules.reward,
   async encode(examples, o, say) {
     const encoded = await scoredPairs(examples, { ...o, stage: "reward" }, say);
     const { objective } = o.settings;
@@ -63,7 +64,7 @@ export const rewardStage: StageKind<"reward", "pair", TwoParts<JudgedAnswers<Pai
 
 /** The model with a scalar head; its own, where the spec has one. */
 function withHead(model: Model): Model {
-  return model.head ? model : { ...model, head: { name: "reward", bias: false } };
+  return model.head ? model : { ...model, head: headOf("reward") };
 }
 
 /** Pairs as rows of which the one is counted that scores the answer. */

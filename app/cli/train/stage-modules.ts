@@ -5,7 +5,7 @@
 import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { stages, type Stage } from "../../../compiler/2-check/stages.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
-import type { Model } from "../../../runtime/contract/model.ts";
+import type { Head, Model } from "../../../runtime/contract/model.ts";
 import { lackingTokens } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { answersPerRound } from "../../../runtime/train/rl/policy-settings.ts";
@@ -47,10 +47,14 @@ export function plannedStages(model: Model): readonly PlannedStage[] {
       ...(lora && adaptedModule(grown, lora, added)),
       ...(stageModules[stage] as (of: typeof settings) => Module)(settings),
     };
-    const head = needsHead(stage, model) ? { head: model.head ?? { name: "value", bias: true } } : {};
+    const head = needsHead(stage, model) ? { head: model.head ?? headOf(stage) } : {};
     return [{ stage, model: { ...grown, ...head, train: settings.train }, options }];
   });
 }
+
+/** What a reward adds to both answers of a pair is never learnt: its head has no bias. */
+export const headOf = (stage: Stage): Head =>
+  stage === "reward" ? { name: "reward", bias: false } : { name: "value", bias: true };
 
 /** A reward model scores by its head, and `gae` compares with what a head expects. */
 const needsHead = (stage: Stage, { rl }: Model): boolean =>
