@@ -2,6 +2,7 @@
 import type { Stage } from "../../../compiler/2-check/stages.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { chatFormatWords } from "../../../runtime/contract/model.ts";
+import { weightFormats } from "../../../runtime/contract/memory-formats.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import {
   flag,
@@ -42,7 +43,7 @@ export const stageOptions = (data: string, behind: string) => ({
   weights: read(
     text(
       "<format>",
-      "with --lora: how matrices that stay as they are lie in memory: f32, bf16, q8_0, q4_0 (default: f32)",
+      `with --lora: how matrices that stay as they are lie in memory: ${weightFormats.join(", ")} (default: f32)`,
     ),
     weightsFrom,
   ),
@@ -96,6 +97,8 @@ export function stagePlaces(
 ): StagePlaces {
   const from = asked.from === undefined ? undefined : pathFrom(io, asked.from);
   refuseBoth(asked, from);
+  if (asked.resume && asked.weights !== undefined)
+    throw new SinterError("usage", "a run keeps its weights as it began: --weights is for one that begins");
   const begins = spec !== undefined || from !== undefined;
   if (!begins && !(asked.resume && asked.out !== undefined))
     throw new SinterError(

@@ -33,10 +33,12 @@ export function trainedText({ tensors }: ModuleManifest, { rank, alpha, on }: Lo
   const count = (list: typeof parameters): string =>
     thousands(list.reduce((sum, { shape, slices }) => sum + slices * shape.reduce((a, b) => a * b, 1), 0));
   const [trained, frozen] = [true, false].map((is) => parameters.filter((t) => (t.trained !== false) === is));
+  const formats = new Set(frozen!.flatMap(({ quantised }) => (quantised ? [quantised.format] : [])));
   const whole = trained!.filter(({ name }) => !isAdapter(name)).map(({ name }) => name);
   return (
     `adapters of rank ${rank} (alpha ${alpha}, ${on.join(", ")}): ${count(trained!)} numbers are trained, ` +
     `${count(frozen!)} stay as they are` +
+    (formats.size > 0 ? `, matrices in ${[...formats].join(", ")}` : "") +
     (whole.length > 0 ? `; trained whole, for tokens that are new: ${whole.join(", ")}` : "")
   );
 }

@@ -165,6 +165,29 @@ describe("--adapter", () => {
   });
 });
 
+test("a base in fewer bits: learnt beside, resumed to the same bytes, and kept as it was", async () => {
+  const q8 = ["--lora", "2", "--weights", "q8_0", "--set", "save_every=6", "--keep", "9"];
+  expect(await sft("base", "thin", ...q8)).toContain("stay as they are, matrices in q8_0");
+  const whole = tensorsOf("thin");
+  const matrix = "layers.0.swiglu.up.weight";
+  expect(whole.get(matrix)!.equals(tensorsOf("base").get(matrix)!), "rounded to q8_0").toBe(false);
+  await sft("base", "thin-half", ...q8, "--steps", "5");
+  expect(whole.get(matrix)!.equals(tensorsOf("thin-half").get(matrix)!)).toBe(true);
+  await sinter("sft", "--resume", "--out", path("thin-half"), ...FLAGS, "--steps", "12");
+  for (const [name, bytes] of tensorsOf("thin-half")) expect(bytes.equals(whole.get(name)!), name).toBe(true);
+  expect(apart(await logprobs("thin"), await logprobs("adapted"))).toBeLessThan(0.2);
+
+  // weights that come in q8_0 are taken as they are
+  await sft("small", "small-thin", ...q8, "--steps", "1");
+  const came = tensorsOf("small-adapted", "first");
+  for (const [name, bytes] of tensorsOf("small-thin"))
+    if (!isAdapter(name) && !name.startsWith("moment"))
+      expect(bytes.equals(came.get(name)!), name).toBe(true);
+
+  const refused = await run("sft", "--from", path("base"), "--weights", "q8_0", "--out", path("none"));
+  expect(refused.err).toContain("it goes with --lora");
+});
+
 test("thread 27: rows of tokens that are new are trained beside the adapters", async () => {
   const out = await sft("plain", "grown", "--lora", "2", "--steps", "2");
   expect(out).toContain(
