@@ -3,8 +3,9 @@
  *
  * Experiment X4: five string tasks, learnt by supervised fine-tuning from a base that has read other text.
  * Prints held-out exact match and the share of answers that end, for each seed, with the negative control,
- * and their spread. `--folder` keeps checkpoints and what was measured: a study that was stopped, by
- * `--seconds` or Ctrl-C, goes on where it was.
+ * and their spread. `--lora 8`: adapters learn the same answers beside it (X17), at the rate `--lora-lr`.
+ * `--folder` keeps checkpoints and what was measured: a study that was stopped, by `--seconds` or Ctrl-C, goes
+ * on where it was.
  */
 import { existsSync, readFileSync, appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -27,6 +28,8 @@ const { values: o } = parseArgs({
     lr: { type: "string", default: "3e-3" },
     words: { type: "string", default: "150000" },
     text: { type: "string" },
+    lora: { type: "string" },
+    "lora-lr": { type: "string", default: "1e-2" },
     asked: { type: "string", default: "1000" },
   },
 });
@@ -44,6 +47,7 @@ const options = (seed: number): TaskOptions => ({
   size: { width: 128, layers: 4, heads: 4 },
   base: { steps: Number(o["base-steps"]), lr: 3e-3 },
   sft: { steps: Number(o.steps), lr: Number(o.lr) },
+  ...(o.lora !== undefined && { lora: { rank: Number(o.lora), lr: Number(o["lora-lr"]) } }),
   endless: Number(o.steps) / 5,
   batch: 16,
   asked: Number(o.asked),
@@ -71,12 +75,13 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
   console.log(`${lineOf(result)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`);
 }
 
-function lineOf({ seed, before, after, byTask, control }: TaskResult): string {
+function lineOf({ seed, before, after, byTask, control, adapted }: TaskResult): string {
   const tasks = Object.entries(byTask).map(([task, { exactMatch }]) => `${task} ${exactMatch.toFixed(3)}`);
   return [
     `seed ${seed}: exact match ${before.exactMatch.toFixed(3)} → ${after.exactMatch.toFixed(3)}`,
     `(${tasks.join(", ")})`,
     `ended ${after.stopped.toFixed(3)}, control ${control.stopped.toFixed(3)}`,
+    ...(adapted ? [`adapters ${adapted.exactMatch.toFixed(3)}, ended ${adapted.stopped.toFixed(3)}`] : []),
   ].join("  ");
 }
 

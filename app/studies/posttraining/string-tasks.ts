@@ -7,7 +7,7 @@
  * The negative control learns the same answers without the tokens that end them: it has to go on and on.
  */
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel } from "../../../compiler/compile.ts";
+import { compileModel, type Compiled } from "../../../compiler/compile.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
@@ -29,6 +29,8 @@ import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
 import { encodeExamples, type LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
 import { train } from "../../../runtime/train/train.ts";
+import { adaptedModule } from "../../cli/train/adapted-module.ts";
+import type { StageModule } from "../../cli/train/begin.ts";
 import { copyParameters } from "./copy-parameters.ts";
 
 /** THE table of tasks. */
@@ -53,6 +55,8 @@ export interface TaskOptions {
   readonly size: { readonly width: number; readonly layers: number; readonly heads: number };
   readonly base: { readonly steps: number; readonly lr: number };
   readonly sft: { readonly steps: number; readonly lr: number };
+  /** Adapters that learn the same answers, in as many steps, at a rate of their own (X17). */
+  readonly lora?: { readonly rank: number; readonly lr: number };
   /** Steps of the control. */
   readonly endless: number;
   readonly batch: number;
@@ -72,6 +76,8 @@ export interface TaskResult {
   readonly before: AnswerFigures;
   readonly after: AnswerFigures;
   readonly byTask: Readonly<Record<string, AnswerFigures>>;
+  /** Of the base with adapters. */
+  readonly adapted?: AnswerFigures;
   /** Of a model that has not learnt where answers end. */
   readonly control: AnswerFigures;
 }
@@ -89,8 +95,10 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const { learnt, heldOut } = examplesOf(o);
   const model = modelOf(o, tokenizer.size);
   const targets = [o.target ?? "wide"];
-  const bundle = await compileModel(model, { targets, modules: ["train"], packed: true });
-  const open = (): Promise<RunningModel> =>
+  const compiled = (adapted: StageModule): Promise<Compiled> =>
+    compileModel(model, { ...adapted, targets, modules: ["train"], packed: true });
+  const whole = await compiled({});
+  const open = (bundle = whole): Promise<RunningModel> =>
     createModel(bundle, "train", {
       host: nodeHost,
       workers: o.workers,
@@ -106,15 +114,20 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   await learn("base", base, batchSource(corpus.split(0), corpus, ""), o.base);
 
   const rows = await rowsOf(learnt, format, tokenizer);
-  const from = async (part: string, source: LearntRows, steps: number): Promise<RunningModel> => {
-    const copy = await open();
+  const from = async (
+    part: string,
+    source: LearntRows,
+    how: TaskOptions["sft"],
+    bundle = whole,
+  ): Promise<RunningModel> => {
+    const copy = await open(bundle);
     copyParameters(base, copy);
     const { seed } = o;
     const options = { heldOut: undefined, seed, tokenizer, identity: "", packed: true };
-    await learn(part, copy, exampleSource({ train: source, ...options }), { ...o.sft, steps });
+    await learn(part, copy, exampleSource({ train: source, ...options }), how);
     return copy;
   };
-  const tuned = await from("sft", rows, o.sft.steps);
+  const tuned = await from("sft", rows, o.sft);
   const answers = await ask(tuned);
   const byTask = Object.fromEntries(
     o.tasks.map((task) => [
@@ -122,10 +135,28 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
       answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`))),
     ]),
   );
-  const endless = await from("endless", withoutEnds(rows, tokenizer), o.endless);
+  const endless = await from("endless", withoutEnds(rows, tokenizer), { ...o.sft, steps: o.endless });
   const [before, control] = [answerFigures(await ask(base)), answerFigures(await ask(endless))];
-  for (const one of [base, tuned, endless]) await one.close();
-  return { seed: o.seed, before, after: answerFigures(answers), byTask, control };
+  // the tokens of turns are new to the base, so that their rows are trained beside the adapters
+  const lora = o.lora && ({ rank: o.lora.rank, alpha: 2 * o.lora.rank, on: ["all"] } as const);
+  const beside =
+    lora &&
+    (await from(
+      "lora",
+      rows,
+      { ...o.sft, lr: o.lora!.lr },
+      await compiled(adaptedModule(model, lora, true)),
+    ));
+  const adapted = beside && answerFigures(await ask(beside));
+  for (const one of [base, tuned, endless, beside]) await one?.close();
+  return {
+    seed: o.seed,
+    before,
+    after: answerFigures(answers),
+    byTask,
+    control,
+    ...(adapted && { adapted }),
+  };
 }
 
 const modelOf = ({ size, batch, seed }: TaskOptions, vocab: number): Model =>
