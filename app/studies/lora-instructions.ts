@@ -3,8 +3,8 @@
  *                                    [--questions 12] [--tokens 40] [--full] [--folder DIR]
  *
  * The real use of adapters (X17): a published model learns to follow instructions with nothing but adapters
- * trained, is exported merged to GGUF, and llama.cpp answers questions that were held out with the same greedy
- * tokens as the run, whose adapters stand beside their maps. `--full` trains all parameters as well, with the
+ * trained, is exported merged to GGUF, and llama.cpp answers questions that were held out with the same
+ * greedy tokens as the run, whose adapters stand beside their maps. `--full` trains all parameters as well, with the
  * same steps and a tenth of the rate: what the adapters are measured against. `--folder` keeps what was
  * trained: the study goes on where it was.
  */

@@ -4,8 +4,8 @@
  * Experiment X4: five string tasks, learnt by supervised fine-tuning from a base that has read other text.
  * Prints held-out exact match and the share of answers that end, for each seed, with the negative control,
  * and their spread. `--lora 8`: adapters learn the same answers beside it (X17), at the rate `--lora-lr`.
- * `--folder` keeps checkpoints and what was measured: a study that was stopped, by `--seconds` or Ctrl-C, goes
- * on where it was.
+ * `--folder` keeps checkpoints and what was measured: a study that was stopped, by `--seconds` or Ctrl-C,
+ * goes on where it was.
  */
 import { existsSync, readFileSync, appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
