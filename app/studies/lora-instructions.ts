@@ -4,9 +4,9 @@
  *
  * The real use of adapters (X17): a published model learns to follow instructions with nothing but adapters
  * trained, is exported merged to GGUF, and llama.cpp answers questions that were held out with the same
- * greedy tokens as the run, whose adapters stand beside their maps. `--full` trains all parameters as well, with the
- * same steps and a tenth of the rate: what the adapters are measured against. `--folder` keeps what was
- * trained: the study goes on where it was.
+ * greedy tokens as the run, whose adapters stand beside their maps. `--full` trains all parameters as well,
+ * with the same steps and a tenth of the rate: what the adapters are measured against. `--folder` keeps what
+ * was trained: the study goes on where it was.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

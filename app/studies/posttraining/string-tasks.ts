@@ -22,7 +22,12 @@ import { builtInChat, lackingTokens } from "../../../runtime/tokenizers/chat/cha
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import { characterTokenizer, charactersOf } from "../../../runtime/tokenizers/plain/characters.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { answerExamples, answerFigures, type AnswerFigures } from "../../../runtime/train/answers.ts";
+import {
+  answerExamples,
+  answerFigures,
+  type Answered,
+  type AnswerFigures,
+} from "../../../runtime/train/answers.ts";
 import type { AnswerExample } from "../../../runtime/train/examples/example.ts";
 import { batchSource, type BatchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
@@ -95,8 +100,8 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   const { learnt, heldOut } = examplesOf(o);
   const model = modelOf(o, tokenizer.size);
   const targets = [o.target ?? "wide"];
-  const compiled = (adapted: StageModule): Promise<Compiled> =>
-    compileModel(model, { ...adapted, targets, modules: ["train"], packed: true });
+  const compiled = (stage: StageModule): Promise<Compiled> =>
+    compileModel(model, { ...stage, targets, modules: ["train"], packed: true });
   const whole = await compiled({});
   const open = (bundle = whole): Promise<RunningModel> =>
     createModel(bundle, "train", {
@@ -129,35 +134,31 @@ export async function runStringTasks(o: TaskOptions): Promise<TaskResult> {
   };
   const tuned = await from("sft", rows, o.sft);
   const answers = await ask(tuned);
-  const byTask = Object.fromEntries(
-    o.tasks.map((task) => [
-      task,
-      answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`))),
-    ]),
-  );
   const endless = await from("endless", withoutEnds(rows, tokenizer), { ...o.sft, steps: o.endless });
   const [before, control] = [answerFigures(await ask(base)), answerFigures(await ask(endless))];
-  // the tokens of turns are new to the base, so that their rows are trained beside the adapters
-  const lora = o.lora && ({ rank: o.lora.rank, alpha: 2 * o.lora.rank, on: ["all"] } as const);
+  const { sft, lora } = o;
   const beside =
-    lora &&
-    (await from(
-      "lora",
-      rows,
-      { ...o.sft, lr: o.lora!.lr },
-      await compiled(adaptedModule(model, lora, true)),
-    ));
+    lora && (await from("lora", rows, { ...sft, lr: lora.lr }, await compiled(adapters(model, lora.rank))));
   const adapted = beside && answerFigures(await ask(beside));
   for (const one of [base, tuned, endless, beside]) await one?.close();
-  return {
+  const figures = {
     seed: o.seed,
     before,
     after: answerFigures(answers),
-    byTask,
+    byTask: byTask(o, answers),
     control,
-    ...(adapted && { adapted }),
   };
+  return { ...figures, ...(adapted && { adapted }) };
 }
+
+/** The tokens of turns are new to the base, so that their rows are trained beside the adapters. */
+const adapters = (model: Model, rank: number): StageModule =>
+  adaptedModule(model, { rank, alpha: 2 * rank, on: ["all"] }, true);
+
+const byTask = ({ tasks }: TaskOptions, answers: readonly Answered[]): TaskResult["byTask"] =>
+  Object.fromEntries(
+    tasks.map((task) => [task, answerFigures(answers.filter((one) => one.question.startsWith(`${task}:`)))]),
+  );
 
 const modelOf = ({ size, batch, seed }: TaskOptions, vocab: number): Model =>
   checkSource(`model strings {
