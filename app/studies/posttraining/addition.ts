@@ -71,7 +71,7 @@ export interface AdditionResult {
 const GROUP = 8;
 const CONTEXT = 10; // 6 of the prompt, at most 3 digits and the end
 const MOST = 4;
-const SFT = { batch: 64, lr: 2e-3, checkEvery: 20, most: 4000 } as const;
+const SFT = { batch: 64, lr: 2e-3, checkEvery: 5, most: 4000 } as const;
 const START = { least: 0.25, most: 0.4 } as const;
 
 const tokenizer = characterTokenizer([..."0123456789+=", "<|endoftext|>"]);
