@@ -1,18 +1,21 @@
 /** What reward models have of their own: a scalar head, where it is read, and what scores are counted from. */
+import { basename } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { loadBest } from "../../../runtime/store/checkpoint.ts";
 import { toUse } from "../../../runtime/store/identity.ts";
 import { readRewardScale, writeRewardScale } from "../../../runtime/store/reward-scale.ts";
-import type { PairExample } from "../../../runtime/train/examples/example.ts";
+import { answerTo, type PairExample } from "../../../runtime/train/examples/example.ts";
 import {
   measureRewards,
   scaleOf,
   scoreAnswers,
   type AnswerTokens,
 } from "../../../runtime/train/score-answers.ts";
-import { encodePairs, type PairRows } from "../../../runtime/train/sources/answer-rows.ts";
+import { encodePairs, scoredAtEnd, type PairRows } from "../../../runtime/train/sources/answer-rows.ts";
+import { learntTokens } from "../../../runtime/train/sources/learnt-rows.ts";
+import type { Reward } from "../../../runtime/train/rewards/reward.ts";
 import { answerSource, unitCount, type JudgedAnswers } from "../../../runtime/train/sources/answer-source.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
@@ -22,6 +25,7 @@ import type { Start } from "./begin.ts";
 import type { StageExamples } from "./example-data.ts";
 import { recordedObjective } from "./prefer.ts";
 import { previewAnswers } from "./preview.ts";
+import { formatOf } from "./stage-format.ts";
 import { headOf, stageModules } from "./stage-modules.ts";
 import type { Say, StageKind } from "./stage.ts";
 
@@ -93,27 +97,53 @@ async function keepScale({ model, run }: Start, answers: JudgedAnswers<PairRows>
 }
 
 /** A reward model that is open. */
-export interface OpenReward {
-  readonly name: string;
+export interface OpenReward extends Reward {
   /** What each answer is worth: its score, less the mean score of the answers that people chose. */
   rewards(answers: readonly AnswerTokens[]): Promise<number[]>;
   close(): Promise<void>;
 }
 
-/** The reward of a run of `sinter reward`, which reads the same tokens as the model whose answers it scores. */
+/**
+ * The reward of a run of `sinter reward`. Answers are written in its own format and tokens, whoever gave them;
+ * one that is too long for it gets no score.
+ */
 export async function openReward(
   dir: string,
-  options: Omit<RunOptions, "cache">,
+  options: Pick<RunOptions, "workers" | "target">,
   io: Io,
 ): Promise<OpenReward> {
   const run = await openRunAt(dir, io);
   if (run.record.stage?.stage !== "reward")
     throw new SinterError("input", `${dir} is no run of sinter reward`, "Name one: --reward DIR");
   const { mean } = await readRewardScale(nodeFiles(), run.folder);
-  const { model } = await loadRun(run, { ...options, cache: undefined }, io);
+  const { tokenizer, record } = run;
+  const format = formatOf(record.stage!.chatFormat, tokenizer);
+  const { model } = await loadRun(
+    run,
+    { ...options, cache: undefined, adapter: undefined, weights: undefined, numerics: undefined },
+    io,
+  );
+  const rewards = async (answers: readonly AnswerTokens[]): Promise<number[]> =>
+    (await scoreAnswers(model, answers)).map((score) => score - mean);
   return {
-    name: run.record.model,
-    rewards: async (answers) => (await scoreAnswers(model, answers)).map((score) => score - mean),
-    close: () => model.close(),
+    name: basename(run.folder),
+    rewards,
+    async score(answers) {
+      const { context } = model.entry("evaluate");
+      const tokens = await Promise.all(
+        answers.map(async ({ row, prompt, text }) => {
+          const example = answerTo(row, prompt, [{ role: "assistant", content: text }]);
+          const { ids } = scoredAtEnd(await learntTokens(example, { format, tokenizer, loss: "last" }));
+          return { prompt: [], answer: ids.slice(0, -1) };
+        }),
+      );
+      const fits = tokens.filter(({ answer }) => answer.length <= context);
+      const scores = new Map((await rewards(fits)).map((reward, i) => [fits[i]!, reward]));
+      return tokens.map((one) => scores.get(one) ?? null);
+    },
+    async close() {
+      format.close();
+      await model.close();
+    },
   };
 }

@@ -5,6 +5,8 @@
 import { parse } from "node:path";
 import { pathToFileURL } from "node:url";
 import { SinterError } from "../../../runtime/base/errors.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { holdsRun } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import {
   builtInForms,
@@ -15,6 +17,7 @@ import {
 import { ruleReward, type Rule } from "../../../runtime/train/rewards/reward.ts";
 import { nameOf, readBytes } from "../terminal/input.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
+import { openReward } from "./reward.ts";
 import type { OpenedRewards } from "./rl.ts";
 
 /** What is asked for, or what a record has. */
@@ -31,7 +34,10 @@ const MOST_CODE_BYTES = 16 * 2 ** 20;
 
 /** Throws SinterError where a reward is not known, or where a module is another than the run began with. */
 export async function openRewards({ names, code, hashes }: WrittenRewards, io: Io): Promise<OpenedRewards> {
-  const rewards: WeighedReward[] = names.map(named);
+  const rewards: WeighedReward[] = [];
+  const known: string[] = [];
+  for (const name of names) known.push((await isRun(name, io)) ? withFullPaths([name], io)[0]! : name);
+  for (const name of known) rewards.push(await named(name, io));
   const found: string[] = [];
   for (const [i, written] of code.entries()) {
     const { weight, text: path } = splitWeight(written);
@@ -45,8 +51,11 @@ export async function openRewards({ names, code, hashes }: WrittenRewards, io: I
       );
     rewards.push({ weight, reward: ruleReward(parse(path).name, await ruleIn(path)) });
   }
-  const written: WrittenRewards = { names, code, ...(code.length > 0 && { hashes: found }) };
-  return { rewards, written: JSON.stringify(written), close: async () => {} };
+  const written: WrittenRewards = { names: known, code, ...(code.length > 0 && { hashes: found }) };
+  const close = async (): Promise<void> => {
+    for (const { reward } of rewards) await reward.close?.();
+  };
+  return { rewards, written: JSON.stringify(written), close };
 }
 
 /** The rewards that a record names. */
@@ -60,14 +69,22 @@ export const withFullPaths = (code: readonly string[], io: Io): readonly string[
     return weight === 1 ? pathFrom(io, text) : `${weight}*${pathFrom(io, text)}`;
   });
 
-function named(written: string): WeighedReward {
+/** Whether a reward is named by the folder of a run. */
+async function isRun(written: string, io: Io): Promise<boolean> {
+  const { text } = splitWeight(written);
+  return builtInReward(text) === undefined && (await holdsRun(nodeFiles(), pathFrom(io, text)));
+}
+
+async function named(written: string, io: Io): Promise<WeighedReward> {
   const { weight, text } = splitWeight(written);
   const reward = builtInReward(text);
   if (reward) return { reward, weight };
+  if (await isRun(written, io))
+    return { reward: await openReward(text, { workers: 1, target: undefined }, io), weight };
   throw new SinterError(
     "usage",
     `there is no reward \`${text}\``,
-    `Rewards: ${builtInForms.join(", ")}. A weight may stand before one: 0.2*json. ` +
+    `Rewards: ${builtInForms.join(", ")}, or the folder of a run of sinter reward. A weight may stand before one: 0.2*json. ` +
       "Code of yours: --reward-code FILE.",
   );
 }

@@ -76,7 +76,7 @@ test("rewards are counted from the chosen answers (thread 28), and read at an an
     number
   >;
   const io = { out: () => {}, err: () => {}, cwd: at, columns: 80, tty: false } as never;
-  const open = await openReward(path("judge"), { workers: 1, target: "simd" } as never, io);
+  const open = await openReward(path("judge"), { workers: 1, target: "simd" }, io);
   try {
     const [end, prompt, answer] = [257, [256, 115, 97, 121, 257], [121, 101, 115]];
     const [alone] = await open.rewards([{ prompt, answer: [...answer, end] }]);
@@ -86,6 +86,11 @@ test("rewards are counted from the chosen answers (thread 28), and read at an an
     ]);
     expect(beside[1]).toBe(alone);
     expect(beside[0]).not.toBe(alone);
+    const given = { row: 1, prompt: [{ role: "user", content: "say 1" }], columns: {} };
+    const texts = ["yes", "no 7", "a very long answer ".repeat(5)].map((text) => ({ ...given, text }));
+    const [yes, no, long] = await open.score(texts);
+    expect(yes!).toBeGreaterThan(no!);
+    expect(long).toBeNull();
     expect(scale["answers"]).toBeGreaterThan(0);
     expect(scale["std"]).toBeGreaterThan(0);
   } finally {
