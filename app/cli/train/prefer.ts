@@ -25,6 +25,7 @@ import { ktoSource, type KtoAnswers } from "../../../runtime/train/sources/kto-s
 import { amountOfAnswers, encodeBoth, lengthLines, lengthsOf, type TwoParts } from "./answer-data.ts";
 import type { Start, TrainingData } from "./begin.ts";
 import { previewAnswers } from "./preview.ts";
+import { stageModules } from "./stage-modules.ts";
 import type { EncodeStage, Say, StageKind } from "./stage.ts";
 import type { StageExamples } from "./example-data.ts";
 
@@ -36,7 +37,7 @@ export const preferStage: StageKind<"prefer", PreferKind, TwoParts<PreferAnswers
   stage: "prefer",
   kinds: ["pair", "judged"],
   answers: true,
-  compile: ({ objective }) => ({ objective }),
+  compile: stageModules.prefer,
   async encode(examples, o, say) {
     const encoded = await encodePreferences(examples, o, say);
     for (const line of lengthLines(lengthsOf(encoded.train))) say(line);

@@ -13,9 +13,9 @@ import type { PromptExample } from "../../../runtime/train/examples/example.ts";
 import { droppedLine } from "../../../runtime/train/examples/read-examples.ts";
 import type { WeighedReward } from "../../../runtime/train/rewards/read-reward.ts";
 import type { Prompt } from "../../../runtime/train/rl/experience.ts";
-import { answersPerRound } from "../../../runtime/train/rl/policy-settings.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
 import { referenceOf, type Reference } from "../../../runtime/train/rl/reference.ts";
+import { stageModules } from "./stage-modules.ts";
 import type { EncodeStage, Say, StageKind } from "./stage.ts";
 
 /** The rewards of a run, and how they were written. */
@@ -34,20 +34,13 @@ interface Prompts {
 /** The name of the value head, which a later run goes on with. */
 const VALUE = "value";
 
-/** Most answers that grow at once: each takes the keys and values of a whole context. */
-const MOST_LANES = 64;
-
 export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "prompt", Prompts> => ({
   stage: "rl",
   kinds: ["prompt"],
   answers: true,
   // a value head beside the output, where tokens are compared with what it expects
   model: (model) => (model.rl!.advantage === "gae" ? { ...model, head: { name: VALUE, bias: true } } : model),
-  compile: (settings) => ({
-    objective: settings.objective,
-    perRow: { weights: true, logprobs: true, entropies: true },
-    lanes: Math.min(MOST_LANES, answersPerRound(settings)),
-  }),
+  compile: stageModules.rl,
   check(settings, model) {
     if (settings.advantage === "gae" && model.head && model.head.name !== VALUE)
       throw new SinterError(

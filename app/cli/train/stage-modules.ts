@@ -16,7 +16,7 @@ type Module = Pick<CompileOptions, "lora" | "trains" | "packed" | "objective" | 
 type SettingsOf<S extends Stage> = NonNullable<Model[S]>;
 
 /** Most answers that grow at once: each takes the keys and values of a whole context. */
-export const MOST_LANES = 64;
+const MOST_LANES = 64;
 
 export const stageModules: { readonly [S in Stage]: (settings: SettingsOf<S>) => Module } = {
   sft: ({ packing }) => ({ packed: packing === "best_fit", objective: objectiveOf("sft") }),
