@@ -15,7 +15,7 @@ import type { WeighedReward } from "../../../runtime/train/rewards/read-reward.t
 import type { Prompt } from "../../../runtime/train/rl/experience.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
 import { referenceOf, type Reference } from "../../../runtime/train/rl/reference.ts";
-import { stageModules } from "./stage-modules.ts";
+import { headOf, stageModules } from "./stage-modules.ts";
 import type { EncodeStage, Say, StageKind } from "./stage.ts";
 
 /** The rewards of a run, and how they were written. */
@@ -31,18 +31,15 @@ interface Prompts {
   readonly heldOut: readonly Prompt[];
 }
 
-/** The name of the value head, which a later run goes on with. */
-const VALUE = "value";
-
 export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "prompt", Prompts> => ({
   stage: "rl",
   kinds: ["prompt"],
   answers: true,
   // a value head beside the output, where tokens are compared with what it expects
-  model: (model) => (model.rl!.advantage === "gae" ? { ...model, head: { name: VALUE, bias: true } } : model),
+  model: (model) => (model.rl!.advantage === "gae" ? { ...model, head: headOf("rl") } : model),
   compile: stageModules.rl,
   check(settings, model) {
-    if (settings.advantage === "gae" && model.head && model.head.name !== VALUE)
+    if (settings.advantage === "gae" && model.head && model.head.name !== headOf("rl").name)
       throw new SinterError(
         "input",
         `the model has a scalar head already (${model.head.name}), and needs one for the values`,
