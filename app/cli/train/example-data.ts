@@ -20,7 +20,7 @@ import {
   readExamples,
   type Examples,
 } from "../../../runtime/train/examples/read-examples.ts";
-import { builtinQuestionsFile } from "../../../runtime/train/sources/builtin-questions.ts";
+import { builtinPairsFile, builtinQuestionsFile } from "../../../runtime/train/sources/builtin-questions.ts";
 import {
   encodeExamples,
   rowCount,
@@ -87,6 +87,10 @@ export async function readStageData<K extends ExampleKind>(
 
 const BUILT_IN = "the built-in questions";
 
+/** What is there without a file: questions with a right answer each, or with a wrong one, too. */
+const builtIn = (kinds: readonly ExampleKind[]): Uint8Array =>
+  kinds.includes("pair") ? builtinPairsFile() : builtinQuestionsFile();
+
 async function readFile<K extends ExampleKind>(
   { stage, kinds }: DataReader<K>,
   given: string | undefined,
@@ -96,9 +100,7 @@ async function readFile<K extends ExampleKind>(
 ): Promise<readonly [ReadFile, Examples<K>]> {
   const path = given === undefined ? undefined : dataPath(given, io);
   const bytes =
-    path === undefined
-      ? builtinQuestionsFile()
-      : readBytes(path, io, MAX_TEXT_BYTES, { hint: "Check the path." });
+    path === undefined ? builtIn(kinds) : readBytes(path, io, MAX_TEXT_BYTES, { hint: "Check the path." });
   const from = given === undefined ? BUILT_IN : nameOf(given);
   const examples = readExamples(bytes, { from, wanted: kinds, user: `sinter ${stage}`, dropWrong });
   say(

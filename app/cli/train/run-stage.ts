@@ -16,8 +16,6 @@ import { startRun } from "./start.ts";
 
 /** What stages learn from that have nothing built in. */
 const needed: Readonly<Partial<Record<Stage, string>>> = {
-  prefer: "pairs of answers",
-  reward: "pairs of answers",
   rl: "prompts",
 };
 

@@ -11,7 +11,10 @@ export const preferVerb = defineVerb({
   name: "prefer",
   summary: "teach a model which of two answers is better",
   arguments: [{ name: "[spec]", help: "spec whose prefer block counts (default: that of --from)" }],
-  options: stageOptions("pairs of answers: JSON Lines or a JSON array; - is standard input", "-prefer"),
+  options: stageOptions(
+    "pairs of answers: JSON Lines or a JSON array; - is standard input (default: built-in questions)",
+    "-prefer",
+  ),
   notes: [
     "Rows are known by their keys: prompt + chosen + rejected, instruction (+ input) + chosen + rejected,",
     "chosen + rejected as whole dialogues; for the objective kto also prompt + completion + label.",

@@ -23,9 +23,14 @@ import {
 export interface Question {
   readonly prompt: string;
   readonly completion: string;
+  /** An answer of the same form that is wrong. */
+  readonly wrong: string;
 }
 
 const DRAWN = 4000;
+
+/** The one behind `word` in the list, the first behind the last. */
+const next = (list: readonly string[], word: string): string => list[(list.indexOf(word) + 1) % list.length]!;
 
 const kinds: readonly ((r: Random) => Question)[] = [
   (r) => {
@@ -33,6 +38,7 @@ const kinds: readonly ((r: Random) => Question)[] = [
     return {
       prompt: `What is ${numbers[left]} and ${numbers[right]}?`,
       completion: `${capital(numbers[left]!)} and ${numbers[right]} is ${numbers[left + right]}.`,
+      wrong: `${capital(numbers[left]!)} and ${numbers[right]} is ${numbers[left + right + 1]}.`,
     };
   },
   (r) => {
@@ -40,11 +46,16 @@ const kinds: readonly ((r: Random) => Question)[] = [
     return {
       prompt: `Today is ${days[day]}. What is tomorrow?`,
       completion: `Tomorrow is ${days[(day + 1) % 7]}.`,
+      wrong: `Tomorrow is ${days[(day + 2) % 7]}.`,
     };
   },
   (r) => {
     const animal = pick(r, Object.keys(sounds));
-    return { prompt: `What does a ${animal} do?`, completion: `The ${animal} ${sounds[animal]}.` };
+    return {
+      prompt: `What does a ${animal} do?`,
+      completion: `The ${animal} ${sounds[animal]}.`,
+      wrong: `The ${animal} ${sounds[next(Object.keys(sounds), animal)]}.`,
+    };
   },
   (r) => {
     const [giver, taker] = two(r, people);
@@ -54,6 +65,7 @@ const kinds: readonly ((r: Random) => Question)[] = [
     return {
       prompt: `${giver} has ${plural(had, thing)}. ${giver} gives ${plural(gave, thing)} to ${taker}.`,
       completion: `Now ${giver} has ${plural(had - gave, thing)}.`,
+      wrong: `Now ${giver} has ${plural(had - gave + 1, thing)}.`,
     };
   },
   (r) => {
@@ -63,6 +75,7 @@ const kinds: readonly ((r: Random) => Question)[] = [
     return {
       prompt: `${owner} has left ${a(what)} in the ${place}. Where is it?`,
       completion: `The ${what} is in the ${place}.`,
+      wrong: `The ${what} is in the ${next(places, place)}.`,
     };
   },
   (r) => {
@@ -72,6 +85,7 @@ const kinds: readonly ((r: Random) => Question)[] = [
     return {
       prompt: `${one} has ${a(mine)} ${thing} and ${other} has ${a(yours)} ${thing}. They swap.`,
       completion: `Now ${one} has ${a(yours)} ${thing}.`,
+      wrong: `Now ${one} has ${a(mine)} ${thing}.`,
     };
   },
 ];
@@ -83,10 +97,19 @@ export function builtinQuestions(): readonly Question[] {
   return [...new Map(drawn.map((question) => [question.prompt, question])).values()];
 }
 
-/** The same as a file of JSON Lines. */
+const asFile = (rows: readonly object[]): Uint8Array =>
+  new TextEncoder().encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+
+/** The questions with their answers as a file of JSON Lines. */
 export const builtinQuestionsFile = (): Uint8Array =>
-  new TextEncoder().encode(
-    builtinQuestions()
-      .map((question) => `${JSON.stringify(question)}\n`)
-      .join(""),
+  asFile(builtinQuestions().map(({ prompt, completion }) => ({ prompt, completion })));
+
+/** The questions with a right and a wrong answer each, as preference data. */
+export const builtinPairsFile = (): Uint8Array =>
+  asFile(
+    builtinQuestions().map(({ prompt, completion, wrong }) => ({
+      prompt,
+      chosen: completion,
+      rejected: wrong,
+    })),
   );
