@@ -27,8 +27,10 @@ const SPEC = `model tiny {
 const TEXT = "Say one, say two, say three. It is one, it is two, it is three?\n".repeat(100);
 const NUMBERS = ["one", "two", "three"];
 
+const settings = (...set: readonly string[]): string[] => set.flatMap((one) => ["--set", one]);
+
 /** Settings of stages whose defaults are for longer runs. */
-const OFTEN = ["steps=60", "batch=4", "eval_every=15", "save_every=5"].flatMap((one) => ["--set", one]);
+const OFTEN = settings("steps=60", "batch=4", "eval_every=15", "save_every=5");
 
 interface Stage {
   readonly verb: string;
@@ -60,6 +62,25 @@ const stages: readonly Stage[] = [
       rejected: `it is ${NUMBERS[(i + 1) % NUMBERS.length]!}`,
     })),
     more: OFTEN,
+  },
+  {
+    verb: "rl", // most of its time goes into rollouts
+    from: "sft",
+    rows: rowsOf((prompt, number) => ({ prompt, answer: `it is ${number}` })),
+    more: [
+      "--reward",
+      "exact_answer",
+      ...settings(
+        "steps=24",
+        "prompts=4",
+        "group=4",
+        "answer=16",
+        "truncated=penalty",
+        "updates=2",
+        "eval_every=8",
+        "save_every=3",
+      ),
+    ],
   },
 ];
 

@@ -61,7 +61,7 @@ export async function sampleAnswers(model: RunningModel, o: SampleAsked): Promis
       ends: endsOf(tokenizer),
       temperature: 1,
       seed,
-      absent: [...(tokenizer.absent ?? [])],
+      absent: idsWithoutToken(model, tokenizer),
       signal,
     },
   );
@@ -70,6 +70,12 @@ export async function sampleAnswers(model: RunningModel, o: SampleAsked): Promis
     const said = rollout.ended ? rollout.tokens.slice(0, -1) : rollout.tokens;
     return { ...rollout, of, prompt: of.ids, text: decode(tokenizer, said, { special: false }) };
   });
+}
+
+/** Rows of the model's table that stand for no token. */
+function idsWithoutToken(model: RunningModel, { size, absent = new Set() }: Tokenizer): number[] {
+  const { vocab } = model.manifest.model.sizes;
+  return Array.from({ length: vocab }, (_, id) => id).filter((id) => id >= size || absent.has(id));
 }
 
 /** The tokens that end an answer. */
