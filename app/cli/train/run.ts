@@ -18,7 +18,7 @@ import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
 import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
-import { train } from "../../../runtime/train/train.ts";
+import { train, type SampleOptions } from "../../../runtime/train/train.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { TrainingData } from "./begin.ts";
 import type { Change } from "./changes.ts";
@@ -94,7 +94,7 @@ async function trained(
   io: Io,
 ): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
-  const { record, bundle, tokenizer, folder } = run;
+  const { record, tokenizer, folder } = run;
   const step = from?.step ?? 0;
   const log = await openLog(files, folder, step, record.stage !== undefined);
   const meter = await progressMeter(model, record.settings.steps, data.headline);
@@ -122,12 +122,7 @@ async function trained(
     host: nodeHost,
     from,
     signal,
-    sample: {
-      settings: { ...samplerDefaults, ...bundle.manifest.model.sample },
-      prompt: "",
-      tokens: SAMPLE_TOKENS,
-      ...(data.questions && { questions: data.questions }),
-    },
+    sample: sampleOf(run, data),
     best: data.best,
     async save(progress) {
       const kept = { newest: o.keep, start: data.keepsStart === true };
@@ -150,6 +145,13 @@ async function trained(
   show.end(end, folder, record.stage?.stage);
   return end;
 }
+
+const sampleOf = ({ bundle }: Run, { questions }: TrainingData): SampleOptions => ({
+  settings: { ...samplerDefaults, ...bundle.manifest.model.sample },
+  prompt: "",
+  tokens: SAMPLE_TOKENS,
+  ...(questions && { questions }),
+});
 
 /** The record with the settings as they are from this step on, and what they were before. */
 function changed(record: RunRecord, changes: readonly Change[], step: number): RunRecord {

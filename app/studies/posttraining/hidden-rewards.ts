@@ -12,6 +12,7 @@ import { checkSource } from "../../../compiler/2-check/check.ts";
 import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { normalQuantile } from "../../../runtime/engine/init.ts";
 import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
@@ -81,15 +82,17 @@ export async function runHiddenRewards(o: HiddenRewardsOptions): Promise<HiddenR
 
 const each = ({ objective }: HiddenRewardsOptions): number => (objective === "kto" ? 1 : 2);
 
-const modelOf = (batch: number, seed: number) =>
-  checkSource(`model bandits {
+function modelOf(batch: number, seed: number): Model {
+  const spec = `model bandits {
   vocab ${PROMPTS + ANSWERS}   context 2   width 32   layers 1   heads 1
   embed token
   layer { x += mlp(rmsnorm(x), hidden: 64) }
   output linear(rmsnorm(x))
   tokenizer ids
   train { batch ${batch}  context 2  decay 0  clip 0  beta2 0.99  seed ${seed} }
-}`).models[0]!;
+}`;
+  return checkSource(spec).models[0]!;
+}
 
 /** R of each answer to each prompt. */
 function rewardsOf({ seed }: HiddenRewardsOptions): readonly (readonly number[])[] {
