@@ -209,7 +209,14 @@ const factsOf = (run: Run, model: RunningModel): ReportFacts => ({
   parameters: run.bundle.manifest.parameters,
   target: model.target,
   workers: model.workers,
+  kl: constantKl(run.record),
 });
+
+/** What a nat of divergence costs in rl; undefined where it changes, or there is none. */
+function constantKl({ stage }: RunRecord): number | undefined {
+  const { kl, target } = stage?.settings ?? {};
+  return typeof kl === "number" && target === 0 ? kl : undefined;
+}
 
 export interface Stop {
   readonly signal: AbortSignal;
