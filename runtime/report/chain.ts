@@ -70,7 +70,7 @@ function heldOutLines({ stage }: StageFacts, events: readonly TrainEvent[]): str
   };
   const name = headlines[stage];
   const metric = evals.flatMap(({ metrics }) => (name && metrics?.[name] !== undefined ? metrics[name] : []));
-  const losses = isJudgedByLoss(stage) ? evals.map(({ loss }) => loss) : [];
+  const losses = isJudgedByLoss(stage) ? evals.flatMap(({ loss }) => loss ?? []) : [];
   return [...change("held-out loss", losses), ...change(`held-out ${name}`, metric)];
 }
 

@@ -43,7 +43,7 @@ const notEmpty = (curves: readonly Curve[]): Curve[] => curves.filter(({ points 
 export function lossChart(events: readonly TrainEvent[]): string {
   const evals = events.filter((e) => e.kind === "eval");
   const points = (whole: boolean): Curve["points"] =>
-    evals.filter((e) => e.whole === whole).map((e) => [e.step, e.loss] as const);
+    evals.flatMap((e) => (e.whole === whole && e.loss !== undefined ? [[e.step, e.loss] as const] : []));
   const faint = curvesOf(events)("each step", "faint", (e) => e.loss);
   const curves: Curve[] = [
     faint,

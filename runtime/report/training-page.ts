@@ -80,7 +80,7 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const value = metric && measured?.metrics?.[metric];
   const losses: readonly Card[] = [
     ["training loss", latest(steps.map((e) => e.loss))?.toFixed(4), "smoothed"],
-    ["validation loss", measured?.loss.toFixed(4), over],
+    ["validation loss", measured?.loss?.toFixed(4), over],
   ];
   const numbers: readonly Card[] = [
     ["step", last && thousands(last.step), `of ${thousands(facts.steps)}`],

@@ -33,9 +33,12 @@ export interface ExpertsEvent {
   readonly shares: readonly (readonly number[])[];
 }
 
-/** Of an objective, `loss` is the mean of what it is made of; perplexity and bits are of texts alone. */
+/**
+ * Of an objective, `loss` is the mean of what it is made of, and absent where the answers are judged instead;
+ * perplexity and bits are of texts alone.
+ */
 export interface EvaluationEvent
-  extends Pick<Evaluation, "loss" | "tokens">, Partial<Pick<Evaluation, "perplexity" | "bitsPerByte">> {
+  extends Pick<Evaluation, "tokens">, Partial<Pick<Evaluation, "loss" | "perplexity" | "bitsPerByte">> {
   readonly kind: "eval";
   readonly step: number;
   readonly metrics?: Figures;

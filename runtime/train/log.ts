@@ -114,7 +114,7 @@ function withOurNames(event: Readonly<Record<string, unknown>>): object {
 const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
 const evaluated = {
-  loss: any,
+  loss: s.optional(any),
   perplexity: s.optional(any),
   bitsPerByte: s.optional(any),
   tokens: count,

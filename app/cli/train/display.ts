@@ -181,7 +181,7 @@ function evaluationLine(
 ): string {
   const parts = [
     `step ${step}`,
-    `validation ${loss.toFixed(4)}`,
+    loss === undefined ? "validation" : `validation ${loss.toFixed(4)}`,
     ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`]),
     ...(bitsPerByte === undefined ? [] : [`${bitsPerByte.toFixed(3)} bits per byte`]),
     ...figureTexts(metrics, headline),

@@ -105,7 +105,7 @@ export class PolicySource implements BatchSource {
       key: ["eval"],
       signal,
     });
-    return { loss: -figures["reward"]!, tokens, metrics: figures };
+    return { tokens, metrics: figures };
   }
 
   /** There are no rows before the model has written them. */

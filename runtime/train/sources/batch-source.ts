@@ -62,7 +62,8 @@ export interface FixedRows extends BatchSource {
 
 /** What a source has measured of what is held out. */
 export interface Measured {
-  readonly loss: number;
+  /** Absent where no loss says how good the model is. */
+  readonly loss?: number;
   /** How many tokens it was measured on. */
   readonly tokens: number;
   readonly metrics: Figures;
