@@ -4,7 +4,7 @@
  * machine, and with many busy programs beside it ten times as long.
  */
 import { defineConfig } from "vitest/config";
-import { KERNEL_CACHE_VARIABLE } from "./app/cli/kernel-folder.ts";
+import { KERNEL_CACHE_VARIABLE } from "./app/cli/terminal/kernel-folder.ts";
 import { inProject } from "./test/support/paths.ts";
 import { CountReporter } from "./test/support/reporter.ts";
 

@@ -9,7 +9,7 @@ import { nearest } from "../../compiler/diagnostics/nearest.ts";
 import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
 import { COMPILER_VERSION } from "../../compiler/9-bundle/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
-import { kernelCache, kernelFolder } from "./kernel-folder.ts";
+import { kernelCache, kernelFolder } from "./terminal/kernel-folder.ts";
 import { flushed, standardOutput } from "./terminal/standard-output.ts";
 import type { Io } from "./terminal/io.ts";
 import { reflow } from "./terminal/reflow.ts";

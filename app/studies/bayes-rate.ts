@@ -21,7 +21,8 @@ for (let seed = 1; seed <= Number(o.seeds); seed++)
     const r = await runBayesRate({ control, steps, pairs, lr: 1e-2, seed });
     console.log(
       `${control ? "control" : "reward "}  seed ${seed}  accuracy ${r.accuracy.toFixed(4)}  ` +
-        `without noise ${r.noiseFree.toFixed(4)}  loss ${r.loss.toFixed(4)} (Bayes ${r.bayesLoss.toFixed(4)}, ` +
+        `without noise ${r.noiseFree.toFixed(4)}  ` +
+        `loss ${r.loss.toFixed(4)} (Bayes ${r.bayesLoss.toFixed(4)}, ` +
         `${r.above.toFixed(1)} standard errors above)  slope ${r.slope.toFixed(3)}`,
     );
   }

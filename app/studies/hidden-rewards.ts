@@ -22,7 +22,8 @@ for (let seed = 1; seed <= Number(o.seeds); seed++)
   for (const { name, ...how } of rows) {
     const r = await runHiddenRewards({ beta: 0.5, steps: Number(o.steps), lr: 1e-2, seed, ...how });
     console.log(
-      `${name.padEnd(8)} seed ${seed}  order ${r.inOrder.toFixed(4)}  rewards ± ${r.worst.toExponential(1)}  ` +
+      `${name.padEnd(8)} seed ${seed}  order ${r.inOrder.toFixed(4)}  ` +
+        `rewards ± ${r.worst.toExponential(1)}  ` +
         `loss ${r.loss.toFixed(5)} (entropy ${r.entropy.toFixed(5)})  ` +
         `KL ${r.divergence.toFixed(4)} (${r.bestDivergence.toFixed(4)})`,
     );

@@ -98,10 +98,8 @@ for (let round = 0; round < Number(o.rounds); round++) {
 console.log(`${peer.about}, base in f32: ${median(theirs).toFixed(1)} tok/s`);
 for (const { weights, times } of ours) {
   const rate = (1000 * tokens) / median(times);
-  console.log(
-    `base in ${weights}: ${rate.toFixed(1)} tok/s, ${(rate / median(theirs)).toFixed(2)} × (${times.length} ` +
-      "steps)",
-  );
+  const ratio = (rate / median(theirs)).toFixed(2);
+  console.log(`base in ${weights}: ${rate.toFixed(1)} tok/s, ${ratio} × (${times.length} steps)`);
 }
 await peer.close();
 for (const { running } of ours) await running.close();

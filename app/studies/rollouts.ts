@@ -2,11 +2,12 @@
  * npm run study -- rollouts [--model SPEC:NAME]… [--answers 64] [--lanes 64] [--group 8] [--prompt 12]
  * [--tokens 48] [--workers 1,2] [--target wide] [--ms 6000] [--alone 8]
  *
- * Answers that a training module samples at once, beside the same module with one lane, which samples them one
- * after the other: by turns, in tokens per second. Both have to give the same tokens and log-probabilities.
- * Answers end at different times: one id in the vocabulary is an end. Only the first `--alone` answers are
- * sampled one by one. Weights are drawn at random, since speed does not depend on them. Last column: by how
- * much the sampler's log-probabilities differ at most from those of the module's entry `evaluate`.
+ * Answers that a training module samples at once, beside the same module with one lane, which samples them
+ * one after the other: by turns, in tokens per second. Both have to give the same tokens and
+ * log-probabilities. Answers end at different times: one id in the vocabulary is an end. Only the first
+ * `--alone` answers are sampled one by one. Weights are drawn at random, since speed does not depend on them.
+ * Last column: by how much the sampler's log-probabilities differ at most from those of the module's entry
+ * `evaluate`.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";

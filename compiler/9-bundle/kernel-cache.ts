@@ -1,7 +1,7 @@
 /**
  * Kernels that were compiled before need not be compiled again. A name says all that their bytes depend on:
  * the source, how it is compiled, and what compiles it. Where they are kept is the host's matter: the command
- * line has a folder for them (app/cli/kernel-folder.ts), a page has none.
+ * line has a folder for them (app/cli/terminal/kernel-folder.ts), a page has none.
  */
 import { sha256 } from "../../runtime/contract/sha256.ts";
 import { TOOLCHAIN } from "./version.ts";

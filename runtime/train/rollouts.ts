@@ -130,7 +130,7 @@ class GrowingAnswer {
       throw new SinterError(
         "corrupt",
         `no token can be drawn after ${this.#tokens.length} tokens of the answer ${this.ask.key.join("/")}`,
-        "Its logits are not numbers, or all ids that could be drawn are absent: look at the last steps' loss.",
+        "Its logits are not numbers, or all ids that could be drawn are absent: look at the latest losses.",
       );
     this.#ended = end === "end of text";
     return end === "none";

@@ -1,6 +1,6 @@
 /**
- * What a reward model says of answers. An answer is scored where its last token is read, the one that ends it:
- * by where it stands, since a prompt may contain the same token.
+ * What a reward model says of answers. An answer is scored where its last token is read, the one that ends
+ * it: by where it stands, since a prompt may contain the same token.
  */
 import { SinterError } from "../base/errors.ts";
 import type { Batch, RunningModel } from "../engine/model.ts";
@@ -85,7 +85,9 @@ export async function measureRewards(
   return found && { ...found, metrics: { ...found.metrics, min_reward: min, max_reward: max } };
 }
 
-/** Of a reward run: what scores are counted from, so that what a reward is worth means the same in every run. */
+/**
+ * Of a reward run: what scores are counted from, so that what a reward is worth means the same in every run.
+ */
 export interface RewardScale {
   /** Mean and deviation (n − 1) of the chosen answers' scores. */
   readonly mean: number;

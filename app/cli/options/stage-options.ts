@@ -43,7 +43,7 @@ export const stageOptions = (data: string, behind: string) => ({
   weights: read(
     text(
       "<format>",
-      `with --lora: how matrices that stay as they are lie in memory: ${weightFormats.join(", ")} (default: f32)`,
+      `with --lora: how matrices that stay as they are are kept: ${weightFormats.join(", ")} (default: f32)`,
     ),
     weightsFrom,
   ),
@@ -88,7 +88,9 @@ export interface StagePlaces {
   readonly lacks: string | undefined;
 }
 
-/** Where a stage begins and where it goes. Throws SinterError "usage" where the options contradict themselves. */
+/**
+ * Where a stage begins and where it goes. Throws SinterError "usage" where the options contradict themselves.
+ */
 export function stagePlaces(
   stage: Stage,
   asked: StageOptions,

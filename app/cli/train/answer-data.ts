@@ -61,7 +61,8 @@ const MUCH_LONGER = 1.2;
 
 /** "answers have 12.3 tokens (chosen) and 20.1 (rejected) on average", with a warning where they differ. */
 export function lengthLines({ chosen, rejected }: AnswerLengths): readonly string[] {
-  const line = `answers have ${chosen.toFixed(1)} tokens (chosen) and ${rejected.toFixed(1)} (rejected) on average`;
+  const means = `${chosen.toFixed(1)} tokens (chosen) and ${rejected.toFixed(1)} (rejected)`;
+  const line = `answers have ${means} on average`;
   const ratio = Math.max(chosen, rejected) / Math.min(chosen, rejected);
   if (!(ratio > MUCH_LONGER)) return [line];
   const longer = chosen > rejected ? "longer" : "shorter";

@@ -190,9 +190,11 @@ const jsonOf = (rate: WinRate, lengths: AnswerLengths, part: string, { step }: U
 function textOf(rate: WinRate, lengths: AnswerLengths, part: string, { step }: UsedRun): string {
   const { pairs, ties, rate: share, low, high, meanMargin } = rate;
   const interval = `${percent(low, 1)} … ${percent(high, 1)}`;
+  const { chosen, rejected } = lengths;
   return (
-    `the chosen answer wins in ${percent(share, 1)} (95 %: ${interval}) of ${counted(pairs - ties, "pair")}, ` +
-    `${counted(ties, "tie")} apart; margin ${meanMargin.toFixed(4)} (${part}, step ${step})\n` +
-    `counted tokens of an answer: ${lengths.chosen.toFixed(1)} chosen, ${lengths.rejected.toFixed(1)} rejected\n`
+    `the chosen answer wins in ${percent(share, 1)} (95 %: ${interval}) ` +
+    `of ${counted(pairs - ties, "pair")}, ${counted(ties, "tie")} apart; ` +
+    `margin ${meanMargin.toFixed(4)} (${part}, step ${step})\n` +
+    `counted tokens of an answer: ${chosen.toFixed(1)} chosen, ${rejected.toFixed(1)} rejected\n`
   );
 }

@@ -1,4 +1,6 @@
-/** What reward models have of their own: a scalar head, where it is read, and what scores are counted from. */
+/**
+ * What reward models have of their own: a scalar head, where it is read, and what scores are counted from.
+ */
 import { basename } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -84,7 +86,9 @@ export async function scoredPairs(
   return { train: answers(train), heldOut: heldOut && answers(heldOut) };
 }
 
-/** Scores the chosen answers with the weights that the run is used by, and keeps what scores are counted from. */
+/**
+ * Scores the chosen answers with the weights that the run is used by, and keeps what scores are counted from.
+ */
 async function keepScale({ model, run }: Start, answers: JudgedAnswers<PairRows>): Promise<void> {
   const files = nodeFiles();
   await loadBest(files, run.folder, model, { what: "weights", accept: toUse(run) });
@@ -104,8 +108,8 @@ export interface OpenReward extends Reward {
 }
 
 /**
- * The reward of a run of `sinter reward`. Answers are written in its own format and tokens, whoever gave them;
- * one that is too long for it gets no score.
+ * The reward of a run of `sinter reward`. Answers are written in its own format and tokens, whoever gave
+ * them; one that is too long for it gets no score.
  */
 export async function openReward(
   dir: string,

@@ -84,8 +84,8 @@ async function named(written: string, io: Io): Promise<WeighedReward> {
   throw new SinterError(
     "usage",
     `there is no reward \`${text}\``,
-    `Rewards: ${builtInForms.join(", ")}, or the folder of a run of sinter reward. A weight may stand before one: 0.2*json. ` +
-      "Code of yours: --reward-code FILE.",
+    `Rewards: ${builtInForms.join(", ")}, or the folder of a run of sinter reward. ` +
+      "A weight may stand before one: 0.2*json. Code of yours: --reward-code FILE.",
   );
 }
 

@@ -6,7 +6,12 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { counted, sizeText } from "../../../runtime/contract/amounts.ts";
-import { KERNEL_CACHE_VARIABLE, kernelFolder, kernelsKept, MOST_KERNEL_BYTES } from "../kernel-folder.ts";
+import {
+  KERNEL_CACHE_VARIABLE,
+  kernelFolder,
+  kernelsKept,
+  MOST_KERNEL_BYTES,
+} from "../terminal/kernel-folder.ts";
 import { flag } from "../options/option.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -97,7 +102,8 @@ function table(h: Health): string {
 function keptText({ kernels }: Health): string {
   if (!kernels) return `none are kept: ${KERNEL_CACHE_VARIABLE} is "off"`;
   const { folder, files, bytes } = kernels;
-  return `${counted(files, "compiled module")} kept, ${sizeText(bytes)} of ${sizeText(MOST_KERNEL_BYTES)} in ${folder}`;
+  const room = `${sizeText(bytes)} of ${sizeText(MOST_KERNEL_BYTES)}`;
+  return `${counted(files, "compiled module")} kept, ${room} in ${folder}`;
 }
 
 /** From this ratio of `wide` to `relaxed` on, wide vectors are worth something. */

@@ -1,8 +1,8 @@
 /**
  * A reward model whose best is known (experiment X9): of two strings of 16 letters, of which each is a vowel
  * with probability 0.4, the first is chosen with probability σ(V₁ − V₂), V being their vowels. Who knows V is
- * right in 0.8200 of held-out pairs (ties count one half), at a loss of 0.3793 nats. Below that loss, held-out
- * pairs have been learnt. The negative control's labels are drawn without a look at the strings.
+ * right in 0.8200 of held-out pairs (ties count one half), at a loss of 0.3793 nats. Below that loss,
+ * held-out pairs have been learnt. The negative control's labels are drawn without a look at the strings.
  */
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { objectiveOf } from "../../../compiler/2-check/objectives.ts";

@@ -155,7 +155,7 @@ describe("kto", () => {
       ? { prompt, completion: chosen, label: true }
       : { prompt, completion: rejected, label: false },
   );
-  test("learns from answers that were judged; z is measured on answers to other prompts (thread 15)", async () => {
+  test("answers that were judged; z is measured on answers to other prompts (thread 15)", async () => {
     writeFileSync(path("judged.jsonl"), lines(judged));
     writeFileSync(path("wanted.jsonl"), lines(judged.map((row) => ({ ...row, label: true }))));
     const data = ["--data", path("wanted.jsonl"), "--set", "objective=kto"];

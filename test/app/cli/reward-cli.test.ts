@@ -1,4 +1,6 @@
-/** `sinter reward`: a head that begins at 0, is read where an answer ends, and counts from the chosen answers. */
+/**
+ * `sinter reward`: a head that begins at 0, is read where an answer ends, and counts from the chosen answers.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,7 +72,7 @@ test("eval tells how often the chosen answer wins, of its own pairs and of other
   expect(JSON.parse(await sinter("eval", path("judge"), ...args))).toMatchObject({ win_rate: 0, pairs: 40 });
 });
 
-test("rewards are counted from the chosen answers (thread 28), and read at an answer's end (thread 23)", async () => {
+test("rewards count from the chosen answers (thread 28), read at an answer's end (thread 23)", async () => {
   const scale = JSON.parse(readFileSync(join(path("judge"), "reward.json"), "utf8")) as Record<
     string,
     number

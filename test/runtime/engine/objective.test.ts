@@ -256,7 +256,7 @@ test("a reward model computes no logits, and leaves the map to them as it is", a
   await model.close();
 });
 
-test("a score stands at the answer's last row, whatever token is there and elsewhere (thread 23)", async () => {
+test("a score stands at the answer's last row, whatever token is there (thread 23)", async () => {
   const model = await open(await compile(withHead, { objective: objectiveOf("reward") }));
   for (let step = 1; step < 4; step++) await model.trainStep([batch], { lr: 1e-2, step });
   const last = [9, 11, 13, 15]; // of each sequence's targets

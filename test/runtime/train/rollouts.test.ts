@@ -48,7 +48,7 @@ test("an answer depends on its prompt and its key alone", async () => {
   const one = await open(llama, 1);
   const alone: Rollout[] = [];
   for (const ask of asks) alone.push(...(await rollOut(one, [ask], options)));
-  expect(new Set(alone.map(({ tokens }) => tokens.length)).size).toBeGreaterThan(4); // they end at different times
+  expect(new Set(alone.map(({ tokens }) => tokens.length)).size).toBeGreaterThan(4); // ends differ
   expect(new Set(alone.map(({ tokens }) => tokens.join())).size).toBe(asks.length);
   for (const { tokens, logprobs, ended } of alone) {
     expect(tokens.indexOf(END)).toBe(ended ? tokens.length - 1 : -1);

@@ -1,4 +1,6 @@
-/** Where the tokens of sampled answers stand in batches, and that their numbers find the way there and back. */
+/**
+ * Where the tokens of sampled answers stand in batches, and that their numbers find the way there and back.
+ */
 import { expect, test } from "vitest";
 import { randomStream } from "../../../../runtime/base/random.ts";
 import { answerRows } from "../../../../runtime/train/rl/answer-rows.ts";

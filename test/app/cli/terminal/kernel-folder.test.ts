@@ -13,11 +13,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { kernelCache, kernelFolder, kernelsKept } from "../../../app/cli/kernel-folder.ts";
-import { assemble } from "../../../compiler/9-bundle/assemble.ts";
-import { throughCache, useKernelCache } from "../../../compiler/9-bundle/kernel-cache.ts";
-import { TOOLCHAIN } from "../../../compiler/9-bundle/version.ts";
-import { addressOf, inProject, root } from "../../support/paths.ts";
+import { kernelCache, kernelFolder, kernelsKept } from "../../../../app/cli/terminal/kernel-folder.ts";
+import { assemble } from "../../../../compiler/9-bundle/assemble.ts";
+import { throughCache, useKernelCache } from "../../../../compiler/9-bundle/kernel-cache.ts";
+import { TOOLCHAIN } from "../../../../compiler/9-bundle/version.ts";
+import { addressOf, inProject, root } from "../../../support/paths.ts";
 
 const used = kernelFolder();
 afterEach(() => useKernelCache(used === undefined ? undefined : kernelCache(used)));
@@ -31,7 +31,7 @@ test("the tools that make wasm are those of package.json", () => {
   expect(TOOLCHAIN).toBe(`assemblyscript ${dependencies.assemblyscript}, binaryen ${dependencies.binaryen}`);
 });
 
-test("the same source for the same target is compiled once, another anew, and the bytes are the compiler's", async () => {
+test("the same source is compiled once, another anew; the bytes are the compiler's", async () => {
   const source = "export function add(a: i32, b: i32): i32 { return a + b; }";
   useKernelCache(undefined);
   const fresh = await assemble(source, "simd", 1);
@@ -99,7 +99,7 @@ test("several programs write at once, and all read what is whole", () => {
   const folder = newFolder();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const script = `
-    import { kernelCache } from ${JSON.stringify(addressOf("app/cli/kernel-folder.ts"))};
+    import { kernelCache } from ${JSON.stringify(addressOf("app/cli/terminal/kernel-folder.ts"))};
     const cache = kernelCache(${JSON.stringify(folder)}, 300_000);
     let wrong = 0;
     for (let i = 0; i < 60; i++) {
@@ -109,7 +109,8 @@ test("several programs write at once, and all read what is whole", () => {
       if (read && (read.length !== 50_000 || read.some((byte) => byte !== i % 5))) wrong++;
     }
     process.stdout.write(String(wrong));`;
-  const three = `for i in 1 2 3; do "$0" --disable-warning=ExperimentalWarning --input-type=module -e "$1" & done; wait`;
+  const each = `"$0" --disable-warning=ExperimentalWarning --input-type=module -e "$1"`;
+  const three = `for i in 1 2 3; do ${each} & done; wait`;
   expect(execFileSync("sh", ["-c", three, process.execPath, script], { encoding: "utf8", cwd: root })).toBe(
     "000",
   );

@@ -1,7 +1,8 @@
 /**
  * The folder of compiled kernels: a module that was compiled once opens without the compiler. It is the
- * user's own (nobody else writes into it, or reads its files), several programs may use it at once, and it has a bound: what
- * was used longest ago goes first. Whatever goes wrong with it costs time, and nothing else.
+ * user's own (nobody else writes into it, or reads its files), several programs may use it at once, and it
+ * has a bound: what was used longest ago goes first. Whatever goes wrong with it costs time, and nothing
+ * else.
  *
  * A file is the SHA-256 of what follows, and the module. One that is damaged counts as absent.
  */
@@ -18,7 +19,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import type { KernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
+import type { KernelCache } from "../../../compiler/9-bundle/kernel-cache.ts";
 
 /** Names the folder, or is "off". */
 export const KERNEL_CACHE_VARIABLE = "SINTER_KERNEL_CACHE";
