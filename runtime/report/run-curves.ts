@@ -90,7 +90,8 @@ function chosenNote(events: readonly TrainEvent[]): string {
   return (
     `<p class="about">Chosen answers have become less likely, by ${fallen.toFixed(1)} nats each. ` +
     "That is no fault by itself: what is learnt is the margin to rejected answers (rewards/margins). " +
-    "Where chosen answers should stay likely, give them a loss of their own: <code>nll</code> in the block.</p>"
+    "Where chosen answers should stay likely, give them a loss of their own: <code>nll</code> " +
+    "in the block.</p>"
   );
 }
 
