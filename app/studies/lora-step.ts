@@ -18,6 +18,7 @@ import { measureLimits } from "../../bench/measure/limits.ts";
 import { profileLines, profileModel } from "../../bench/measure/profile.ts";
 import { median, timesOf } from "../../bench/measure/statistics.ts";
 import { startPeer } from "../../bench/suite/peer-process.ts";
+import { sizeText } from "../../runtime/contract/amounts.ts";
 import { weightFormats, type WeightFormat } from "../../runtime/contract/memory-formats.ts";
 import { targets } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
@@ -47,14 +48,13 @@ const set = { "train.batch": o.batch, "train.context": o.context };
 const { models } = checkSource(readFileSync("specs/gpt2.sinter", "utf8"), { set });
 const model = models.find(({ name }) => name === "gpt2")!;
 const lora = { rank, alpha: 2 * rank, on: ["attention"] } as const;
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 function printMemory(weights: WeightFormat): void {
   const { placement } = planModule(model, "train", { weights, lora, targets: [target] });
   const regions = placement.regions.slice(0, -1).filter(({ bytes }) => bytes > 2 ** 19);
   console.log(
-    `${weights}: ${mib(bytesFor(placement, workers))} with ${workers} workers: ` +
-      regions.map(({ name, bytes }) => `${name} ${mib(bytes)}`).join(", "),
+    `${weights}: ${sizeText(bytesFor(placement, workers))} with ${workers} workers: ` +
+      regions.map(({ name, bytes }) => `${name} ${sizeText(bytes)}`).join(", "),
   );
 }
 

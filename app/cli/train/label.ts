@@ -45,7 +45,7 @@ export interface LabelAsked extends Omit<RunOptions, "cache">, Options<typeof sa
 type Prompt = readonly ChatMessage[];
 
 /** Both answers of a pair grow at once. */
-const LANES = 2;
+const TEXTS_AT_ONCE = 2;
 
 /** `openKeys` is called when there is something to choose. Returns the exit code. */
 export async function label(
@@ -67,7 +67,7 @@ export async function label(
     const known = prompts.length - open.length;
     if (known > 0) say(`judged before: ${known} of ${counted(prompts.length, "prompt")}`);
     if (open.length === 0) return exitCodes.ok;
-    const used = await loadToSample(run, { ...asked, cache: undefined, lanes: LANES }, io);
+    const used = await loadToSample(run, { ...asked, cache: undefined, lanes: TEXTS_AT_ONCE }, io);
     try {
       const fitting = await withRoom(open, used, format, say);
       return await judge(fitting, { used, format, file, asked }, openKeys(), io);

@@ -68,7 +68,7 @@ export interface AdditionResult {
   readonly points: readonly AdditionPoint[];
 }
 
-const GROUP = 8;
+const ANSWERS_PER_PROMPT = 8;
 const CONTEXT = 10; // 6 of the prompt, at most 3 digits and the end
 const MOST = 4;
 const SFT = { batch: 64, lr: 2e-3, checkEvery: 5, most: 4000 } as const;
@@ -133,7 +133,7 @@ const lineOf = ({ step, pass1, divergence, least, entropy, zeroStd }: AdditionPo
 const settingsOf = ({ prompts }: AdditionOptions): PolicySettings => ({
   objective: { unit: "token" },
   prompts,
-  group: GROUP,
+  group: ANSWERS_PER_PROMPT,
   answer: MOST,
   updates: 1,
   truncated: "keep",
@@ -160,13 +160,13 @@ function shuffledWithin(reward: Reward, seed: number): Reward {
     name: reward.name,
     async score(answers) {
       const scores = await reward.score(answers);
-      const orders = Array.from({ length: answers.length / GROUP }, (_, p) =>
-        shuffled(GROUP, { seed, number: round * answers.length + p }, "control"),
+      const orders = Array.from({ length: answers.length / ANSWERS_PER_PROMPT }, (_, p) =>
+        shuffled(ANSWERS_PER_PROMPT, { seed, number: round * answers.length + p }, "control"),
       );
       round++;
       return scores.map((_, i) => {
-        const p = Math.floor(i / GROUP);
-        return scores[p * GROUP + orders[p]![i % GROUP]!]!;
+        const p = Math.floor(i / ANSWERS_PER_PROMPT);
+        return scores[p * ANSWERS_PER_PROMPT + orders[p]![i % ANSWERS_PER_PROMPT]!]!;
       });
     },
   };
@@ -201,7 +201,7 @@ const modelOf = ({ prompts, seed }: AdditionOptions): Model =>
   layer { x += attention(rmsnorm(x))  x += mlp(rmsnorm(x)) }
   output linear(rmsnorm(x))
   tokenizer characters
-  train { batch ${Math.min(SFT.batch, prompts * GROUP)}  context ${CONTEXT}  decay 0
+  train { batch ${Math.min(SFT.batch, prompts * ANSWERS_PER_PROMPT)}  context ${CONTEXT}  decay 0
           beta2 0.99  seed ${seed} }
 }`).models[0]!;
 

@@ -65,7 +65,7 @@ export interface BanditResult {
 
 const ANSWERS = "0123456789";
 const RIGHT = 7;
-const GROUP = 8;
+const ANSWERS_PER_PROMPT = 8;
 
 export async function runBandit(o: BanditOptions): Promise<BanditResult> {
   const method: Method = banditMethods[o.method];
@@ -105,7 +105,7 @@ const modelOf = ({ prompts, seed }: BanditOptions): Model =>
   layer { x += mlp(rmsnorm(x), hidden: 16) }
   output linear(rmsnorm(x))
   tokenizer characters
-  train { batch ${prompts * GROUP}  context 2  decay 0  clip 0  beta2 0.99  seed ${seed} }
+  train { batch ${prompts * ANSWERS_PER_PROMPT}  context 2  decay 0  clip 0  beta2 0.99  seed ${seed} }
 }`).models[0]!;
 
 function sourceFor(
@@ -116,7 +116,7 @@ function sourceFor(
   const settings: PolicySettings = {
     objective: { unit },
     prompts,
-    group: GROUP,
+    group: ANSWERS_PER_PROMPT,
     answer: 1,
     updates: 1,
     truncated: "keep", // an answer of one token has no room for an end
@@ -135,7 +135,7 @@ function sourceFor(
   const prompt: Prompt = { example, ids: [0] };
   return new PolicySource({
     settings,
-    prompts: Array.from({ length: answersPerRound(settings) / GROUP }, () => prompt),
+    prompts: Array.from({ length: answersPerRound(settings) / ANSWERS_PER_PROMPT }, () => prompt),
     heldOut: [],
     rewards: [{ reward: builtInReward("exact_answer")!, weight: 1 }],
     reference: referenceNow,

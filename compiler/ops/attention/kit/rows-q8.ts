@@ -134,7 +134,7 @@ function emitLargest(w: Writer, s: Sizes, { values, ring }: ChunkPlaces): void {
   const { D, each } = s;
   const groups = columnGroups(D);
   w.line("// largest[rows][groups]");
-  if (!s.windowed) w.line("let reach = -1;");
+  if (!s.windowed) w.line("let reach = i32.MIN_VALUE; // of the row before; the first row has none");
   w.block("for (let r = 0; r < rows; r++)", () => {
     const first = s.windowed ? `max(${windowStart(s, "ahead", "r")}, 0)` : "0";
     w.line(`const until = min(block_keys, ahead + ${positionOf(s, "r")} + 1), seen = ${first};`);
