@@ -89,9 +89,14 @@ function referenceBytes({ bundle }: Run): number {
 }
 
 /** Prompts that leave room for an answer; those that are longer are left out, and said. */
-async function encodePrompts(
+export async function encodePrompts(
   examples: readonly PromptExample[],
-  { settings, format, tokenizer, context }: EncodeStage<"rl">,
+  {
+    settings,
+    format,
+    tokenizer,
+    context,
+  }: Pick<EncodeStage<"rl">, "settings" | "format" | "tokenizer" | "context">,
   say: Say,
 ): Promise<readonly Prompt[]> {
   const longest = context + 1 - settings.answer;
@@ -127,7 +132,7 @@ const amountOf = (prompts: readonly Prompt[]) => ({
 });
 
 /** The model as the run began with it: its checkpoint of step 0, which is kept. */
-async function startOf({ folder }: Run, model: RunningModel): Promise<Reference> {
+export async function startOf({ folder }: Run, model: RunningModel): Promise<Reference> {
   const opened = await openCheckpoint(nodeFiles(), `${folder}/${checkpointFile(0)}`);
   try {
     return await referenceOf(model, async ({ place }, slice) =>

@@ -10,6 +10,7 @@ import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { evalExamples } from "../train/eval-examples.ts";
 import { evalPairs } from "../train/eval-pairs.ts";
+import { evalPolicy } from "../train/eval-policy.ts";
 import { flag, oneWord, read, text, whole, wholeWithin, withDefault } from "../options/option.ts";
 import { adapterOption, targetOption, workersOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -76,6 +77,7 @@ export const evalVerb = defineVerb({
       const { stage } = run.record;
       if (stage.stage === "prefer" || stage.stage === "reward")
         return evalPairs(run, { ...stage, stage: stage.stage }, asked, io);
+      if (stage.stage === "rl") return evalPolicy(run, stage, asked, io);
       return evalExamples(run, stage, asked, io);
     }
     const isDocuments = run.record.settings.rows === "documents";

@@ -41,6 +41,8 @@ export interface SampleAsked {
   /** Most tokens of an answer. */
   readonly most: number;
   readonly seed: number;
+  /** Default: 1, what training learns from. 0: the likeliest answers. */
+  readonly temperature?: number;
   /** The name of their random streams, before prompt and sample: the step's number. */
   readonly key: readonly (string | number)[];
   readonly tokenizer: Tokenizer;
@@ -49,7 +51,7 @@ export interface SampleAsked {
 
 /** Answers to each prompt, those of one prompt beside each other. All of what the model says can be drawn. */
 export async function sampleAnswers(model: RunningModel, o: SampleAsked): Promise<readonly SampledAnswer[]> {
-  const { tokenizer, most, seed, signal } = o;
+  const { tokenizer, most, seed, temperature = 1, signal } = o;
   const asked = o.prompts.flatMap((of, p) =>
     Array.from({ length: o.group }, (_, sample) => ({ of, key: [...o.key, p, sample] })),
   );
@@ -59,7 +61,7 @@ export async function sampleAnswers(model: RunningModel, o: SampleAsked): Promis
     {
       most,
       ends: endsOf(tokenizer),
-      temperature: 1,
+      temperature,
       seed,
       absent: idsWithoutToken(model, tokenizer),
       signal,

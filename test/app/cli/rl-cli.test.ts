@@ -73,6 +73,16 @@ test("a run says what it learnt from; resumed, with other workers, it has the sa
   expect(evaluations.at(-1)!["eval_reward"]).toBeTypeOf("number");
   expect(evaluations.at(-1)!["eval_exact_kl"]).toBeGreaterThan(0);
 
+  // what eval says of the best weights is what was measured when they were saved
+  const best = evaluations.reduce((a, b) => (Number(b["eval_reward"]) > Number(a["eval_reward"]) ? b : a));
+  const said = JSON.parse(await sinter("eval", path("whole"), "--json")) as Record<string, number>;
+  expect(said["step"]).toBe(best["step"]);
+  for (const name of ["reward", "objective/kl", "exact_kl", "completions/mean_length"])
+    expect(said[name], name).toBeCloseTo(Number(best[`eval_${name}`]), 6);
+  expect(await sinter("eval", path("whole"), "--part", "train", "--answers", "3")).toMatch(
+    /^reward 0\.\d+ \(0\.\d+ of the likeliest answers\)[^\n]*\n3 prompts \(training\), 2 answers each, step \d+\n$/m,
+  );
+
   await rl("parts", 2, "--steps", "2", "--set", "warmup=0", "--set", "schedule=constant");
   await rl("again", 1, "--steps", "4", "--set", "warmup=0", "--set", "schedule=constant");
   await goOn("parts");

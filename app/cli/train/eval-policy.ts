@@ -1,0 +1,133 @@
+/**
+ * Evaluation of a run that has learnt from rewards: what its answers to prompts are worth. It draws as in
+ * training, from streams of their own, so that the same weights give the same figures; and it gives the
+ * likeliest answers, which is what people see at temperature 0.
+ */
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { counted } from "../../../runtime/contract/amounts.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import type { StageRecord } from "../../../runtime/store/run-record.ts";
+import type { PromptExample } from "../../../runtime/train/examples/example.ts";
+import { evaluatePolicy } from "../../../runtime/train/rl/evaluate-policy.ts";
+import { sampleAnswers, scoresOf, type Prompt } from "../../../runtime/train/rl/experience.ts";
+import { rewardFigures } from "../../../runtime/train/rl/answer-figures.ts";
+import type { Figures } from "../../../runtime/train/sources/batch-source.ts";
+import { loadRun, type UsedRun } from "../runs/use-run.ts";
+import type { Io } from "../terminal/io.ts";
+import type { EvalExamplesAsked } from "./eval-examples.ts";
+import { readStageData, type StageExamples } from "./example-data.ts";
+import { openRewards, recordedRewards } from "./rewards.ts";
+import { encodePrompts, startOf, type OpenedRewards } from "./rl.ts";
+import { formatOf } from "./stage-format.ts";
+
+/** Returns the exit code. */
+export async function evalPolicy(
+  run: Run,
+  stage: StageRecord,
+  asked: EvalExamplesAsked,
+  io: Io,
+): Promise<number> {
+  const say = (line: string): void => (asked.json ? io.err(`${line}\n`) : io.out(`${line}\n`));
+  const [examples, part] = await chosenPrompts(run, stage, asked, say, io);
+  const prompts = spread(await encoded(run, stage, examples, say), asked.answers);
+  const opened = await openRewards(recordedRewards(stage.settings), io);
+  try {
+    const used = await loadRun(run, { ...asked, cache: undefined }, io);
+    try {
+      const figures = await figuresOf(used, prompts, opened);
+      const facts = { ...figures, prompts: prompts.length, part, step: used.step };
+      io.out(asked.json ? `${JSON.stringify(facts)}\n` : textOf(figures, prompts, part, used));
+      return exitCodes.ok;
+    } finally {
+      await used.model.close();
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+async function chosenPrompts(
+  { record }: Run,
+  { heldOut, dropWrong }: StageRecord,
+  { data, part }: EvalExamplesAsked,
+  say: (line: string) => void,
+  io: Io,
+): Promise<readonly [readonly PromptExample[], string]> {
+  const own = data === undefined;
+  const files = { data: data ?? record.data.path, eval: own ? heldOut?.path : undefined };
+  const share = own ? record.settings.heldOut : 0;
+  const read: StageExamples<"prompt"> = await readStageData(
+    { stage: "rl", kinds: ["prompt"] },
+    { ...files, dropWrong, share },
+    say,
+    io,
+  );
+  if (own && read.data.sha256 !== record.data.sha256)
+    throw new SinterError(
+      "input",
+      "the data are not those that this run began with, so what it has held out is not known",
+      "Name prompts that it has not seen: --data FILE",
+    );
+  if ((part ?? "held-out") === "held-out" && read.heldOut.length > 0) return [read.heldOut, "held-out"];
+  if (part === "held-out")
+    throw new SinterError("usage", "nothing is held out of these prompts", "Leave --part out.");
+  return [read.train, own ? "training" : "all"];
+}
+
+async function encoded(
+  { record, tokenizer, bundle }: Run,
+  { chatFormat, dropWrong }: StageRecord,
+  examples: readonly PromptExample[],
+  say: (line: string) => void,
+): Promise<readonly Prompt[]> {
+  const format = formatOf(chatFormat, tokenizer);
+  const { model } = bundle.manifest;
+  const { context } = record.settings;
+  const o = { settings: model.rl!, format, tokenizer, context, vocab: model.sizes.vocab, dropWrong };
+  try {
+    return await encodePrompts(examples, o, say);
+  } finally {
+    format.close();
+  }
+}
+
+/** At most so many of them, spread evenly. */
+function spread<T>(all: readonly T[], most: number): readonly T[] {
+  const count = Math.min(all.length, Math.max(1, most));
+  return Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)]!);
+}
+
+async function figuresOf(
+  { run, model }: UsedRun,
+  prompts: readonly Prompt[],
+  { rewards }: OpenedRewards,
+): Promise<Figures> {
+  const { group, answer: most } = run.bundle.manifest.model.rl!;
+  const { seed } = run.record.settings;
+  const asked = { prompts, most, seed, key: ["eval"], tokenizer: run.tokenizer };
+  const reference = await startOf(run, model);
+  const shape = model.entry("evaluate");
+  const { figures } = await evaluatePolicy(model, { ...asked, group, rewards, reference, shape });
+  const likeliest = await sampleAnswers(model, { ...asked, group: 1, temperature: 0 });
+  const { reward } = rewardFigures(await scoresOf(rewards, likeliest), 1);
+  return { ...figures, group, likeliest_reward: reward! };
+}
+
+/** "reward 0.7350 (0.7800 of the likeliest answers)  pass@1 0.7350 …". */
+function textOf(figures: Figures, prompts: readonly Prompt[], part: string, { step }: UsedRun): string {
+  const { group, reward, likeliest_reward: likeliest } = figures;
+  const number = (name: string): string => figures[name]!.toFixed(4);
+  const passes = Object.keys(figures).filter((name) => name.startsWith("pass@"));
+  const lines = [
+    [`reward ${reward!.toFixed(4)} (${likeliest!.toFixed(4)} of the likeliest answers)`],
+    passes.map((name) => `${name} ${number(name)}`),
+    [`kl ${number("kl")} nats per token, ${number("objective/kl")} per answer, from the start`],
+    figures["exact_kl"] === undefined ? [] : [`exact_kl ${number("exact_kl")} per answer`],
+    [
+      `${figures["completions/mean_length"]!.toFixed(1)} tokens an answer`,
+      `${(100 * figures["completions/clipped_ratio"]!).toFixed(1)} % cut off`,
+    ],
+  ];
+  const read = `${counted(prompts.length, "prompt")} (${part}), ${counted(group!, "answer")} each, step ${step}`;
+  return `${lines.flat().join("  ")}\n${read}\n`;
+}
