@@ -128,6 +128,6 @@ function textOf(figures: Figures, prompts: readonly Prompt[], part: string, { st
       `${(100 * figures["completions/clipped_ratio"]!).toFixed(1)} % cut off`,
     ],
   ];
-  const read = `${counted(prompts.length, "prompt")} (${part}), ${counted(group!, "answer")} each, step ${step}`;
-  return `${lines.flat().join("  ")}\n${read}\n`;
+  const asked = `${counted(prompts.length, "prompt")} (${part}), ${counted(group!, "answer")} each`;
+  return `${lines.flat().join("  ")}\n${asked}, step ${step}\n`;
 }

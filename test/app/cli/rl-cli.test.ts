@@ -79,9 +79,9 @@ test("a run says what it learnt from; resumed, with other workers, it has the sa
   expect(said["step"]).toBe(best["step"]);
   for (const name of ["reward", "objective/kl", "exact_kl", "completions/mean_length"])
     expect(said[name], name).toBeCloseTo(Number(best[`eval_${name}`]), 6);
-  expect(await sinter("eval", path("whole"), "--part", "train", "--answers", "3")).toMatch(
-    /^reward 0\.\d+ \(0\.\d+ of the likeliest answers\)[^\n]*\n3 prompts \(training\), 2 answers each, step \d+\n$/m,
-  );
+  const text = await sinter("eval", path("whole"), "--part", "train", "--answers", "3");
+  expect(text).toMatch(/^reward 0\.\d+ \(0\.\d+ of the likeliest answers\)/m);
+  expect(text).toMatch(/^3 prompts \(training\), 2 answers each, step \d+$/m);
 
   await rl("parts", 2, "--steps", "2", "--set", "warmup=0", "--set", "schedule=constant");
   await rl("again", 1, "--steps", "4", "--set", "warmup=0", "--set", "schedule=constant");
