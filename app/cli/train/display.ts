@@ -130,7 +130,7 @@ export class Display {
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#live.end();
     const goOn = `sinter ${stage ?? "train"} --resume --out ${folder}`;
-    const use = stage ? `sinter chat ${folder}` : `sinter sample ${folder} -p "…"`;
+    const use = usesOf[stage ?? "train"]!(folder);
     if (end === "done") this.#line(`done: ${folder} (report.html shows the curves; ${use})`);
     else if (this.#step < this.#steps)
       this.#line(`stopped after step ${this.#step}, saved; go on with: ${goOn}`);
@@ -168,6 +168,15 @@ export class Display {
     this.#io.out(`${text}\n`);
   }
 }
+
+/** What people do next with a run, by the verb that made it. */
+const usesOf: Readonly<Record<string, (folder: string) => string>> = {
+  train: (folder) => `sinter sample ${folder} -p "…"`,
+  sft: (folder) => `sinter chat ${folder}`,
+  prefer: (folder) => `sinter chat ${folder}`,
+  reward: (folder) => `sinter rl --from RUN --reward ${folder}`, // it scores, and says nothing
+  rl: (folder) => `sinter chat ${folder}`,
+};
 
 /** A text; of a question, with its answer. */
 const sampleText = ({ step, prompt, text }: TrainEvent & { readonly kind: "sample" }): string =>

@@ -41,11 +41,9 @@ export async function evalPairs(
   const used = await loadRun(run, { ...asked, cache: undefined }, io);
   try {
     const rate = winRate(await marginsOf(used, answers, stage));
-    io.out(
-      asked.json
-        ? jsonOf(rate, lengthsOf(answers), part, used)
-        : textOf(rate, lengthsOf(answers), part, used),
-    );
+    // of a reward model the rows say where scores are read, and not how long answers are
+    const lengths = stage.stage === "reward" ? undefined : lengthsOf(answers);
+    io.out(asked.json ? jsonOf(rate, lengths, part, used) : textOf(rate, lengths, part, used));
     return exitCodes.ok;
   } finally {
     await used.model.close();
@@ -173,7 +171,7 @@ function ratioOf(
   return averages ? sum / count : sum;
 }
 
-const jsonOf = (rate: WinRate, lengths: AnswerLengths, part: string, { step }: UsedRun): string =>
+const jsonOf = (rate: WinRate, lengths: AnswerLengths | undefined, part: string, { step }: UsedRun): string =>
   `${JSON.stringify({
     win_rate: rate.rate,
     win_rate_low: rate.low,
@@ -181,20 +179,20 @@ const jsonOf = (rate: WinRate, lengths: AnswerLengths, part: string, { step }: U
     ties: rate.ties,
     pairs: rate.pairs,
     margin: rate.meanMargin,
-    "lengths/chosen": lengths.chosen,
-    "lengths/rejected": lengths.rejected,
+    ...(lengths && { "lengths/chosen": lengths.chosen, "lengths/rejected": lengths.rejected }),
     part,
     step,
   })}\n`;
 
-function textOf(rate: WinRate, lengths: AnswerLengths, part: string, { step }: UsedRun): string {
+function textOf(rate: WinRate, lengths: AnswerLengths | undefined, part: string, { step }: UsedRun): string {
   const { pairs, ties, rate: share, low, high, meanMargin } = rate;
   const interval = `${percent(low, 1)} … ${percent(high, 1)}`;
-  const { chosen, rejected } = lengths;
+  const [chosen, rejected] = [lengths?.chosen, lengths?.rejected].map((length) => length?.toFixed(1));
+  const ofTokens = lengths && `counted tokens of an answer: ${chosen} chosen, ${rejected} rejected\n`;
   return (
     `the chosen answer wins in ${percent(share, 1)} (95 %: ${interval}) ` +
     `of ${counted(pairs - ties, "pair")}, ${counted(ties, "tie")} apart; ` +
     `margin ${meanMargin.toFixed(4)} (${part}, step ${step})\n` +
-    `counted tokens of an answer: ${chosen.toFixed(1)} chosen, ${rejected.toFixed(1)} rejected\n`
+    (ofTokens ?? "")
   );
 }
