@@ -4,7 +4,7 @@ The native peer: what PyTorch does with the same work on the same machine. Writt
     /usr/bin/python3 bench/peers/pytorch.py sgemm 256x768x3072 … --threads 1,2        GFLOP/s of [M,K] x [K,N]
     /usr/bin/python3 bench/peers/pytorch.py train S M gpt2 --threads 1,2              tok/s of whole training steps
     … --json        one JSON object instead of lines
-    /usr/bin/python3 bench/peers/pytorch.py lora gpt2:4x256:8                          tok/s of steps that train adapters: batch, context, rank
+    /usr/bin/python3 bench/peers/pytorch.py lora gpt2:4x256:8        tok/s of steps of adapters: batch, context, rank
     /usr/bin/python3 bench/peers/pytorch.py serve                                      requests as lines of JSON, as bench/peers/serve.ts has them
     … --auto-core   lets OpenBLAS find the core type itself (unsets OPENBLAS_CORETYPE)
     … --plain       leaves glibc's malloc as it is. Otherwise freed memory is kept for the next step: giving it back and faulting it in
@@ -26,7 +26,9 @@ environment = {**os.environ, **({} if "--plain" in sys.argv else KEEP_MEMORY)}
 if "--auto-core" in sys.argv:
     environment.pop("OPENBLAS_CORETYPE", None)
 if environment != dict(os.environ):
-    os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # both are read before main: start over
+    os.execve(
+        sys.executable, [sys.executable, *sys.argv], environment
+    )  # both are read before main: start over
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +37,17 @@ import torch.nn.functional as F
 SIZES = {
     "S": dict(layers=4, heads=4, width=128, context=64, batch=12, vocab=65, bias=False, gelu="none"),
     "M": dict(layers=6, heads=6, width=384, context=256, batch=8, vocab=65, bias=False, gelu="none"),
-    "gpt2": dict(layers=12, heads=12, width=768, context=64, batch=4, vocab=50257, bias=True, gelu="tanh", positions=1024),
+    "gpt2": dict(
+        layers=12,
+        heads=12,
+        width=768,
+        context=64,
+        batch=4,
+        vocab=50257,
+        bias=True,
+        gelu="tanh",
+        positions=1024,
+    ),
 }
 
 
@@ -48,7 +60,10 @@ def blas():
                 library = ctypes.CDLL(path)
                 library.openblas_get_corename.restype = ctypes.c_char_p
                 library.openblas_get_config.restype = ctypes.c_char_p
-                return dict(config=library.openblas_get_config().decode(), core=library.openblas_get_corename().decode())
+                return dict(
+                    config=library.openblas_get_config().decode(),
+                    core=library.openblas_get_corename().decode(),
+                )
             except (OSError, AttributeError):
                 continue
     return dict(config="unknown BLAS", core="unknown")
@@ -63,9 +78,18 @@ class GPT(torch.nn.Module):
         linear = lambda columns, rows: torch.nn.Linear(columns, rows, bias=bias)
         norm = lambda: torch.nn.ParameterList([torch.ones(width)] + ([torch.zeros(width)] if bias else []))
         self.layers = torch.nn.ModuleList(
-            torch.nn.ModuleDict(dict(norm1=norm(), qkv=linear(width, 3 * width), out=linear(width, width),
-                                     norm2=norm(), up=linear(width, 4 * width), down=linear(4 * width, width)))
-            for _ in range(layers))
+            torch.nn.ModuleDict(
+                dict(
+                    norm1=norm(),
+                    qkv=linear(width, 3 * width),
+                    out=linear(width, width),
+                    norm2=norm(),
+                    up=linear(width, 4 * width),
+                    down=linear(4 * width, width),
+                )
+            )
+            for _ in range(layers)
+        )
         self.last = norm()
         for p in self.parameters():
             if p.dim() >= 2:
@@ -74,13 +98,19 @@ class GPT(torch.nn.Module):
         self.register_buffer("places", torch.arange(context), persistent=False)
 
     def norm(self, x, parameters):
-        return F.layer_norm(x, x.shape[-1:], *parameters, eps=1e-5) if len(parameters) == 2 else F.layer_norm(x, x.shape[-1:], parameters[0], None, 1e-5)
+        return (
+            F.layer_norm(x, x.shape[-1:], *parameters, eps=1e-5)
+            if len(parameters) == 2
+            else F.layer_norm(x, x.shape[-1:], parameters[0], None, 1e-5)
+        )
 
     def attention(self, x, layer):
         B, T, C = x.shape
         q, k, v = layer["qkv"](x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         q, k, v = (t.reshape(B * self.heads, T, -1) for t in (q, k, v))
-        scores = torch.baddbmm(self.ahead, q, k.transpose(1, 2), alpha=1 / math.sqrt(C // self.heads))  # mask and scale in one pass
+        scores = torch.baddbmm(
+            self.ahead, q, k.transpose(1, 2), alpha=1 / math.sqrt(C // self.heads)
+        )  # mask and scale in one pass
         mixed = torch.bmm(scores.softmax(-1), v).view(B, self.heads, T, -1).transpose(1, 2).reshape(B, T, C)
         return layer["out"](mixed)
 
@@ -115,9 +145,15 @@ def train_rate(size, seconds):
     spec = SIZES[size]
     torch.manual_seed(1)
     model = GPT(**spec)
-    matrices, vectors = ([p for p in model.parameters() if (p.dim() >= 2) == wanted] for wanted in (True, False))
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
-                                  lr=1e-3, betas=(0.9, 0.99), foreach=True)
+    matrices, vectors = (
+        [p for p in model.parameters() if (p.dim() >= 2) == wanted] for wanted in (True, False)
+    )
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+        lr=1e-3,
+        betas=(0.9, 0.99),
+        foreach=True,
+    )
     shape = (spec["batch"], spec["context"])
     batches = [(torch.randint(spec["vocab"], shape), torch.randint(spec["vocab"], shape)) for _ in range(8)]
 
@@ -138,7 +174,9 @@ class Adapted(torch.nn.Module):
     def __init__(self, base, rank):
         super().__init__()
         self.base = base
-        self.a = torch.nn.Parameter(torch.empty(base.in_features, rank).uniform_(-1, 1) / math.sqrt(base.in_features))
+        self.a = torch.nn.Parameter(
+            torch.empty(base.in_features, rank).uniform_(-1, 1) / math.sqrt(base.in_features)
+        )
         self.b = torch.nn.Parameter(torch.zeros(rank, base.out_features))
 
     def forward(self, x):
@@ -148,7 +186,10 @@ class Adapted(torch.nn.Module):
 
 @functools.cache  # a model that is asked for by turns is made once
 def lora_step(which):
-    """A training step of adapters on queries, keys, values and attention's output; the base is f32. "gpt2:4x256:8": batch, context, rank."""
+    """
+    A training step of adapters on queries, keys, values and attention's output; the base is f32.
+    "gpt2:4x256:8": batch, context, rank.
+    """
     size, shape, rank = which.split(":")
     batch, context = map(int, shape.split("x"))
     spec = {**SIZES[size], "batch": batch, "context": context}
@@ -195,7 +236,9 @@ def serve():
     core = blas()
     library = " ".join(core["config"].split()[:2])  # "OpenBLAS 0.3.21"
     malloc = "plain malloc" if "--plain" in sys.argv else "malloc keeps freed memory"
-    print(json.dumps(dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")), flush=True)
+    print(
+        json.dumps(dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")), flush=True
+    )
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -210,7 +253,11 @@ def serve():
 def main():
     parser = argparse.ArgumentParser(description="Measures PyTorch on this machine.")
     parser.add_argument("what", choices=[*MEASURES, "serve"])
-    parser.add_argument("which", nargs="*", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; lora: gpt2:4x256:8; train: " + " ".join(SIZES))
+    parser.add_argument(
+        "which",
+        nargs="*",
+        help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; lora: gpt2:4x256:8; train: " + " ".join(SIZES),
+    )
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     parser.add_argument("--json", action="store_true")
@@ -229,10 +276,17 @@ def main():
             unit = "GFLOP/s" if args.what == "sgemm" else "tok/s"
             results.append(dict(what=args.what, which=which, threads=threads, unit=unit, **rate))
             if not args.json:
-                print(f"{args.what} {which:16} {threads} thread{'s' if threads > 1 else ' '}  {rate['median']:10.1f} {unit}   "
-                      f"best {rate['best']:10.1f}   {rate['runs']} runs", flush=True)
+                print(
+                    f"{args.what} {which:16} {threads} thread{'s' if threads > 1 else ' '}  {rate['median']:10.1f} {unit}   "
+                    f"best {rate['best']:10.1f}   {rate['runs']} runs",
+                    flush=True,
+                )
     about = dict(torch=torch.__version__, blas=blas(), malloc="plain" if args.plain else "keeps freed memory")
-    print(json.dumps(dict(**about, results=results)) if args.json else f"torch {about['torch']}, {about['blas']['config']}, core type {about['blas']['core']}")
+    print(
+        json.dumps(dict(**about, results=results))
+        if args.json
+        else f"torch {about['torch']}, {about['blas']['config']}, core type {about['blas']['core']}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
  * start. Kernels are known by all that their bytes depend on, so this changes no result.
  */
 import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
-import { kernelCache, kernelFolder } from "../../app/cli/terminal/kernel-folder.ts";
+import { kernelCacheWhenAsked, kernelFolder } from "../../app/cli/terminal/kernel-folder.ts";
 
 const folder = kernelFolder();
-if (folder !== undefined) useKernelCache(kernelCache(folder));
+if (folder !== undefined) useKernelCache(kernelCacheWhenAsked(folder));

@@ -15,3 +15,12 @@ export interface Io {
 
 /** A path as the user meant it: relative to the folder in which the command was given. */
 export const pathFrom = ({ cwd }: Io, path: string): string => resolve(cwd, path);
+
+/** Says a line to people. */
+export type Say = (line: string) => void;
+
+/** Lines for people; beside JSON, which programs read, they go to standard error. */
+export const sayer =
+  (io: Io, json: boolean): Say =>
+  (line) =>
+    json ? io.err(`${line}\n`) : io.out(`${line}\n`);

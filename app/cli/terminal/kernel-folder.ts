@@ -67,6 +67,16 @@ export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KernelCac
   };
 }
 
+/** The same, looked at when it is first asked for something: most verbs compile nothing. */
+export function kernelCacheWhenAsked(folder: string): KernelCache {
+  let opened: { readonly cache: KernelCache | undefined } | undefined;
+  const cache = (): KernelCache | undefined => (opened ??= { cache: kernelCache(folder) }).cache;
+  return {
+    read: async (name) => cache()?.read(name),
+    write: async (name, wasm) => cache()?.write(name, wasm),
+  };
+}
+
 /** Makes the folder, and says whether the user alone can write into it. */
 function isOwn(folder: string): boolean {
   return (

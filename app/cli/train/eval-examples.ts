@@ -2,32 +2,22 @@
  * Evaluation of a run that has learnt from examples: the loss over answers, and what it answers itself: how
  * many answers are right to the letter, how many end by themselves, and how long they are.
  */
-import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { StageRecord } from "../../../runtime/store/run-record.ts";
 import { answerExamples, answerFigures, type AnswerFigures } from "../../../runtime/train/answers.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
-import type { ExampleKind } from "../../../runtime/train/examples/example.ts";
 import { exampleSource } from "../../../runtime/train/sources/example-source.ts";
 import { rowCount, type LearntExample, type LearntRows } from "../../../runtime/train/sources/learnt-rows.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
-import type { RunOptions } from "../options/run-options.ts";
 import { LiveLine } from "../terminal/live-line.ts";
-import type { Io } from "../terminal/io.ts";
-import { encodeStage, readStageData, type StageExamples } from "./example-data.ts";
+import { type Io, sayer } from "../terminal/io.ts";
+import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
+import { encodeStage } from "./example-data.ts";
 import { formatOf } from "./stage-format.ts";
 import { loadRun, untilInterrupted, type UsedRun } from "../runs/use-run.ts";
-
-export interface EvalExamplesAsked extends Omit<RunOptions, "cache"> {
-  /** Undefined: what the run has held out of its own. */
-  readonly data: string | undefined;
-  readonly part: "all" | "train" | "held-out" | undefined;
-  /** Most questions that are answered. */
-  readonly answers: number;
-  readonly json: boolean;
-}
 
 interface Chosen {
   readonly examples: readonly LearntExample[];
@@ -39,7 +29,7 @@ interface Chosen {
 export async function evalExamples(
   run: Run,
   stage: StageRecord,
-  asked: EvalExamplesAsked,
+  asked: EvalDataAsked,
   io: Io,
 ): Promise<number> {
   const format = formatOf(stage.chatFormat, run.tokenizer);
@@ -62,50 +52,20 @@ export async function evalExamples(
 async function chosenExamples(
   run: Run,
   stage: StageRecord,
-  { data, part, json }: EvalExamplesAsked,
+  asked: EvalDataAsked,
   format: ChatFormat,
   io: Io,
 ): Promise<Chosen> {
   const { record, tokenizer, bundle } = run;
-  const say = (line: string): void => (json ? io.err(`${line}\n`) : io.out(`${line}\n`));
-  const own = data === undefined;
-  const read = await readStageData(
-    { stage: "sft", kinds: ["answer", "text"] },
-    {
-      data: data ?? record.data.path,
-      eval: own ? stage.heldOut?.path : undefined,
-      dropWrong: stage.dropWrong,
-      share: own ? record.settings.heldOut : 0,
-    },
-    say,
-    io,
-  );
-  checkOwn(read, run, stage, own);
+  const say = sayer(io, asked.json);
+  const read = await readToEvaluate({ stage: "sft", kinds: ["answer", "text"] }, run, stage, asked, say, io);
+  if (asked.data === undefined && !stage.heldOut) checkOwnData(read, run, "examples");
   const { loss = "answers", dropWrong } = stage;
   const { context } = record.settings;
   const { vocab } = bundle.manifest.model.sizes;
   const rows = await encodeStage(read, { format, tokenizer, loss, context, vocab, dropWrong }, say);
-  const wanted = part ?? (rows.heldOut ? "held-out" : "all");
-  if (wanted === "held-out" && rows.heldOut)
-    return { examples: read.heldOut, rows: rows.heldOut, part: "held-out" };
-  if (wanted === "held-out")
-    throw new SinterError("usage", "nothing is held out of these examples", "Leave --part out.");
-  return { examples: read.train, rows: rows.train, part: own ? "training" : "all" };
-}
-
-/** What is held out follows from the file, so it has to be the file that the run began with. */
-function checkOwn(
-  { data }: Pick<StageExamples<ExampleKind>, "data">,
-  { record }: Run,
-  { heldOut }: StageRecord,
-  own: boolean,
-): void {
-  if (!own || heldOut || data.sha256 === record.data.sha256) return;
-  throw new SinterError(
-    "input",
-    "the data are not those that this run began with, so what it has held out is not known",
-    "Name examples that it has not seen: --data FILE",
-  );
+  const [chosen, part] = chosenPart(rows, asked, "examples");
+  return { examples: chosen === rows.heldOut ? read.heldOut : read.train, rows: chosen, part };
 }
 
 async function lossOver({ model, run }: UsedRun, rows: LearntRows): Promise<Evaluation> {
@@ -121,7 +81,7 @@ async function figuresOf(
   { model, run }: UsedRun,
   examples: readonly LearntExample[],
   format: ChatFormat,
-  { answers, json }: EvalExamplesAsked,
+  { answers, json }: EvalDataAsked,
   io: Io,
 ): Promise<AnswerFigures | undefined> {
   const questions = examples.filter((example) => example.kind === "answer").slice(0, answers);

@@ -18,10 +18,10 @@ import {
 } from "../../../runtime/train/sources/answer-source.ts";
 import { winRate, type WinRate } from "../../../runtime/train/win-rate.ts";
 import { loadRun, type UsedRun } from "../runs/use-run.ts";
-import type { Io } from "../terminal/io.ts";
+import { type Io, sayer, type Say } from "../terminal/io.ts";
+import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
 import { lengthsOf, type TwoParts } from "./answer-data.ts";
-import type { EvalExamplesAsked } from "./eval-examples.ts";
-import { readStageData, type StageExamples } from "./example-data.ts";
+import type { StageExamples } from "./example-data.ts";
 import { askedOf, encodePreferences, giveReference, keyOf, type PreferAnswers } from "./prefer.ts";
 import { scoredPairs } from "./reward.ts";
 import { formatOf } from "./stage-format.ts";
@@ -30,14 +30,22 @@ import { formatOf } from "./stage-format.ts";
 export async function evalPairs(
   run: Run,
   stage: StageRecord & { readonly stage: "prefer" | "reward" },
-  asked: EvalExamplesAsked,
+  asked: EvalDataAsked,
   io: Io,
 ): Promise<number> {
-  const say = (line: string): void => (asked.json ? io.err(`${line}\n`) : io.out(`${line}\n`));
-  const examples = await pairsToJudge(run, stage, asked, say, io);
+  const say = sayer(io, asked.json);
+  const examples = await readToEvaluate(
+    { stage: stage.stage, kinds: ["pair"] as const },
+    run,
+    stage,
+    asked,
+    say,
+    io,
+  );
+  if (asked.data === undefined) checkOwnData(examples, run, "pairs");
   const parts = await encoded(run, stage, examples, say);
   if (stage.stage === "prefer") await takeReference(run, parts as TwoParts<PreferAnswers>, asked);
-  const [answers, part] = chosenPart(parts, asked);
+  const [answers, part] = chosenPart<JudgedAnswers>(parts, asked, "pairs");
   const used = await loadRun(run, { ...asked, cache: undefined }, io);
   try {
     const rate = winRate(await marginsOf(used, answers, stage));
@@ -50,38 +58,11 @@ export async function evalPairs(
   }
 }
 
-async function pairsToJudge(
-  { record }: Run,
-  { stage, heldOut, dropWrong }: StageRecord,
-  { data }: EvalExamplesAsked,
-  say: (line: string) => void,
-  io: Io,
-): Promise<StageExamples<"pair">> {
-  const own = data === undefined;
-  const read = await readStageData(
-    { stage, kinds: ["pair"] },
-    {
-      data: data ?? record.data.path,
-      eval: own ? heldOut?.path : undefined,
-      dropWrong,
-      share: own ? record.settings.heldOut : 0,
-    },
-    say,
-    io,
-  );
-  if (!own || read.data.sha256 === record.data.sha256) return read;
-  throw new SinterError(
-    "input",
-    "the data are not those that this run began with, so what it has held out is not known",
-    "Name pairs that it has not seen: --data FILE",
-  );
-}
-
 async function encoded(
   { record, tokenizer, bundle }: Run,
   { stage, chatFormat, dropWrong }: StageRecord,
   examples: StageExamples<"pair">,
-  say: (line: string) => void,
+  say: Say,
 ): Promise<TwoParts<JudgedAnswers>> {
   const format = formatOf(chatFormat, tokenizer);
   const { model } = bundle.manifest;
@@ -99,11 +80,7 @@ const readsReference = ({ bundle }: Run): boolean =>
   bundle.manifest.modules.train!.entries.some(({ inputs }) => inputs.includes("reference_logprobs"));
 
 /** What the reference said of the run's own pairs; it is not there for others. */
-async function takeReference(
-  run: Run,
-  parts: TwoParts<PreferAnswers>,
-  asked: EvalExamplesAsked,
-): Promise<void> {
+async function takeReference(run: Run, parts: TwoParts<PreferAnswers>, asked: EvalDataAsked): Promise<void> {
   if (!readsReference(run)) return;
   const found =
     asked.data === undefined
@@ -117,16 +94,6 @@ async function takeReference(
       : "what the reference says is known of this run's own pairs alone",
     "Leave --data out: the pairs that the run has held out are judged. For others, train a reward model.",
   );
-}
-
-function chosenPart(
-  { train, heldOut }: TwoParts<JudgedAnswers>,
-  { part, data }: EvalExamplesAsked,
-): readonly [JudgedAnswers, string] {
-  if ((part ?? "held-out") === "held-out" && heldOut) return [heldOut, "held-out"];
-  if (part === "held-out")
-    throw new SinterError("usage", "nothing is held out of these pairs", "Leave --part out.");
-  return [train, data === undefined ? "training" : "all"];
 }
 
 /** Of each pair, by how much the chosen answer is preferred. */

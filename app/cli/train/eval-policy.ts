@@ -3,7 +3,7 @@
  * training, from streams of their own, so that the same weights give the same figures; and it gives the
  * likeliest answers, which is what people see at temperature 0.
  */
-import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { StageRecord } from "../../../runtime/store/run-record.ts";
@@ -13,9 +13,8 @@ import { sampleAnswers, scoresOf, type Prompt } from "../../../runtime/train/rl/
 import { rewardFigures } from "../../../runtime/train/rl/answer-figures.ts";
 import type { Figures } from "../../../runtime/train/sources/batch-source.ts";
 import { loadRun, type UsedRun } from "../runs/use-run.ts";
-import type { Io } from "../terminal/io.ts";
-import type { EvalExamplesAsked } from "./eval-examples.ts";
-import { readStageData, type StageExamples } from "./example-data.ts";
+import { type Io, sayer, type Say } from "../terminal/io.ts";
+import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
 import { openRewards, recordedRewards } from "./rewards.ts";
 import { encodePrompts, startOf, type OpenedRewards } from "./rl.ts";
 import { formatOf } from "./stage-format.ts";
@@ -24,11 +23,15 @@ import { formatOf } from "./stage-format.ts";
 export async function evalPolicy(
   run: Run,
   stage: StageRecord,
-  asked: EvalExamplesAsked,
+  asked: EvalDataAsked,
   io: Io,
 ): Promise<number> {
-  const say = (line: string): void => (asked.json ? io.err(`${line}\n`) : io.out(`${line}\n`));
-  const [examples, part] = await chosenPrompts(run, stage, asked, say, io);
+  const say = sayer(io, asked.json);
+  const read = await readToEvaluate({ stage: "rl", kinds: ["prompt"] }, run, stage, asked, say, io);
+  if (asked.data === undefined) checkOwnData(read, run, "prompts");
+  const { train, heldOut } = read;
+  const parts = { train, heldOut: heldOut.length > 0 ? heldOut : undefined };
+  const [examples, part] = chosenPart(parts, asked, "prompts");
   const prompts = spread(await encoded(run, stage, examples, say), asked.answers);
   const opened = await openRewards(recordedRewards(stage.settings), io);
   try {
@@ -46,39 +49,11 @@ export async function evalPolicy(
   }
 }
 
-async function chosenPrompts(
-  { record }: Run,
-  { heldOut, dropWrong }: StageRecord,
-  { data, part }: EvalExamplesAsked,
-  say: (line: string) => void,
-  io: Io,
-): Promise<readonly [readonly PromptExample[], string]> {
-  const own = data === undefined;
-  const files = { data: data ?? record.data.path, eval: own ? heldOut?.path : undefined };
-  const share = own ? record.settings.heldOut : 0;
-  const read: StageExamples<"prompt"> = await readStageData(
-    { stage: "rl", kinds: ["prompt"] },
-    { ...files, dropWrong, share },
-    say,
-    io,
-  );
-  if (own && read.data.sha256 !== record.data.sha256)
-    throw new SinterError(
-      "input",
-      "the data are not those that this run began with, so what it has held out is not known",
-      "Name prompts that it has not seen: --data FILE",
-    );
-  if ((part ?? "held-out") === "held-out" && read.heldOut.length > 0) return [read.heldOut, "held-out"];
-  if (part === "held-out")
-    throw new SinterError("usage", "nothing is held out of these prompts", "Leave --part out.");
-  return [read.train, own ? "training" : "all"];
-}
-
 async function encoded(
   { record, tokenizer, bundle }: Run,
   { chatFormat, dropWrong }: StageRecord,
   examples: readonly PromptExample[],
-  say: (line: string) => void,
+  say: Say,
 ): Promise<readonly Prompt[]> {
   const format = formatOf(chatFormat, tokenizer);
   const { model } = bundle.manifest;

@@ -32,7 +32,7 @@ import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { nameOf, readBytes } from "../terminal/input.ts";
 import { dataPath } from "./data-text.ts";
-import type { Io } from "../terminal/io.ts";
+import type { Io, Say } from "../terminal/io.ts";
 
 /** A file as a record names it. */
 export interface ReadFile {
@@ -58,8 +58,6 @@ export interface DataAsked {
   /** The share of the prompts that is held out, where there is no file for it. */
   readonly share: number;
 }
-
-type Say = (line: string) => void;
 
 /** Who reads, and which kinds of examples. */
 export interface DataReader<K extends ExampleKind> {

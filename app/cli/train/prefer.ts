@@ -22,11 +22,12 @@ import {
 } from "../../../runtime/train/sources/answer-rows.ts";
 import { answerSource, type JudgedAnswers } from "../../../runtime/train/sources/answer-source.ts";
 import { ktoSource, type KtoAnswers } from "../../../runtime/train/sources/kto-source.ts";
+import type { Say } from "../terminal/io.ts";
 import { amountOfAnswers, encodeBoth, lengthLines, lengthsOf, type TwoParts } from "./answer-data.ts";
 import type { Start, TrainingData } from "./begin.ts";
 import { previewAnswers } from "./preview.ts";
 import { stageModules } from "./stage-modules.ts";
-import type { EncodeStage, Say, StageKind } from "./stage.ts";
+import type { EncodeStage, StageKind } from "./stage.ts";
 import type { StageExamples } from "./example-data.ts";
 
 type PreferKind = "pair" | "judged";

@@ -21,7 +21,7 @@ import type { Reward } from "../../../runtime/train/rewards/reward.ts";
 import { answerSource, unitCount, type JudgedAnswers } from "../../../runtime/train/sources/answer-source.ts";
 import type { RunOptions } from "../options/run-options.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
-import type { Io } from "../terminal/io.ts";
+import type { Io, Say } from "../terminal/io.ts";
 import { amountOfAnswers, encodeBoth, type EncodeAnswersOptions, type TwoParts } from "./answer-data.ts";
 import type { Start } from "./begin.ts";
 import type { StageExamples } from "./example-data.ts";
@@ -29,7 +29,7 @@ import { recordedObjective } from "./prefer.ts";
 import { previewAnswers } from "./preview.ts";
 import { formatOf } from "./stage-format.ts";
 import { headOf, stageModules } from "./stage-modules.ts";
-import type { Say, StageKind } from "./stage.ts";
+import type { StageKind } from "./stage.ts";
 
 export const rewardStage: StageKind<"reward", "pair", TwoParts<JudgedAnswers<PairRows>>> = {
   stage: "reward",

@@ -15,8 +15,9 @@ import type { WeighedReward } from "../../../runtime/train/rewards/read-reward.t
 import type { Prompt } from "../../../runtime/train/rl/experience.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
 import { referenceOf, type Reference } from "../../../runtime/train/rl/reference.ts";
+import type { Say } from "../terminal/io.ts";
 import { headOf, stageModules } from "./stage-modules.ts";
-import type { EncodeStage, Say, StageKind } from "./stage.ts";
+import type { EncodeStage, StageKind } from "./stage.ts";
 
 /** The rewards of a run, and how they were written. */
 export interface OpenedRewards {

@@ -18,7 +18,7 @@ import { renderPrompt } from "../../../runtime/tokenizers/chat/render-dialogue.t
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { TuneOptions } from "../options/tune-file.ts";
-import type { Io } from "../terminal/io.ts";
+import { type Io, sayer, type Say } from "../terminal/io.ts";
 import { adaptedModule, trainedText } from "./adapted-module.ts";
 import { compiled, type Prepared, type Reopened, type StageModule, type TrainingData } from "./begin.ts";
 import { changesAsked } from "./changes.ts";
@@ -55,8 +55,6 @@ export interface EncodeStage<S extends Stage> {
   readonly vocab: number;
   readonly dropWrong: boolean;
 }
-
-export type Say = (line: string) => void;
 
 /** What one stage does in its own way. K: the kinds of examples that it reads; R: what it makes of them. */
 export interface StageKind<S extends Stage, K extends ExampleKind, R> {
@@ -132,11 +130,6 @@ export async function prepareStage<S extends Stage, K extends ExampleKind, R>(
     format.close();
   }
 }
-
-const sayer =
-  (io: Io, json: boolean): Say =>
-  (line) =>
-    json ? io.err(`${line}\n`) : io.out(`${line}\n`);
 
 interface Grown {
   readonly model: Model;

@@ -7,7 +7,7 @@ import { builtInForms } from "../../../runtime/train/rewards/read-reward.ts";
 import { texts, type Options } from "../options/option.ts";
 import { previewOf, settingsOf, stageOptions, stagePlaces, withoutBlock } from "../options/stage-options.ts";
 import { openRunAt } from "../runs/use-run.ts";
-import type { Io } from "../terminal/io.ts";
+import { type Io, sayer } from "../terminal/io.ts";
 import { openRewards, recordedRewards, withFullPaths, type WrittenRewards } from "../train/rewards.ts";
 import { rlStage } from "../train/rl.ts";
 import { prepareStage, reopenStage } from "../train/stage.ts";
@@ -53,7 +53,7 @@ export const rlVerb = defineVerb({
     refuseContradictions(asked);
     const settings = settingsOf(asked);
     const preview = previewOf(asked);
-    const say = (line: string): void => (asked.json ? io.err(`${line}\n`) : io.out(`${line}\n`));
+    const say = sayer(io, asked.json);
     return startRun(
       { ...asked, ...places },
       {

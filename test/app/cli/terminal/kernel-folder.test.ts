@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { kernelCache, kernelFolder, kernelsKept } from "../../../../app/cli/terminal/kernel-folder.ts";
+import {
+  kernelCache,
+  kernelCacheWhenAsked,
+  kernelFolder,
+  kernelsKept,
+} from "../../../../app/cli/terminal/kernel-folder.ts";
 import { assemble } from "../../../../compiler/9-bundle/assemble.ts";
 import { throughCache, useKernelCache } from "../../../../compiler/9-bundle/kernel-cache.ts";
 import { TOOLCHAIN } from "../../../../compiler/9-bundle/version.ts";
@@ -93,6 +99,16 @@ test("beyond the bound, what was used longest ago goes; files of others stay", a
   expect(kernelsKept(folder).bytes).toBeLessThanOrEqual(10_000);
   const kept = readdirSync(folder).map((file) => file[0]);
   expect(kept).toEqual(["a", "c", "d", "e", "l"]);
+});
+
+test("the folder is made when something is compiled, and not before", async () => {
+  const folder = newFolder();
+  const cache = kernelCacheWhenAsked(folder);
+  expect(existsSync(folder)).toBe(false);
+  await cache.write(name("a"), bytes(10));
+  expect(await cache.read(name("a"))).toEqual(bytes(10));
+  chmodSync(folder, 0o777);
+  expect(await kernelCacheWhenAsked(folder).read(name("a"))).toBeUndefined();
 });
 
 test("several programs write at once, and all read what is whole", () => {
