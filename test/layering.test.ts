@@ -69,6 +69,7 @@ const rooms = [
   "compiler/8-emit",
   "compiler/9-bundle",
   "compiler",
+  "compiler/language-service",
   // how fast it is
   "bench/peers",
   "bench/measure",

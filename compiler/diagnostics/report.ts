@@ -10,6 +10,12 @@ export interface Note {
   readonly span?: Span;
 }
 
+/** Another text for a place. */
+export interface Edit {
+  readonly span: Span;
+  readonly text: string;
+}
+
 export interface Diagnostic {
   readonly code: Code;
   readonly severity: "error" | "warning";
