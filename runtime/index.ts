@@ -23,10 +23,14 @@ export {
 export {
   generateTogether,
   TextBatch,
+  type BatchOptions,
   type BatchText,
   type BatchTextOptions,
   type Grown,
+  type PromptProgress,
+  type TextPhase,
 } from "./sample/batch.ts";
+export type { BiasOptions } from "./sample/bias.ts";
 export type { OpenLane } from "./engine/reservations.ts";
 export { decodeRate, generate, type GenerateOptions, type Generated } from "./sample/generate.ts";
 export {

@@ -76,6 +76,7 @@ const rooms = [
   "bench/suite",
   "bench/report",
   // what people start
+  "app/server/pool",
   "app/cli/terminal",
   "app/cli/options",
   "app/cli/help",

@@ -158,10 +158,15 @@ export class Lanes {
     return lane;
   }
 
-  /** Gives a lane to an owner, who has it until `release`. Undefined: all lanes have owners. */
-  reserve(owner: object, text: readonly number[] = []): Lane | undefined {
-    const lane = this.all.find((l) => l.owner === owner) ?? this.#leastUsed(text);
-    if (!lane) return undefined;
+  /**
+   * Gives a lane to an owner, who has it until `release`: the one with this number, if one is named.
+   * Undefined: it has an owner, or all of them have.
+   */
+  reserve(owner: object, text: readonly number[] = [], number?: number): Lane | undefined {
+    const lane =
+      this.all.find((l) => l.owner === owner) ??
+      (number === undefined ? this.#leastUsed(text) : this.all[number]);
+    if (!lane || (lane.owner !== undefined && lane.owner !== owner)) return undefined;
     lane.owner = owner;
     if (lane.holder !== owner) lane.holder = undefined;
     return lane;
@@ -199,10 +204,16 @@ export class Lanes {
     for (const lane of this.all) lane.lose();
   }
 
-  /** Free ones first, whose texts nobody brings back; of these, the one that has most of the new text. */
+  /**
+   * Free ones first, whose texts nobody brings back; of these, the one that has most of the new text. One
+   * that would lose more of what it has than it keeps does not count: what it keeps can be copied from it.
+   */
   #leastUsed(text: readonly number[]): Lane | undefined {
     const rank = (lane: Lane): number => (lane.holder === undefined || lane.isFresh ? 0 : 1);
-    const has = (lane: Lane): number => (rank(lane) === 0 && this.consistent ? lane.common(text) : 0);
+    const has = (lane: Lane): number => {
+      const common = rank(lane) === 0 && this.consistent ? lane.common(text) : 0;
+      return this.#source.copy && 2 * common < lane.tokens.length ? 0 : common;
+    };
     return this.all
       .filter((lane) => lane.owner === undefined)
       .toSorted((a, b) => rank(a) - rank(b) || has(b) - has(a) || a.used - b.used)[0];

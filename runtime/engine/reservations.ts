@@ -5,6 +5,10 @@ import { NoLaneError, type Lanes } from "./lanes.ts";
 export interface OpenLane {
   /** What happens when others own all lanes. Default: wait. */
   readonly full?: "wait" | "refuse" | undefined;
+  /** The text that will be in it. Of free lanes, one is given that has its beginning. */
+  readonly text?: readonly number[] | undefined;
+  /** The number of the lane that is wanted. Default: any. */
+  readonly lane?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -24,12 +28,14 @@ export class Reservations {
     this.#calls = calls;
   }
 
-  async open(owner: object, { full = "wait", signal }: OpenLane = {}): Promise<void> {
-    if (full === "wait") {
+  async open(owner: object, wanted: OpenLane = {}): Promise<void> {
+    if (wanted.full !== "refuse") {
       this.#waiters++;
-      return this.#waiting.run(() => this.#reserve(owner, signal), signal).finally(() => this.#waiters--);
+      return this.#waiting
+        .run(() => this.#reserve(owner, wanted), wanted.signal)
+        .finally(() => this.#waiters--);
     }
-    if (this.#waiters > 0 || !(await this.#tryReserve(owner, signal)))
+    if (this.#waiters > 0 || !(await this.#tryReserve(owner, wanted)))
       throw new NoLaneError(this.#lanes.all.length);
   }
 
@@ -44,13 +50,13 @@ export class Reservations {
     this.#waiting.close(error);
   }
 
-  async #reserve(owner: object, signal: AbortSignal | undefined): Promise<void> {
-    for (let given = this.#given; !(await this.#tryReserve(owner, signal)); given = this.#given)
-      if (given === this.#given) await this.#release(signal); // else one was given back meanwhile
+  async #reserve(owner: object, wanted: OpenLane): Promise<void> {
+    for (let given = this.#given; !(await this.#tryReserve(owner, wanted)); given = this.#given)
+      if (given === this.#given) await this.#release(wanted.signal); // else one was given back meanwhile
   }
 
-  #tryReserve(owner: object, signal: AbortSignal | undefined): Promise<boolean> {
-    return this.#calls.run(async () => this.#lanes.reserve(owner) !== undefined, signal);
+  #tryReserve(owner: object, { text, lane, signal }: OpenLane): Promise<boolean> {
+    return this.#calls.run(async () => this.#lanes.reserve(owner, text, lane) !== undefined, signal);
   }
 
   /** Resolves when a lane is given back; rejects with the signal's reason. */

@@ -19,9 +19,18 @@ import type { EndReason } from "./continuation.ts";
 import type { Generated } from "./generate.ts";
 import { GrowingText, type BatchText, type BatchTextOptions } from "./growing-text.ts";
 import { commonLength } from "./past.ts";
+import { PromptPace } from "./prompt-pace.ts";
 import type { DrawnText } from "./session.ts";
 
-export type { BatchText, BatchTextOptions } from "./growing-text.ts";
+export type { BatchText, BatchTextOptions, PromptProgress, TextPhase } from "./growing-text.ts";
+
+export interface BatchOptions {
+  /**
+   * Most milliseconds by which prompts hold up the texts that grow, in a step; or the time of a step without
+   * prompts, if that is more. Default: prompts run in the largest pieces that there are.
+   */
+  readonly promptMs?: number | undefined;
+}
 
 /** What a step has done for a text. */
 export interface Grown {
@@ -51,15 +60,23 @@ export class TextBatch {
   #logits: Float32Array | undefined;
   /** How many tokens of each text the module draws at once. */
   #steps = 1;
+  readonly #pace: PromptPace;
+  #held: readonly number[] = [];
 
-  constructor(model: RunningModel, tokenizer: Tokenizer) {
+  constructor(model: RunningModel, tokenizer: Tokenizer, { promptMs = Infinity }: BatchOptions = {}) {
     this.#model = model;
     this.#tokenizer = tokenizer;
+    this.#pace = new PromptPace(promptMs);
   }
 
   /** How many texts have not ended, those that wait for a lane included. */
   get size(): number {
     return this.#texts.length;
+  }
+
+  /** How many tokens each lane had after the last step, whoever's they are. */
+  get held(): readonly number[] {
+    return this.#held;
   }
 
   /** It joins with the next step. Throws `input` where its prompt does not fit, or has unknown tokens. */
@@ -100,12 +117,17 @@ export class TextBatch {
     signal: AbortSignal | undefined,
   ): Promise<readonly Grown[]> {
     const [first] = this.#texts;
-    if (first && !this.#texts.some((text) => text.isSeated)) await this.#model.openLane(first, { signal });
+    if (first && !this.#texts.some((text) => text.isSeated)) {
+      await this.#model.openLane(first, { signal, text: first.window, lane: first.wantedLane });
+      if (!this.#texts.includes(first)) this.#model.closeLane(first); // it was removed meanwhile
+    }
     return this.#model.inTurn(async (lanes) => {
       const wantNothing = this.#texts.filter((text) => text.wantsNothing);
       const ended = wantNothing.map((text) => this.#end(text, "tokens"));
       const some = this.#choose(lanes);
-      return some.length === 0 ? ended : [...ended, ...(await work(lanes, some))];
+      const grown = some.length === 0 ? ended : [...ended, ...(await work(lanes, some))];
+      this.#held = lanes.all.map(({ tokens }) => tokens.length);
+      return grown;
     }, signal);
   }
 
@@ -116,15 +138,17 @@ export class TextBatch {
 
   /** One run, and a token from the logits of each text whose tokens have all been run. */
   async #run(lanes: Lanes, some: readonly Chosen[]): Promise<Grown[]> {
-    const grown: Grown[] = [];
+    const prompts = sum(some.map(({ text, spanned }) => (text.left > 1 ? spanned.tokens.length : 0)));
+    const began = performance.now();
     await lanes.run(some.map(({ spanned }) => spanned));
-    for (const [span, { text, spanned }] of some.entries()) {
-      if (!this.#texts.includes(text)) continue; // it was removed meanwhile
-      text.at += spanned.tokens.length;
-      if (text.at === text.window.length)
-        grown.push(...this.#grown(text, () => text.draw(this.#read(lanes, span), lanes.context)));
-    }
-    return grown;
+    this.#pace.ran(prompts, sum(some.map(({ spanned }) => spanned.tokens.length)), performance.now() - began);
+    return some.flatMap(({ text, spanned }, span) => {
+      if (!this.#texts.includes(text)) return []; // it was removed meanwhile
+      return this.#grown(text, () => {
+        text.ran(spanned.tokens.length);
+        return text.left > 0 ? undefined : text.draw(this.#read(lanes, span), lanes.context);
+      });
+    });
   }
 
   async #drawInModule(
@@ -139,7 +163,9 @@ export class TextBatch {
     const began = performance.now();
     const added = await loop.draw(own, this.#steps, signal);
     const steps = Math.max(...added.map(({ ran }) => ran.length));
-    this.#steps = nextSteps(this.#steps, (performance.now() - began) / steps);
+    const stepMs = (performance.now() - began) / steps;
+    this.#steps = nextSteps(this.#steps, stepMs);
+    this.#pace.ran(0, own.length, stepMs);
     return some.flatMap(({ text }, i) => {
       if (!this.#texts.includes(text)) return []; // it was removed meanwhile
       const { end, logitsRow } = added[i]!;
@@ -166,10 +192,13 @@ export class TextBatch {
       ),
     );
     const first = ready.filter(({ text }) => text.left === 1);
-    let room = lanes.chunk;
-    return [...first, ...ready.filter(({ text }) => text.left > 1)].flatMap(({ text, lane }) => {
-      const tokens = text.window.slice(text.at, text.at + room);
-      room -= tokens.length;
+    const prompts = ready.filter(({ text }) => text.left > 1).toSorted((a, b) => a.text.left - b.text.left);
+    let room = Math.min(lanes.chunk - first.length, this.#pace.rows);
+    return [...first, ...prompts].flatMap(({ text, lane }, i) => {
+      // what short prompts leave of their shares is for the longer ones
+      const share = i < first.length ? 1 : Math.ceil(room / (first.length + prompts.length - i));
+      const tokens = text.window.slice(text.at, text.at + share);
+      if (i >= first.length) room -= tokens.length;
       return tokens.length > 0 ? [{ text, spanned: { lane, start: text.at, tokens } }] : [];
     });
   }
@@ -207,9 +236,11 @@ export class TextBatch {
   }
 }
 
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
 /** The lane that the text has, or gets now. Undefined: there is none. */
 function laneFor(text: GrowingText, lanes: Lanes): Lane | undefined {
-  const lane = lanes.reserve(text, text.window);
+  const lane = lanes.reserve(text, text.window, text.wantedLane);
   text.isSeated = lane !== undefined;
   // it is new, or others changed the weights
   if (lane?.holder !== text || lane.tokens.length < text.at) text.at = 0;
@@ -225,13 +256,13 @@ const WORTH_WAITING = 32;
  */
 function beginsIfItMay(text: GrowingText, lane: Lane, before: readonly GrowingText[], lanes: Lanes): boolean {
   if (text.at > 0) return true;
+  const mayReuse = lanes.consistent && text.mayReuse;
   const has = Math.max(...lanes.all.map((l) => l.common(text.window)));
-  const coming = lanes.consistent
+  const coming = mayReuse
     ? Math.max(0, ...before.filter((t) => t.left > 1).map((t) => commonLength(t.window, text.window)))
     : 0;
   if (Math.min(coming, text.window.length - 1) >= has + WORTH_WAITING) return false;
-  text.at = lanes.consistent ? lanes.takeOver(lane, text.window) : 0;
-  text.cached ??= text.at;
+  text.begin(lane.number, mayReuse ? lanes.takeOver(lane, text.window) : 0);
   lane.holder = text;
   return true;
 }

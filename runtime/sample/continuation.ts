@@ -1,6 +1,7 @@
 /**
  * A text while it grows: the prompt's tokens, those that were drawn after it, and what of them can be shown.
  */
+import { Bias, type BiasOptions } from "./bias.ts";
 import { randomFrom, randomStream, type Random, type RandomState } from "../base/random.ts";
 import { textStream } from "../tokenizers/base/text-stream.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
@@ -10,7 +11,7 @@ import type { DrawnText } from "./session.ts";
 
 export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
 
-export interface ContinuationOptions extends SamplerSettings {
+export interface ContinuationOptions extends SamplerSettings, BiasOptions {
   /** Text, or ids: of a chat, say. */
   readonly prompt: string | readonly number[];
   /** Most tokens to add. */
@@ -22,6 +23,13 @@ export interface ContinuationOptions extends SamplerSettings {
    * Default: true.
    */
   readonly special?: boolean | undefined;
+  /** true: tokens that end texts are never drawn. Default: false. */
+  readonly ignoreEnd?: boolean | undefined;
+  /**
+   * The new text goes on in the middle of the prompt's, so that a space which its first token carries is part
+   * of it. Default: where the prompt is a text that is not empty.
+   */
+  readonly continues?: boolean | undefined;
   /** Asks for the log-probability of each token, and of so many of the likeliest at its position. */
   readonly logprobs?: number | undefined;
 }
@@ -37,10 +45,15 @@ export class Continuation {
   readonly #onText: (text: string) => void;
   #random: Random;
   readonly #stream: ReturnType<typeof textStream>;
+  readonly #bias: Bias;
+  /** Tokens after which the text ends, and tokens that are never drawn. */
+  readonly #ends: ReadonlySet<number>;
+  readonly #never: ReadonlySet<number>;
   /** The texts of special tokens that are not shown. */
   readonly #hidden: ReadonlyMap<number, string>;
   readonly #tokens: number[];
   #shown = "";
+  #stopText: string | undefined;
 
   /** `prompt`: the ids of `options.prompt`. `onText` gets each piece of new text as soon as it is certain. */
   constructor(
@@ -59,6 +72,11 @@ export class Continuation {
       options.special === false ? [...tokenizer.special].map(([name, id]) => [id, name]) : [],
     );
     this.#tokens = [...prompt];
+    const { endOfText, beginOfText, stops, absent = [] } = tokenizer;
+    const ends = [endOfText, beginOfText, ...stops].filter((id) => id !== undefined);
+    this.#bias = new Bias(options);
+    this.#ends = new Set(ends);
+    this.#never = new Set([...absent, ...this.#bias.never, ...(options.ignoreEnd ? ends : [])]);
   }
 
   /** The prompt's tokens and those that were added. */
@@ -75,15 +93,20 @@ export class Continuation {
     return this.#shown;
   }
 
+  /** The stop text that has ended it. */
+  get stopText(): string | undefined {
+    return this.#stopText;
+  }
+
   /**
    * Draws a token from the logits, which this overwrites. Returns why the text ends; undefined: it goes on.
    */
   drawToken(logits: Float32Array): EndReason | undefined {
     const { logprobs } = this.#options;
     const logprobOf = logprobs === undefined ? undefined : logprobReader(logits, logprobs);
-    const { size, absent } = this.#tokenizer;
-    const ids = Math.min(size, logits.length);
-    const token = sampleToken(logits, this.#options, this.#tokens, this.#random, ids, absent);
+    this.#bias.apply(logits);
+    const ids = Math.min(this.#tokenizer.size, logits.length);
+    const token = sampleToken(logits, this.#options, this.#tokens, this.#random, ids, this.#never);
     return this.#addToken(token, logprobOf);
   }
 
@@ -95,14 +118,13 @@ export class Continuation {
   asDrawn(held: number): DrawnText | undefined {
     const { logprobs, tokens: most, repeatPenalty, repeatLast } = this.#options;
     const isAllSeen = repeatPenalty === 1 || held >= Math.min(repeatLast, this.#tokens.length);
-    if (logprobs !== undefined || !isAllSeen) return undefined;
-    const { size, absent, endOfText, beginOfText, stops } = this.#tokenizer;
+    if (logprobs !== undefined || !isAllSeen || this.#bias.isNeeded) return undefined;
     return {
       tokens: this.#tokens.slice(-held),
       most: most - (this.#tokens.length - this.prompt.length),
-      draw: { ...this.#options, ids: size, logprobs: false },
-      absent: absent ?? [],
-      ends: [endOfText, beginOfText, ...stops].filter((id) => id !== undefined),
+      draw: { ...this.#options, ids: this.#tokenizer.size, logprobs: false },
+      absent: this.#never,
+      ends: this.#ends,
       random: this.#random.state(),
     };
   }
@@ -119,9 +141,10 @@ export class Continuation {
 
   #addToken(token: number, logprobOf?: (id: number) => TokenLogprob): EndReason | undefined {
     const { tokens: most } = this.#options;
-    if (this.#endsText(token)) return "end of text";
+    if (this.#ends.has(token)) return "end of text";
     if (logprobOf) this.logprobs.push(logprobOf(token));
     this.#tokens.push(token);
+    this.#bias.count(token);
     if (this.#showToken(token) === "stop") return "stop";
     return this.#tokens.length - this.prompt.length === most ? "tokens" : undefined;
   }
@@ -131,25 +154,20 @@ export class Continuation {
     this.#show(this.#stream.end());
   }
 
-  #endsText(token: number): boolean {
-    const { endOfText, beginOfText, stops } = this.#tokenizer;
-    return token === endOfText || token === beginOfText || stops.has(token);
-  }
-
   /** "stop": one of the stop texts is complete. */
   #showToken(token: number): "stop" | undefined {
     const name = this.#hidden.get(token);
     const { text, stopped } = this.#stream.push(name === undefined ? this.#bytesOf(token) : NOTHING);
     this.#show(text);
-    return stopped || (name !== undefined && this.#options.stop?.includes(name)) ? "stop" : undefined;
+    this.#stopText = stopped ?? this.#options.stop?.find((stop) => stop === name);
+    return this.#stopText === undefined ? undefined : "stop";
   }
 
   /** A text that does not continue another one begins without the space that its first token may carry. */
   #bytesOf(token: number): Uint8Array {
     const bytes = this.#tokenizer.bytes(token);
-    const { prompt } = this.#options;
-    const begins =
-      this.#tokens.length - this.prompt.length === 1 && (prompt === "" || typeof prompt !== "string");
+    const { prompt, continues = typeof prompt === "string" && prompt !== "" } = this.#options;
+    const begins = this.#tokens.length - this.prompt.length === 1 && !continues;
     return begins && this.#tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes;
   }
 

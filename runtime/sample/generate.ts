@@ -33,6 +33,8 @@ export interface Generated {
   /** How many of these had their keys and values in the cache already. */
   readonly cachedTokens: number;
   readonly reason: EndReason;
+  /** The stop text that has ended it, where one has. */
+  readonly stopText?: string | undefined;
   /** Milliseconds until the first token could be drawn, and for everything after that. */
   readonly prefillMs: number;
   readonly decodeMs: number;
@@ -108,6 +110,7 @@ async function writeText(
     promptTokens: text.prompt.length,
     cachedTokens: first?.reused ?? 0,
     reason,
+    stopText: text.stopText,
     prefillMs: prefilled - began,
     decodeMs: performance.now() - prefilled,
     ...(o.logprobs !== undefined && { logprobs: text.logprobs }),

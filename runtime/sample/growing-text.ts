@@ -5,20 +5,49 @@ import type { LoopTokens } from "../engine/text-loop.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
 import { promptTokens, type Generated } from "./generate.ts";
+import type { TokenLogprob } from "./logprobs.ts";
 import { checkLength } from "./past.ts";
 import type { DrawnText } from "./session.ts";
 
 export interface BatchTextOptions extends ContinuationOptions {
   /** What happens when the context is full: GenerateOptions. Default: shift. */
   readonly whenFull?: "shift" | "stop" | undefined;
+  /** The number of the lane that it is to have, and waits for. Default: one that suits it. */
+  readonly lane?: number | undefined;
+  /** false: all of its prompt runs, whatever of it is in a lane already. Default: true. */
+  readonly reuse?: boolean | undefined;
+  /** Hears how much of the prompt has been run, step by step. */
+  readonly onPrompt?: ((progress: PromptProgress) => void) | undefined;
   /** Hears each piece of new text as soon as it is certain. */
   readonly onText?: ((text: string) => void) | undefined;
 }
+
+export interface PromptProgress {
+  /** Tokens of the prompt. */
+  readonly total: number;
+  /** How many of them did not have to be run, and how many are in the lane by now, those included. */
+  readonly cached: number;
+  readonly processed: number;
+  /** Since it had a lane. */
+  readonly ms: number;
+}
+
+/** A text waits for its first run, its prompt runs, or it grows. */
+export type TextPhase = "waiting" | "prompt" | "text";
 
 /** A text of a batch, for whoever added it. */
 export interface BatchText {
   /** The prompt's tokens and those that were added. */
   readonly tokens: readonly number[];
+  readonly phase: TextPhase;
+  /** The number of the lane that it has or had. Undefined: it had none yet. */
+  readonly lane: number | undefined;
+  /** How many milliseconds it has waited for its first run. */
+  readonly waitedMs: number;
+  /** The context was full: it has ended there, or its beginning was given up. */
+  readonly isTruncated: boolean;
+  /** The log-probabilities of the tokens that were added, where these are asked for. */
+  readonly logprobs: readonly TokenLogprob[];
   /** What became of it, when it has ended. */
   readonly made: Generated | undefined;
 }
@@ -31,12 +60,15 @@ export class GrowingText implements BatchText {
   at = 0;
   /** It has a lane. */
   isSeated = false;
-  /** How many of the prompt's did not have to be run. */
-  cached: number | undefined;
+  lane: number | undefined;
+  isTruncated: boolean;
   made: Generated | undefined;
+  /** How many of the prompt's tokens did not have to be run. */
+  #cached: number | undefined;
   readonly #options: BatchTextOptions;
   readonly #text: Continuation;
-  readonly #began = performance.now();
+  readonly #asked = performance.now();
+  #begun: number | undefined;
   #prefilled: number | undefined;
 
   constructor(model: RunningModel, tokenizer: Tokenizer, o: BatchTextOptions) {
@@ -45,14 +77,40 @@ export class GrowingText implements BatchText {
     this.#options = o;
     this.#text = new Continuation(tokenizer, prompt, o, o.onText ?? (() => {}));
     this.window = o.whenFull === "stop" ? [...prompt] : prompt.slice(-context);
+    this.isTruncated = this.window.length < prompt.length;
     checkLength(this.window, context);
     const unknown = prompt.find((token) => !(Number.isInteger(token) && token >= 0 && token < vocab));
     if (unknown !== undefined)
       throw new SinterError("input", `token ${unknown} is outside of the model's vocabulary of ${vocab}`);
+    const lanes = model.module.lanes ?? 1;
+    if (o.lane !== undefined && !(Number.isInteger(o.lane) && o.lane >= 0 && o.lane < lanes))
+      throw new SinterError("input", `there is no lane ${o.lane}: they are 0 … ${lanes - 1}`);
   }
 
   get tokens(): readonly number[] {
     return this.#text.tokens;
+  }
+
+  get logprobs(): readonly TokenLogprob[] {
+    return this.#text.logprobs;
+  }
+
+  get phase(): TextPhase {
+    if (this.#prefilled !== undefined) return "text";
+    return this.#begun === undefined ? "waiting" : "prompt";
+  }
+
+  get waitedMs(): number {
+    return (this.#begun ?? performance.now()) - this.#asked;
+  }
+
+  /** The lane that it is to have. */
+  get wantedLane(): number | undefined {
+    return this.#options.lane;
+  }
+
+  get mayReuse(): boolean {
+    return this.#options.reuse !== false;
   }
 
   /** How many tokens have to be run before one can be drawn. */
@@ -62,6 +120,26 @@ export class GrowingText implements BatchText {
 
   get wantsNothing(): boolean {
     return this.#options.tokens === 0;
+  }
+
+  /** It goes on in this lane, where so many of its tokens are. */
+  begin(lane: number, cached: number): void {
+    this.at = cached;
+    this.lane = lane;
+    this.#cached ??= cached;
+    this.#begun ??= performance.now();
+  }
+
+  /** So many more of its tokens have been run. */
+  ran(count: number): void {
+    this.at += count;
+    if (this.#prefilled !== undefined) return;
+    this.#options.onPrompt?.({
+      total: this.window.length,
+      cached: this.#cached!,
+      processed: this.at,
+      ms: performance.now() - this.#begun!,
+    });
   }
 
   /** Adds a token. Returns why the text ends; undefined: it goes on. */
@@ -81,7 +159,7 @@ export class GrowingText implements BatchText {
   /** Takes over what the module has drawn. Returns why the text ends; undefined: it goes on. */
   takeDrawn({ tokens, ran, random }: LoopTokens, context: number): EndReason | undefined {
     this.#prefilled ??= performance.now();
-    this.at += ran.length;
+    this.ran(ran.length);
     for (const token of tokens) {
       const end = this.#text.takeToken(token);
       if (end) return end; // what was drawn behind a stop text was drawn for nothing
@@ -93,6 +171,7 @@ export class GrowingText implements BatchText {
 
   #makeRoom(context: number): EndReason | undefined {
     if (this.at < context) return undefined;
+    this.isTruncated = true;
     if (this.#options.whenFull === "stop") return "context";
     this.window = this.tokens.slice(-Math.max(1, context >> 1));
     this.at = 0;
@@ -107,9 +186,10 @@ export class GrowingText implements BatchText {
       text: this.#text.shown,
       tokens: this.#text.added,
       promptTokens: this.#text.prompt.length,
-      cachedTokens: this.cached ?? 0,
+      cachedTokens: this.#cached ?? 0,
       reason,
-      prefillMs: prefilled - this.#began,
+      stopText: this.#text.stopText,
+      prefillMs: prefilled - this.#asked,
       decodeMs: now - prefilled,
       ...(this.#options.logprobs !== undefined && { logprobs: this.#text.logprobs }),
     };

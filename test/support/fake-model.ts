@@ -53,7 +53,7 @@ const fakeModule = (
   memoryBytes: bytes,
   memoryPages: 1,
   maxWorkers: 8,
-  ...(lanes > 1 && { numerics: "consistent" as const }),
+  ...(lanes > 1 && { lanes, numerics: "consistent" as const }),
   tensors,
   entries,
   wasm: {},

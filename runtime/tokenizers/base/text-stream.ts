@@ -7,10 +7,10 @@ import { spaceCleaner } from "./clean-spaces.ts";
 
 export interface TextStream {
   /**
-   * The text that can be shown now. `stopped` is true once a stop string is complete; that string is not part
-   * of the text.
+   * The text that can be shown now. `stopped` is the stop string that is complete, once one is; it is not
+   * part of the text.
    */
-  push(bytes: Uint8Array): { readonly text: string; readonly stopped: boolean };
+  push(bytes: Uint8Array): { readonly text: string; readonly stopped: string | undefined };
   /** The text that was still waiting. */
   end(): string;
 }
@@ -21,16 +21,16 @@ export function textStream(stops: readonly string[], cleans = false): TextStream
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const cleaner = cleans ? spaceCleaner() : undefined;
   let held = "";
-  let stopped = false;
+  let stopped: string | undefined;
   const clean = (text: string): string => cleaner?.push(text) ?? text;
-  const take = (text: string): { text: string; stopped: boolean } => {
-    if (stopped) return { text: "", stopped };
+  const take = (text: string): ReturnType<TextStream["push"]> => {
+    if (stopped !== undefined) return { text: "", stopped };
     held += text;
-    const at = firstOf(held, wanted);
-    stopped = at >= 0;
-    const shown = stopped ? at : held.length - longestBeginning(held, wanted);
+    stopped = firstOf(held, wanted);
+    const shown =
+      stopped === undefined ? held.length - longestBeginning(held, wanted) : held.indexOf(stopped);
     const out = held.slice(0, shown);
-    held = stopped ? "" : held.slice(shown);
+    held = stopped === undefined ? held.slice(shown) : "";
     return { text: out, stopped };
   };
   return {
@@ -44,11 +44,9 @@ export function textStream(stops: readonly string[], cleans = false): TextStream
   };
 }
 
-/** Where the first of the strings begins, or −1. */
-function firstOf(text: string, strings: readonly string[]): number {
-  const positions = strings.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-  return positions.length === 0 ? -1 : Math.min(...positions);
-}
+/** The string that begins first in the text. */
+const firstOf = (text: string, strings: readonly string[]): string | undefined =>
+  strings.filter((s) => text.includes(s)).toSorted((a, b) => text.indexOf(a) - text.indexOf(b))[0];
 
 /** The length of the longest end of `text` that is a proper beginning of one of the strings. */
 function longestBeginning(text: string, strings: readonly string[]): number {

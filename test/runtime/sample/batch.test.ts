@@ -5,8 +5,14 @@
 import { describe, expect, test } from "vitest";
 import { randomStream, type Random } from "../../../runtime/base/random.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
-import { generateTogether, TextBatch, type BatchTextOptions } from "../../../runtime/sample/batch.ts";
+import {
+  generateTogether,
+  TextBatch,
+  type BatchTextOptions,
+  type PromptProgress,
+} from "../../../runtime/sample/batch.ts";
 import { generate, type Generated } from "../../../runtime/sample/generate.ts";
+import { PromptPace } from "../../../runtime/sample/prompt-pace.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { openSession } from "../../../runtime/sample/session.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
@@ -188,6 +194,90 @@ describe("steps", () => {
     expect(() => batch.addText({ ...options(Array(9).fill(1), 1), whenFull: "stop" })).toThrow(
       /9 tokens do not fit into a context of 8/,
     );
+  });
+
+  test("a text waits for the lane that it wants, and holds nobody else up", async () => {
+    const { model, since } = watched(2);
+    const batch = new TextBatch(model, tokenizer);
+    const first = batch.addText({ ...options([1, 2], 2), lane: 1 });
+    const second = batch.addText({ ...options([5, 6], 1), lane: 1 });
+    const third = batch.addText(options([9], 2));
+    expect(second.phase).toBe("waiting");
+    while (batch.size > 0) await batch.step();
+    expect(since()).toEqual(["0: 0: 9", "1: 0: 1 2", "1: 2: 3", "0: 1: 10", "1: 0: 5 6"]);
+    expect([first.lane, second.lane, third.lane]).toEqual([1, 1, 0]);
+    expect(batch.held).toEqual([2, 2]);
+    expect(() => batch.addText({ ...options([1], 1), lane: 2 })).toThrow(/no lane 2: they are 0 … 1/);
+  });
+
+  test("a text that is not to reuse what is there runs all of its prompt", async () => {
+    const { model, since } = watched(2);
+    const heard: unknown[] = [];
+    for (const reuse of [true, true, false]) {
+      const batch = new TextBatch(model, tokenizer);
+      const onPrompt = ({ total, cached, processed }: PromptProgress): void =>
+        void heard.push([total, cached, processed]);
+      const text = batch.addText({ ...options([1, 2, 3, 4], 1), reuse, onPrompt });
+      await batch.step();
+      expect([text.lane, text.phase]).toEqual([0, "text"]);
+    }
+    expect(since()).toEqual(["0: 0: 1 2 3 4", "0: 3: 4", "0: 0: 1 2 3 4"]);
+    expect(heard).toEqual([
+      [4, 0, 4],
+      [4, 3, 4],
+      [4, 0, 4],
+    ]);
+  });
+
+  test("a lane that has little of a text keeps what it has, where another lane is empty", async () => {
+    const { model, since } = watched(2);
+    for (const prompt of [
+      [1, 2, 3, 4],
+      [1, 9],
+      [1, 2, 3, 4, 5],
+    ]) {
+      const batch = new TextBatch(model, tokenizer);
+      batch.addText(options(prompt, 1));
+      await batch.step();
+    }
+    expect(since()).toEqual(["0: 0: 1 2 3 4", "1: 0: 1 9", "0: 4: 5"]);
+  });
+
+  test("prompts share a step, whose size follows the time that it takes", async () => {
+    const { model, since } = watched(4);
+    const batch = new TextBatch(model, tokenizer, { promptMs: 100 });
+    for (const prompt of [
+      [1, 2, 3, 4, 5, 6, 7],
+      [8, 9],
+      [3, 3, 3],
+    ])
+      batch.addText(options(prompt, 1));
+    await batch.step();
+    await batch.step();
+    // of the eight rows of a run, the shorter prompts leave three for the longest one
+    expect(since()).toEqual(["1: 0: 8 9", "2: 0: 3 3 3", "0: 0: 1 2 3", "0: 3: 4 5 6 7"]);
+    const pace = new PromptPace(100);
+    pace.ran(16, 20, 40);
+    expect(pace.rows).toBe(32);
+    pace.ran(32, 36, 300); // 100 ms are 10 rows
+    expect(pace.rows).toBe(10);
+    pace.ran(4, 8, 500); // was no full piece
+    expect(pace.rows).toBe(10);
+    pace.ran(0, 8, 400); // a step without prompts takes longer than 100 ms
+    pace.ran(10, 18, 600);
+    expect(pace.rows).toBe(20);
+  });
+
+  test("whoever is removed while a lane is looked for leaves it to others", async () => {
+    const { model } = watched(1);
+    const session = await openSession(model);
+    const batch = new TextBatch(model, tokenizer);
+    const text = batch.addText(options([1], 1));
+    const step = batch.step();
+    batch.removeText(text);
+    session.close();
+    expect(await step).toEqual([]);
+    expect(await openSession(model, { full: "refuse" })).toBeDefined();
   });
 
   test("whoever has opened the only lane is waited for", async () => {

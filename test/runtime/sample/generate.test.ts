@@ -109,6 +109,42 @@ describe("log-probabilities", () => {
   });
 });
 
+describe("single ids", () => {
+  const made = async (o: Partial<GenerateOptions>): Promise<readonly number[]> =>
+    (await generate(fakeModel(), tokenizer, { ...greedy, prompt: [1], ...o })).tokens;
+
+  test("get a bias, or are never drawn", async () => {
+    expect(await made({ bias: new Map([[7, 9.5]]) })).toEqual([7, 7, 7, 7]);
+    expect(await made({ bias: new Map([[3, -Infinity]]) })).toEqual([2, 0, 1, 2]);
+    expect(await made({ bias: new Map([[99, 9.5]]) })).toEqual([2, 3, 4, 5]); // there is no such id
+  });
+
+  test("are drawn less where the new text has them, by how often", async () => {
+    const bias = new Map([[7, 9.5]]);
+    // 7 has 9.5, and the next id 9
+    expect(await made({ bias, presencePenalty: 1 })).toEqual([7, 8, 9, 10]);
+    expect(await made({ bias, frequencyPenalty: 0.3 })).toEqual([7, 7, 8, 9]);
+    expect(await made({ bias, presencePenalty: -1, frequencyPenalty: 0.6 })).toEqual([7, 7, 7, 8]);
+  });
+
+  test("end a text, or are never drawn", async () => {
+    const ending = { ...tokenizer, stops: new Set([3]) };
+    const made = (o: Partial<GenerateOptions>) =>
+      generate(fakeModel(), ending, { ...greedy, prompt: [1], ...o });
+    expect(await made({})).toMatchObject({ tokens: [2], reason: "end of text" });
+    expect(await made({ ignoreEnd: true })).toMatchObject({ tokens: [2, 0, 1, 2], reason: "tokens" });
+  });
+});
+
+test("a stop text is named; a text that goes on keeps its first space", async () => {
+  const words = { ...tokenizer, addsSpace: true, bytes: (id: number) => new TextEncoder().encode(` ${id}`) };
+  const made = (o: Partial<GenerateOptions>) =>
+    generate(fakeModel(), words, { ...greedy, prompt: [1], stop: ["5", "3 4", "4"], ...o });
+  expect(await made({})).toMatchObject({ text: "2 ", reason: "stop", stopText: "3 4" });
+  expect(await made({ continues: true })).toMatchObject({ text: " 2 ", tokens: [2, 3, 4] });
+  expect((await made({ stop: [] })).stopText).toBeUndefined();
+});
+
 test("a model without a chat format sees names and colons", async () => {
   const ids = await plainChat(tokenizer).encode(
     [

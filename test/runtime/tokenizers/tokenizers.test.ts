@@ -161,7 +161,7 @@ describe("text that arrives in parts", () => {
     const stream = textStream(["</s>", "END"]);
     const shown = ["Hi <", "/", "b> x</", "s", "> more"].map((part) => stream.push(bytes(part)));
     expect(shown.map((s) => s.text).join("")).toBe("Hi </b> x");
-    expect(shown.at(-1)!.stopped).toBe(true);
+    expect(shown.at(-1)!.stopped).toBe("</s>");
     expect(stream.push(bytes("more")).text + stream.end()).toBe("");
   });
 
