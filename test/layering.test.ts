@@ -84,6 +84,7 @@ const rooms = [
   "app/cli/train",
   "app/cli/verbs",
   "app/cli",
+  "app/editor/grammar",
   "app/studies/posttraining",
   "app/studies",
   "app/package",

@@ -33,7 +33,7 @@ const statements: ReadonlySet<TokenType> = new Set([
 ]);
 const blocks: ReadonlySet<TokenType> = new Set([t.Model, t.Layer, t.Train, t.Sample]);
 /** Those that are names, too, unless a brace follows. */
-const blocksBeforeBrace: ReadonlySet<TokenType> = new Set([...t.stageWords, t.Lora]);
+const blocksBeforeBrace: ReadonlySet<TokenType> = new Set(t.wordsBeforeBrace);
 
 const wrongSigns: ReadonlySet<TokenType> = new Set([t.Equals, t.Colon, t.PlusEquals]);
 

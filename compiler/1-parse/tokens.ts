@@ -50,7 +50,10 @@ export const Objective = wordInPlace("objective");
 export const Head = wordInPlace("head");
 
 export const stageWords: readonly TokenType[] = [Sft, Prefer, Reward, Rl];
-const wordsInPlace: readonly TokenType[] = [...stageWords, Lora, Objective, Head];
+/** Words in place that are names unless a brace follows; and those that are names unless a name follows. */
+export const wordsBeforeBrace: readonly TokenType[] = [...stageWords, Lora];
+export const wordsBeforeName: readonly TokenType[] = [Objective, Head];
+const wordsInPlace: readonly TokenType[] = [...wordsBeforeBrace, ...wordsBeforeName];
 
 /** Whether it can be a name. */
 export const isName = (type: TokenType | undefined): boolean =>
@@ -60,7 +63,7 @@ export const isName = (type: TokenType | undefined): boolean =>
  * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for
  * after `model` and `like`.
  */
-const MODEL_NAME = /(?!like\b)[A-Za-z][A-Za-z0-9_.-]*/y;
+export const MODEL_NAME = /(?!like\b)[A-Za-z][A-Za-z0-9_.-]*/y;
 export const ModelName = createToken({
   name: "ModelName",
   label: "a model's name",
@@ -104,10 +107,14 @@ const Space = createToken({
   group: Lexer.SKIPPED,
   line_breaks: true,
 });
-const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
-const WrongComment = createToken({ name: "WrongComment", pattern: /#[^\n\r]*/, group: "wrongComments" });
+export const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
+export const WrongComment = createToken({
+  name: "WrongComment",
+  pattern: /#[^\n\r]*/,
+  group: "wrongComments",
+});
 
-const keywords: readonly TokenType[] = [
+export const keywords: readonly TokenType[] = [
   Model,
   Like,
   Let,
@@ -122,7 +129,7 @@ const keywords: readonly TokenType[] = [
   True,
   False,
 ];
-const signs: readonly TokenType[] = [
+export const signs: readonly TokenType[] = [
   PlusEquals,
   Equals,
   Plus,
