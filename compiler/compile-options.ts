@@ -1,4 +1,5 @@
 /** How a model is compiled: what callers may choose, with its defaults. */
+import type { RowEntryName } from "../runtime/contract/entries.ts";
 import type { ModuleName, Numerics } from "../runtime/contract/manifest.ts";
 import type { Lora } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
@@ -52,6 +53,11 @@ export interface CompileOptions {
    * chunks of their prompts. Default: 1.
    */
   readonly lanes?: number | undefined;
+  /**
+   * What the module `infer` can do besides: `score` texts, token by token, and `embed` them
+   * (runtime/contract/entries.ts). Default: neither.
+   */
+  readonly entries?: readonly RowEntryName[] | undefined;
   /**
    * For objectives that the host computes: `train` takes a weight for each row's loss, `train` and `evaluate`
    * give each row's log-probability. Default: neither.

@@ -9,7 +9,7 @@
  *
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
-import { entriesOfModule, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
+import { entriesOfModule, rowEntries, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
 import { moduleNames, type Manifest, type ModuleName, type Numerics } from "../runtime/contract/manifest.ts";
 import { MEMORY_LIMIT } from "../runtime/contract/memory-import.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
@@ -166,16 +166,27 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
   const { packed = false } = options;
   const rows = { batch, context, packed, ...perRow, ...(objective && { objective }) };
   const most = prefillRows(model);
-  const { lanes = 1 } = options;
+  const { lanes = 1, entries = [] } = options;
   const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {
     train: { entry: "train", ...rows },
     evaluate: { entry: "evaluate", ...rows },
     prefill: { entry: "prefill", rows: most, spans: Math.min(lanes, most), lanes },
+    score: {
+      entry: "score",
+      rows: Math.min(SCORE_ROWS, most),
+      spans: Math.min(lanes, SCORE_ROWS, most),
+      lanes,
+    },
+    embed: { entry: "embed", rows: most, spans: Math.min(lanes, most), lanes },
     decode: { entry: "decode", rows: 1, spans: 1, lanes },
     generate: { entry: "generate", rows: lanes > 1 ? most : 1, spans: Math.min(lanes, most), lanes },
   };
-  return entriesOfModule[module].map((name) => specs[name]);
+  const more = module === "infer" ? rowEntries.filter((name) => entries.includes(name)) : [];
+  return [...entriesOfModule[module], ...more].map((name) => specs[name]);
 }
+
+/** Rows of the entry `score`: their logits are in memory at once. */
+const SCORE_ROWS = 32;
 
 /** Products of a training module are in f32, and have one order however many rows there are. */
 const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>

@@ -42,6 +42,9 @@ export {
   type Session,
   type SessionCalls,
 } from "./sample/session.ts";
+export { embedTokens } from "./sample/embed.ts";
+export { scoreTokens, type ScoreOptions } from "./sample/score.ts";
+export type { RowChunkOptions } from "./sample/row-chunks.ts";
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./train/evaluate.ts";

@@ -7,6 +7,8 @@
  *                                               log-probabilities [B·T] an output
  *   prefill, decode   tokens and positions    → logits [S, V] of each span's last row, with as many columns
  *                     [R], spans [S, 4]         as the output has; keys and values go to the caches
+ *   score             the same, and targets   → logits [R, V] of each row, and ln p of its target
+ *   embed             the same                → what the output layer reads of each row, [R, width]
  *   generate          the same, and how each     → tokens drawn after the rows, which are the rows of
  *                     text is drawn               the next run, again and again (sampling.ts)
  *
@@ -14,7 +16,7 @@
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
  * not end with the output.
  */
-import { loopField } from "../../runtime/contract/entries.ts";
+import { loopField, type OutputName } from "../../runtime/contract/entries.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
 import { outermost } from "../2-check/parameters.ts";
@@ -133,27 +135,44 @@ function equations(b: Builder, assignments: readonly Assignment[]): Ref {
 
 /** The logits; for whole sequences their losses, too. */
 function outputSections(b: Builder): readonly Section[] {
-  const { width } = b.model.sizes;
-  let x = rowsOut(b);
-  if (isIncremental(b)) {
-    const { spans, spanCount } = spansOf(b);
-    b.live = spanCount;
-    const last = activation(b, "last_row", [b.values.get(spans.value)!.shape[0]!, width]);
-    emit(b, "take_row", { x, spans }, { out: last });
-    x = last;
-  }
+  const { entry } = b.job;
+  const isOfEachRow = !isIncremental(b) || entry === "score" || entry === "embed";
+  const x = isOfEachRow ? rowsOut(b) : lastRows(b);
   const { part: map, input: inner } = outermost(b.model.output);
   const hidden = expression(b, inner, new Map([["x", x]]));
+  if (entry === "embed") {
+    emit(b, "copy", { x: hidden }, { out: entryOutput(b, "hidden", b.values.get(hidden.value)!.shape) });
+    return [section(b, "head", "output")];
+  }
   if (!("batch" in b.job)) {
-    const logits = part(b, map, hidden, "logits");
+    const logits = part(b, map, hidden, (entry === "score" ? "row_logits" : "logits") satisfies OutputName);
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
+    if (entry === "score") {
+      const targets = input(b, "targets", [b.rows]);
+      emit(
+        b,
+        "cross_entropy",
+        { logits, targets },
+        { losses: activation(b, "losses", [b.rows]), logprobs: entryOutput(b, "logprobs", [b.rows]) },
+      );
+    }
     const output = section(b, "head", "output");
-    return b.job.entry === "generate" ? [output, samplingSection(b, logits)] : [output];
+    return entry === "generate" ? [output, samplingSection(b, logits)] : [output];
   }
   const logits = readsLogits(b.job) ? part(b, map, hidden, "logits") : undefined;
   const output = section(b, "head", "output");
   losses(b, b.job, hidden, logits);
   return [output, section(b, "loss", "loss")].filter((s) => s.nodes.length > 0);
+}
+
+/** The last row of each span of a run; from here on, rows are spans. */
+function lastRows(b: Builder): Ref {
+  const { spans, spanCount } = spansOf(b);
+  b.live = spanCount;
+  const shape = [b.values.get(spans.value)!.shape[0]!, b.model.sizes.width];
+  const last = activation(b, "last_row", shape);
+  emit(b, "take_row", { x: rowsOut(b), spans }, { out: last });
+  return last;
 }
 
 /** `outName` is the name of the result, where a norm or a linear map makes it. */

@@ -7,6 +7,9 @@
  *   evaluate   the same batch forward only
  *   prefill    a run of tokens of one text or of several: their keys and values go to the caches
  *   decode     the same with one token
+ *   score      the same with logits after every row, not only after the last one of each span, and the
+ *              log-probability of its target
+ *   embed      the same with what the output layer would read of each row, in the place of logits
  *   generate   a token of each of several texts again and again: a run, a token drawn after each of its rows,
  *              and these as the next run's rows, without the host; texts that end leave the run
  *
@@ -20,15 +23,22 @@ import type { ModuleName } from "./manifest.ts";
 import type { DType } from "./memory-formats.ts";
 
 /** From the one that covers most kernels (`train` has forward and backward) to the one that covers least. */
-export const entryNames = ["train", "evaluate", "prefill", "decode", "generate"] as const;
+export const entryNames = ["train", "evaluate", "prefill", "score", "embed", "decode", "generate"] as const;
 export type EntryName = (typeof entryNames)[number];
 /** Entries over whole sequences, and entries that go on from what the cache holds. */
 export type BatchEntry = Extract<EntryName, "train" | "evaluate">;
 export type IncrementalEntry = Exclude<EntryName, BatchEntry>;
 
-/** Which entries a module has; one that is divided over several memories has no `generate`. */
+/** Entries that a module has where it was asked for at compile time. */
+export const rowEntries = ["score", "embed"] as const satisfies readonly EntryName[];
+export type RowEntryName = (typeof rowEntries)[number];
+
+/**
+ * Which entries every module has, besides those it was asked for; one that is divided over several memories
+ * has no `generate`.
+ */
 export const entriesOfModule = {
-  train: entryNames,
+  train: ["train", "evaluate", "prefill", "decode", "generate"],
   infer: ["evaluate", "prefill", "decode", "generate"],
 } as const satisfies Record<ModuleName, readonly EntryName[]>;
 
@@ -97,7 +107,7 @@ export type TextEnd = (typeof textEnds)[number];
 export const inputTensors = {
   /** [R]: ids. */
   tokens: { dtype: "i32" },
-  /** train, evaluate: [R]. The id that is to follow each token; −1 is not counted. */
+  /** train, evaluate, score: [R]. The id that is to follow each token; −1 is not counted. */
   targets: { dtype: "i32" },
   /**
    * train, where it was asked for at compile time: [R]. The weight of each row's cross-entropy in what is
@@ -175,7 +185,10 @@ export const outputNames = [
   "loss",
   /** train, evaluate: [R]. The cross-entropy of each row; 0 where the target is −1. */
   "token_losses",
-  /** train, evaluate, where it was asked for at compile time: [R]. ln p(target); 0 where the target is −1. */
+  /**
+   * score; train, evaluate, where it was asked for at compile time: [R]. ln p(target); 0 where the target is
+   * −1.
+   */
   "logprobs",
   /**
    * train, evaluate, where they are asked for or the objective names them: [R]. The entropy of each row, in
@@ -198,6 +211,10 @@ export const outputNames = [
    * vocabulary's ids, or fewer where the model's output has fewer.
    */
   "logits",
+  /** score: [R, classes], after each live row. */
+  "row_logits",
+  /** embed: [R, width]. What the output layer would read of each live row: the last norm's, as a rule. */
+  "hidden",
   /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */
   "x_out",
 ] as const;

@@ -7,23 +7,29 @@
  * owner is never taken from it.
  */
 import { SinterError } from "../base/errors.ts";
+import type { RowEntryName } from "../contract/entries.ts";
 import type { Entries } from "./entries.ts";
 import { Lane, type LaneTokens, type Ring } from "./lane.ts";
 import { LaneLoop } from "./lane-loop.ts";
 import { TextLoop, type ModuleLoop } from "./text-loop.ts";
+import { rowEntry, type RowEntry } from "./row-entries.ts";
 import { writeRun, type Span } from "./run-inputs.ts";
 
-/** What lanes are made of: the way to run tokens, and to read what they give. */
-export interface LanesSource {
-  /** How many lanes there are. */
-  readonly count: number;
+/** A way to run tokens. */
+export interface TokenRun {
   /** Most tokens of one run. */
   readonly chunk: number;
+  run(spans: readonly Span[]): Promise<void>;
+}
+
+/** What lanes are made of: the way to run tokens, and to read what they give. */
+export interface LanesSource extends TokenRun {
+  /** How many lanes there are. */
+  readonly count: number;
   readonly sizes: { readonly context: number; readonly vocab: number };
   readonly rings: readonly Ring[];
   /** What a token gives depends on its text alone, not on the runs by which it came (manifest.ts). */
   readonly consistent: boolean;
-  run(spans: readonly Span[]): Promise<void>;
   readonly classes: number;
   /** After the last token of a span of the last run. Padded: the first `classes` are the logits. */
   logits(span: number): Float32Array;
@@ -31,6 +37,8 @@ export interface LanesSource {
   readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
   /** The module's own loop. Absent: it has none. */
   readonly loop?: ModuleLoop | undefined;
+  /** Absent: the module has none of these entries. */
+  readonly rowEntry?: ((name: RowEntryName) => RowEntry | undefined) | undefined;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
 }
@@ -54,6 +62,7 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
     logits: (span) => (entries.tensor("logits").padded() as Float32Array).subarray(span * place!.rowFloats),
     copy,
     loop: TextLoop.of(entries),
+    rowEntry: (name) => rowEntry(entries, name),
     breathe,
   });
 }
@@ -110,14 +119,19 @@ export class Lanes {
     this.all = Array.from({ length: count }, (_, number) => new Lane(number, rings));
   }
 
+  /** A run that gives something of each row. Undefined: the module was not compiled for it. */
+  rowEntry(name: RowEntryName): RowEntry | undefined {
+    return this.#source.rowEntry?.(name);
+  }
+
   /**
    * Runs 1 … `chunk` tokens: stretches of different lanes, each with all of its earlier positions in the
-   * cache. Their logits stay until the next run.
+   * cache. Their logits stay until the next run; what `by` gives instead, until its next one.
    */
-  async run(spans: readonly LaneTokens[]): Promise<void> {
-    this.#check(spans);
+  async run(spans: readonly LaneTokens[], by: TokenRun = this.#source): Promise<void> {
+    this.#check(spans, by.chunk);
     try {
-      await this.#source.run(spans.map(({ lane, start, tokens }) => ({ lane: lane.number, start, tokens })));
+      await by.run(spans.map(({ lane, start, tokens }) => ({ lane: lane.number, start, tokens })));
     } catch (cause) {
       for (const { lane } of spans) lane.lose();
       throw cause;
@@ -219,10 +233,10 @@ export class Lanes {
       .toSorted((a, b) => rank(a) - rank(b) || has(b) - has(a) || a.used - b.used)[0];
   }
 
-  #check(spans: readonly LaneTokens[]): void {
+  #check(spans: readonly LaneTokens[], chunk: number): void {
     const { context, vocab } = this.#source.sizes;
     const rows = spans.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    if (rows > this.chunk) throw new SinterError("bug", `${rows} tokens in a run of ${this.chunk} at most`);
+    if (rows > chunk) throw new SinterError("bug", `${rows} tokens in a run of ${chunk} at most`);
     if (spans.length === 0 || new Set(spans.map(({ lane }) => lane)).size < spans.length)
       throw new SinterError("bug", "a run has one stretch of tokens for each of its lanes");
     for (const { start, tokens } of spans) {

@@ -39,7 +39,7 @@ export function likeliestToken(logits: Float32Array): number {
 }
 
 /** The ids of the k largest logits, by falling logit; of equal ones, the lower id comes first. */
-function likeliest(logits: Float32Array, k: number): number[] {
+export function likeliest(logits: Float32Array, k: number): number[] {
   if (k === 0) return [];
   const found: number[] = [];
   for (let id = 0; id < logits.length; id++) {

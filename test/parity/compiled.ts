@@ -3,6 +3,7 @@
  * target and module.
  */
 import { checkSource } from "../../compiler/2-check/check.ts";
+import { rowEntries } from "../../runtime/contract/entries.ts";
 import type { Manifest, ModuleName } from "../../runtime/contract/manifest.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { renderAll } from "../../compiler/diagnostics/render.ts";
@@ -33,6 +34,7 @@ async function compileNow(text: string, target: Target, module: ModuleName): Pro
   const { manifest, files } = await compileModel(model, {
     targets: [target],
     modules: [module],
+    entries: rowEntries,
     verify: true,
   });
   return { manifest, wasm: files.get(manifest.modules[module]!.wasm[target]!.file)! };

@@ -9,6 +9,7 @@ import {
   measureAccumulated,
   measureEvaluation,
   measureLogits,
+  measureRows,
   specNames,
   type Deviation,
   type Measured,
@@ -46,6 +47,10 @@ test.each([3, 5, 8])("%i workers give the bits of one", async (workers) => {
 
 test.each(specNames)("%s: evaluation", async (name) =>
   expect(tooFar([await measureEvaluation(name, "simd")])).toEqual([]),
+);
+
+test.each(specNames)("%s: logits of all rows, and what the output layer reads of them", async (name) =>
+  expect(tooFar(await measureRows(name))).toEqual([]),
 );
 
 function expectSameBits(several: Measured, one: Measured): void {

@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { IncrementalEntry } from "../../runtime/contract/entries.ts";
 import type { Manifest, ModuleName } from "../../runtime/contract/manifest.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { learningRate } from "../../runtime/train/schedule.ts";
@@ -210,17 +211,7 @@ export async function measureLogits(
       const first = row - position;
       for (let start = entry === "decode" ? position : 0; start <= position; start += chunk) {
         const rows = Math.min(chunk, position + 1 - start);
-        session.write("tokens", tokens.slice(first + start, first + start + rows));
-        // a model whose rows do not depend on their positions has no such input
-        const given = {
-          positions: Array.from({ length: rows }, (_, r) => start + r),
-          spans: [0, start, 0, rows],
-        };
-        for (const [input, values] of Object.entries(given))
-          if (session.module.tensors.some((t) => t.name === input)) session.write(input, values);
-        session.set("rows", rows);
-        session.set("spanCount", 1);
-        session.call(entry);
+        runTokens(session, entry, tokens.slice(first + start, first + start + rows), start);
       }
       got.set(session.read("logits"), row * vocab);
     }
@@ -228,6 +219,69 @@ export async function measureLogits(
   } finally {
     await session.close();
   }
+}
+
+/** Logits of every row at once, and what the output layer makes of the rows that it is said to read. */
+export async function measureRows(name: SpecName): Promise<readonly Deviation[]> {
+  const fixture = fixtureOf(name);
+  const { manifest, wasm } = await compileSpec(specText(name), "simd", "infer");
+  const session = await openSession(manifest, "infer", "simd", wasm, 1);
+  try {
+    loadParameters(session, fixture);
+    const { context } = manifest.model.sizes;
+    const tokens = fixture.get("tokens")!.values;
+    const logits: number[] = [];
+    const mapped: number[] = [];
+    for (let first = 0; first < tokens.length; first += context) {
+      const sequence = tokens.slice(first, first + context);
+      runTokens(session, "score", sequence, 0);
+      for (const value of session.read("row_logits")) logits.push(value);
+      runTokens(session, "embed", sequence, 0);
+      for (const value of outputOf(fixture, session.read("hidden"), manifest.model.sizes)) mapped.push(value);
+    }
+    const wanted = fixture.get("logits")!.values;
+    return [deviation("logits", logits, wanted), deviation("output of hidden", mapped, wanted)];
+  } finally {
+    await session.close();
+  }
+}
+
+/** hidden [R, width] · W (+ bias), in f64. */
+function outputOf(
+  fixture: ReadonlyMap<string, FixtureTensor>,
+  hidden: ArrayLike<number>,
+  { width, vocab }: Manifest["model"]["sizes"],
+): number[] {
+  const own = fixture.get("output.linear.weight")?.values;
+  const table = fixture.get("token_embedding.weight")!.values;
+  const weight = (k: number, n: number): number => (own ? own[k * vocab + n]! : table[n * width + k]!);
+  const bias = fixture.get("output.linear.bias")?.values;
+  return Array.from({ length: (hidden.length / width) * vocab }, (_, i) => {
+    const [row, n] = [Math.floor(i / vocab), i % vocab];
+    let sum = bias?.[n] ?? 0;
+    for (let k = 0; k < width; k++) sum += hidden[row * width + k]! * weight(k, n);
+    return sum;
+  });
+}
+
+/** A run of tokens at positions `start` … */
+function runTokens(
+  session: Session,
+  entry: IncrementalEntry,
+  tokens: FixtureTensor["values"],
+  start: number,
+): void {
+  session.write("tokens", tokens);
+  // a model whose rows do not depend on their positions has no such input
+  const given = {
+    positions: Array.from(tokens, (_, r) => start + r),
+    spans: [0, start, 0, tokens.length],
+  };
+  for (const [input, values] of Object.entries(given))
+    if (session.module.tensors.some((t) => t.name === input)) session.write(input, values);
+  session.set("rows", tokens.length);
+  session.set("spanCount", 1);
+  session.call(entry);
 }
 
 export const specText = (name: SpecName): string =>

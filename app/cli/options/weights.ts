@@ -4,6 +4,7 @@
  * format, a module is compiled in memory.
  */
 import { isAdapter, nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
+import type { RowEntryName } from "../../../runtime/contract/entries.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
@@ -179,21 +180,27 @@ export interface AskedModule {
   readonly numerics?: Numerics | undefined;
   /** Texts that there is room for at once. A module with room for more is as good. */
   readonly lanes?: number | undefined;
+  /** What it is to do besides: score texts, embed them. */
+  readonly entries?: readonly RowEntryName[] | undefined;
 }
 
 /** Whether the bundle's own module does what is asked. */
 export function isAsItIs(
   { manifest }: Pick<Bundle, "manifest">,
-  { lora, weights, cache, numerics, lanes }: AskedModule,
+  { lora, weights, cache, numerics, lanes, entries = [] }: AskedModule,
   variant?: Model,
 ): boolean {
-  const hasLanes = lanes === undefined || lanes <= (manifest.modules.infer?.lanes ?? 0);
-  return hasLanes && [lora, weights, cache, numerics, variant].every((asked) => asked === undefined);
+  const { infer } = manifest.modules;
+  const hasLanes = lanes === undefined || lanes <= (infer?.lanes ?? 0);
+  const hasEntries = entries.every((asked) => infer?.entries.some(({ name }) => name === asked));
+  return (
+    hasLanes && hasEntries && [lora, weights, cache, numerics, variant].every((asked) => asked === undefined)
+  );
 }
 
 /**
- * The bundle, or, when other weights, another cache, other numerics, more lanes or a variant of the model is
- * asked for, a bundle that is compiled for them in memory.
+ * The bundle, or, when other weights, another cache, other numerics, more lanes or entries, or a variant of
+ * the model is asked for, a bundle that is compiled for them in memory.
  */
 export async function bundleWithWeights(
   bundle: Bundle,
@@ -202,7 +209,7 @@ export async function bundleWithWeights(
   variant?: Model,
 ): Promise<Bundle> {
   if (isAsItIs(bundle, asked, variant)) return bundle;
-  const { lora, weights, cache, numerics, lanes } = asked;
+  const { lora, weights, cache, numerics, lanes, entries } = asked;
   const options = {
     targets: [target ?? (await bestTarget(nodeHost))],
     modules: ["infer"],
@@ -210,6 +217,7 @@ export async function bundleWithWeights(
     cache,
     numerics,
     lanes,
+    entries,
     lora,
   } as const;
   const model = variant ?? bundle.manifest.model;

@@ -51,7 +51,7 @@ export const useRun = async (dir: string, options: RunOptions, io: Io): Promise<
 /** A small model makes text on one worker unless the user says otherwise. */
 export function loadToSample(
   run: Run,
-  options: RunOptions & Pick<AskedModule, "lanes">,
+  options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
 ): Promise<UsedRun> {
   return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
@@ -63,7 +63,7 @@ export function loadToSample(
  */
 export async function loadRun(
   run: Run,
-  options: RunOptions & Pick<AskedModule, "lanes">,
+  options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
   { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
 ): Promise<UsedRun> {

@@ -7,6 +7,7 @@ import {
   entriesOfModule,
   inputTensors,
   outputNames,
+  rowEntries,
   segmentEntry,
 } from "../../../runtime/contract/entries.ts";
 import { codeOf, moduleNames } from "../../../runtime/contract/manifest.ts";
@@ -21,11 +22,12 @@ const model = checkSource(source).models[0]!;
 
 test("a module has its entries, and their tensors have the names and types of the table", async () => {
   const perRow = { weights: true, logprobs: true };
-  const { manifest } = await compileModel(model, { targets: ["simd"], perRow });
+  const { manifest } = await compileModel(model, { targets: ["simd"], perRow, entries: rowEntries });
   const used = new Set<string>();
   for (const name of moduleNames) {
     const { entries, tensors } = manifest.modules[name]!;
-    expect(entries.map((entry) => entry.name)).toEqual(entriesOfModule[name]);
+    const asked = name === "infer" ? rowEntries : [];
+    expect(entries.map((entry) => entry.name)).toEqual([...entriesOfModule[name], ...asked]);
     for (const { inputs, outputs, mixtures = [] } of entries) {
       const ofMixtures = mixtures.flatMap(({ starts, balance }) => [starts, balance]);
       for (const input of inputs) {
