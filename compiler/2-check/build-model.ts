@@ -1,7 +1,7 @@
 /** One model, with all that it inherits → plain, checked numbers. */
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
-import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
+import { checkEmbed, checkLayer, checkOutput, type Surroundings } from "./equations.ts";
 import { checkStages } from "./check-stages.ts";
 import { camelCased, isComplete, readAll } from "./fields-of.ts";
 import type { Resolved } from "./inherit.ts";
@@ -14,6 +14,7 @@ import type {
 } from "../../runtime/contract/model.ts";
 import { checkHead, checkObjectives } from "./check-objectives.ts";
 import { parameterCount } from "./parameters.ts";
+import { namesOnly, type ModelRecorder } from "./record.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { endless, leastVocab, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
 import { checkBand, checkPattern, checkSizes, warnOfUnevenHeads } from "./sizes.ts";
@@ -31,35 +32,35 @@ const examples = {
   output: "output linear(layernorm(x))",
 } as const;
 
-/**
- * Returns undefined where something is wrong. `deferred` receives the warnings that an `expect parameters` of
- * the spec can settle. `stages`: those that are wanted, with defaults, where the spec has no block of them.
- */
+export interface BuildModelOptions {
+  readonly report: Reporter;
+  /** Receives the warnings that an `expect parameters` of the spec can settle. */
+  readonly deferred: Reporter;
+  /** Those that are wanted, with defaults, where the spec has no block of them. Default: none. */
+  readonly stages?: readonly string[];
+  readonly record: ModelRecorder;
+}
+
+/** Returns undefined where something is wrong. */
 export function buildModel(
   resolved: Resolved,
-  report: Reporter,
-  deferred: Reporter,
-  stages: readonly string[] = [],
+  { report, deferred, stages = [], record }: BuildModelOptions,
 ): Model | undefined {
   const { name } = resolved.node;
   const tokenizer = checkTokenizer(resolved, report);
   const least = tokenizer && leastVocab(tokenizer, rowsSaid(resolved));
   const vocab = tokenizer && tokenizers[tokenizer].fixed ? { tokenizer_vocab: least! } : {};
-  const scope = makeScope(resolved.sizes, sizeFields, vocab, report);
+  const scope = makeScope({ bindings: resolved.sizes, fields: sizeFields, extra: vocab, report, record });
   for (const key of resolved.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
   const sizes = tokenizer && checkSizes(resolved, scope, { name: tokenizer, least: least! }, report);
   for (const section of ["embed", "layer", "output"] as const)
     if (!resolved[section] && !resolved.broken)
       report("E0301", name.span, { section, model: name.text, example: examples[section] });
   const pattern = checkPattern(resolved, report);
-  const equationsReport: Reporter = sizes
-    ? report
-    : (code, ...rest) => {
-        if (!sizeCodes.includes(code)) report(code, ...rest);
-      };
-  const embed = checkEmbed(resolved, scope, sizes ?? standIns, equationsReport);
-  const layer = checkLayer(resolved, scope, sizes ?? standIns, equationsReport);
-  const output = checkOutput(resolved, scope, sizes ?? standIns, equationsReport);
+  const at = surroundings(scope, sizes, report);
+  const embed = checkEmbed(resolved, at);
+  const layer = checkLayer(resolved, at);
+  const output = checkOutput(resolved, at);
   const train = checkTrain(resolved.train, scope, report);
   const sample = checkSample(resolved.sample, scope, report);
   const head = checkHead(resolved, report);
@@ -67,7 +68,7 @@ export function buildModel(
   const ofStages =
     train &&
     objectives &&
-    checkStages({ blocks: resolved.stages, wanted: stages, train, outer: scope, objectives, report });
+    checkStages({ written: resolved, wanted: stages, train, outer: scope, objectives, report });
   if (pattern && layer) checkBand(resolved, scope, pattern, layer, report);
   if (tokenizer && train?.rows && endless.includes(tokenizer))
     report("E0224", resolved.train.get("rows")!.value!.span, { tokenizer });
@@ -93,6 +94,16 @@ export function buildModel(
   }
   warnOfUnevenHeads(resolved, sizes, scope, deferred);
   return model;
+}
+
+/** What equations are checked with: where sizes are wrong, stand-ins that say no more than they can. */
+function surroundings(scope: Scope, sizes: Sizes | undefined, report: Reporter): Surroundings {
+  const { record } = scope;
+  if (sizes) return { scope, sizes, report, record };
+  const withoutSizes: Reporter = (code, ...rest) => {
+    if (!sizeCodes.includes(code)) report(code, ...rest);
+  };
+  return { scope, sizes: standIns, report: withoutSizes, record: namesOnly(record) };
 }
 
 /** Needed before `train` is checked: the vocabulary's default depends on it. */
@@ -129,7 +140,10 @@ function checkTrain(
 ): TrainSettings | undefined {
   const modelContext = outer.read("context");
   const known = typeof modelContext === "number" ? { model_context: modelContext } : {};
-  const v = readAll(trainFields, makeScope(bindings, trainFields, known, report, outer));
+  const v = readAll(
+    trainFields,
+    makeScope({ bindings, fields: trainFields, extra: known, report, record: outer.record, outer }),
+  );
   if (known.model_context !== undefined && v.context !== undefined && v.context > known.model_context)
     report(
       "E0216",
@@ -155,6 +169,9 @@ function checkSample(
   outer: Scope,
   report: Reporter,
 ): SampleSettings | undefined {
-  const v = readAll(sampleFields, makeScope(bindings, sampleFields, {}, report, outer));
+  const v = readAll(
+    sampleFields,
+    makeScope({ bindings, fields: sampleFields, report, record: outer.record, outer }),
+  );
   return isComplete(sampleFields, v) ? camelCased(v) : undefined;
 }

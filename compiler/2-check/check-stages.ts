@@ -3,7 +3,7 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { StageSettings, TrainSettings } from "../../runtime/contract/model.ts";
 import { camelCased, isComplete, readAll } from "./fields-of.ts";
 import type { Fields } from "./fields.ts";
-import type { StageBlocks } from "./inherit.ts";
+import type { Resolved } from "./inherit.ts";
 import { makeScope, type Scope } from "./scope.ts";
 import { checkRl, withEstimator } from "./check-rl.ts";
 import { trainFields } from "./settings.ts";
@@ -15,7 +15,8 @@ import type { Objective } from "../../runtime/contract/objective.ts";
 export type StagesOfModel = Pick<Model, Stage>;
 
 export interface CheckStagesOptions {
-  readonly blocks: StageBlocks;
+  /** The blocks of the spec, and the objectives that it writes down. */
+  readonly written: Pick<Resolved, "stages" | "objectives">;
   /** Stages that are filled with defaults where the spec has no block of them. */
   readonly wanted: readonly string[];
   /** The model's own training, and its settings. */
@@ -29,7 +30,7 @@ export interface CheckStagesOptions {
 /** Undefined where something is wrong. */
 export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
   const there = stages.filter(
-    (stage) => o.wanted.includes(stage) || o.blocks.has(stage) || o.blocks.has(loraOf(stage)),
+    (stage) => o.wanted.includes(stage) || o.written.stages.has(stage) || o.written.stages.has(loraOf(stage)),
   );
   const checked = there.map((stage) => [stage, checkStage(stage, o)] as const);
   if (checked.some(([, settings]) => settings === undefined)) return undefined;
@@ -37,11 +38,14 @@ export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
 }
 
 function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] | undefined {
-  const { blocks, train, outer, report } = o;
-  const bindings = blocks.get(stage) ?? new Map<string, never>();
+  const { written, train, outer, report } = o;
+  const bindings = written.stages.get(stage) ?? new Map<string, never>();
   const fields = fieldsOf(stage, o.objectives);
-  const scope = makeScope(bindings, fields, knownOf(train), report, outer);
+  const scope = makeScope({ bindings, fields, extra: knownOf(train), report, record: outer.record, outer });
   const values = readAll(fields, scope);
+  const named = bindings.get("objective")?.value;
+  const mine = named?.kind === "word" ? written.objectives.get(named.text) : undefined;
+  if (mine && named?.kind === "word") outer.record.use(named, mine.name.span);
   checkContext(stage, values["context"], scope, o);
   checkEnds(values["chat_format"], scope, report);
   const { lr, min_lr: minLr } = values as Readonly<Record<string, number | undefined>>;
@@ -127,11 +131,14 @@ function checkEnds(format: unknown, { bindings }: Scope, report: Reporter): void
 /** Undefined: the stage has no such block. False: something in it is wrong. */
 function checkLora(
   stage: Stage,
-  { blocks, outer, report }: CheckStagesOptions,
+  { written, outer, report }: CheckStagesOptions,
 ): StageSettings["lora"] | false {
-  const bindings = blocks.get(loraOf(stage));
+  const bindings = written.stages.get(loraOf(stage));
   if (!bindings) return undefined;
-  const values = readAll(loraFields, makeScope(bindings, loraFields, {}, report, outer));
+  const values = readAll(
+    loraFields,
+    makeScope({ bindings, fields: loraFields, report, record: outer.record, outer }),
+  );
   return isComplete(loraFields, values) && values;
 }
 

@@ -2,7 +2,7 @@
  * Turns a spec's text into checked models and a list of everything that is wrong with it. Never throws,
  * whatever the text.
  */
-import { parse } from "../1-parse/parse.ts";
+import { parse, type Parsed } from "../1-parse/parse.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import {
   diagnostic,
@@ -18,6 +18,7 @@ import { checkExpects, type CheckedFact } from "./expects.ts";
 import { inherit, type Resolved } from "./inherit.ts";
 import type { Model, StageName } from "../../runtime/contract/model.ts";
 import { readOverrides, withOverrides, type Override } from "./overrides.ts";
+import { unrecorded, type ModelRecorder, type Recorder } from "./record.ts";
 import { parameterCount, parameterRows, type PartCount } from "./parameters.ts";
 
 export interface CheckOptions {
@@ -44,15 +45,21 @@ export interface Checked {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export function checkSource(
+export function checkSource(source: string, options: CheckOptions = {}): Checked {
+  return checkParsed(parse(source), source, options);
+}
+
+/** The same, of a text that is parsed already. `record` hears what names mean and what values come to. */
+export function checkParsed(
+  { file, diagnostics: syntax }: Parsed,
   source: string,
   { set = {}, model: wanted, stages = [] }: CheckOptions = {},
+  record: Recorder = unrecorded,
 ): Checked {
-  const { file, diagnostics: syntax } = parse(source);
   const found: Diagnostic[] = [...syntax];
   const report: Reporter = (code, span, details, notes) =>
     void found.push(diagnostic(code, span, details, notes));
-  const all = inherit(file.models, report);
+  const all = inherit(file.models, report, record);
   const wrongItems = found.slice(syntax.length);
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
   reportUnknownModel(
@@ -73,7 +80,7 @@ export function checkSource(
     const own: Diagnostic[] = [];
     const checked = checkModel(
       resolved,
-      { overrides, stages },
+      { overrides, stages, record: record.model(resolved) },
       (code, span, details, notes = []) =>
         void own.push(diagnostic(code, span, details, [...notes, ...whoseNote(resolved, span)])),
     );
@@ -130,25 +137,32 @@ function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnos
     missingCodes.includes(d.code) || (d.span.of === undefined && unread.has(lineStart(d.span.start)));
 }
 
+interface CheckModelOptions {
+  readonly overrides: readonly Override[];
+  readonly stages: readonly StageName[];
+  readonly record: ModelRecorder;
+}
+
 function checkModel(
   inherited: Resolved,
-  { overrides, stages }: { readonly overrides: readonly Override[]; readonly stages: readonly StageName[] },
+  { overrides, stages, record }: CheckModelOptions,
   report: Reporter,
 ): { model: Model; facts: ModelSummary } | undefined {
   const resolved = withOverrides(inherited, overrides);
   const deferred: (() => void)[] = [];
-  const model = buildModel(
-    resolved,
+  const model = buildModel(resolved, {
     report,
-    (code, span, details, notes) => void deferred.push(() => report(code, span, details, notes)),
+    deferred: (code, span, details, notes) => void deferred.push(() => report(code, span, details, notes)),
     stages,
-  );
+    record,
+  });
   if (!model) return undefined;
   const expects = checkExpects(
     resolved,
     model,
     overrides.some((o) => o.section === "model"),
     report,
+    record,
   );
   // an expected count that holds settles the deferred warnings, and one that fails says more than they do
   if (!expects.some((e) => e.fact === "parameters" && e.result !== "skipped"))

@@ -6,7 +6,7 @@ import type { Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
-import { addTensors, checkValue, type Context } from "./expressions.ts";
+import { addTensors, checkValue, type Context, type Tensor } from "./expressions.ts";
 import { takenName, type Resolved } from "./inherit.ts";
 import {
   isNorm,
@@ -14,24 +14,26 @@ import {
   type Embed,
   type Expression,
   type PartKind,
-  type Sizes,
 } from "../../runtime/contract/model.ts";
 import { describe } from "./numbers.ts";
 import { partsOf } from "./parameters.ts";
 import { isPart, type Section } from "./parts.ts";
-import type { Scope } from "./scope.ts";
 
 /** Parts in one section; a hostile spec could have a hundred thousand. */
 const MAX_PARTS = 256;
 
 /** token, token + position, and a norm of that. Everything else is refused. */
-export function checkEmbed(model: Resolved, scope: Scope, sizes: Sizes, report: Reporter): Embed | undefined {
+/** What all three are checked with. */
+export type Surroundings = Pick<Context, "scope" | "sizes" | "report" | "record">;
+
+export function checkEmbed(model: Resolved, around: Surroundings): Embed | undefined {
   if (!model.embed) return undefined;
   const { value, span } = model.embed;
+  const { report } = around;
   if (tooManyParts([value], span, report) || !checkTerms(value, report)) return undefined;
-  const { width } = sizes;
+  const { width } = around.sizes;
   const values = new Map(embeddings.map((name) => [name, width]));
-  const { expression } = checkValue({ ...contextOf("embed", [value], scope, sizes, report), values }, value);
+  const { expression } = checkValue({ ...contextOf("embed", [value], span, around), values }, value);
   if (!expression) return undefined;
   const norm = expression.kind === "apply" && isNorm(expression.part) ? expression.part : undefined;
   const terms = namesIn(norm && expression.kind === "apply" ? expression.input : expression);
@@ -95,18 +97,14 @@ function namesIn(e: Expression): readonly string[] | undefined {
 
 type Placed = Assignment & { readonly span: Span };
 
-export function checkLayer(
-  model: Resolved,
-  scope: Scope,
-  sizes: Sizes,
-  report: Reporter,
-): Assignment[] | undefined {
+export function checkLayer(model: Resolved, around: Surroundings): Assignment[] | undefined {
   const { layer } = model;
+  const { scope, sizes, report } = around;
   if (!layer) return undefined;
   const values = layer.assignments.map((a) => a.value);
   const last = layer.assignments.findLast((a) => a.target.text === "x");
   if (tooManyParts(values, layer.span, report)) return undefined;
-  const at = contextOf("layer", values, scope, sizes, report);
+  const at = contextOf("layer", values, layer.span, around);
   const assignments: Placed[] = [];
   let right = true;
   for (const { target, sign, value } of layer.assignments) {
@@ -115,7 +113,7 @@ export function checkLayer(
     if (taken) report("E0218", target.span, { name, what: taken, help: "choose another name" });
     const added = checkValue(at, value);
     const tensor = sign === "+=" ? addTensors(at, checkValue(at, target), added, value.span) : added;
-    at.values.set(name, tensor.columns);
+    set(at, target, tensor);
     if (tensor.expression) assignments.push({ name, value: tensor.expression, span: target.span });
     right &&= tensor.expression !== undefined && !taken;
   }
@@ -137,16 +135,23 @@ export function checkLayer(
   return right ? dropUnused(assignments, report) : undefined;
 }
 
-export function checkOutput(
-  model: Resolved,
-  scope: Scope,
-  sizes: Sizes,
-  report: Reporter,
-): Expression | undefined {
+/** From here on, the name means this tensor. */
+function set(at: Context, target: Word, { columns }: Tensor): void {
+  const { text, span } = target;
+  at.record.define("value", target);
+  const before = at.definitions.get(text);
+  if (before) at.record.same(before, span);
+  if (columns !== undefined) at.record.columns(span, columns);
+  at.definitions.set(text, span);
+  at.values.set(text, columns);
+}
+
+export function checkOutput(model: Resolved, around: Surroundings): Expression | undefined {
   if (!model.output) return undefined;
   const { value, span } = model.output;
+  const { sizes, report } = around;
   if (tooManyParts([value], span, report)) return undefined;
-  const { expression, columns } = checkValue(contextOf("output", [value], scope, sizes, report), value, true);
+  const { expression, columns } = checkValue(contextOf("output", [value], span, around), value, true);
   const isCall = value.kind === "call";
   if (isCall && value.callee.text === "linear") {
     if (columns === undefined || columns === sizes.vocab) return expression;
@@ -164,14 +169,14 @@ export function checkOutput(
 
 // ---- names of parts
 
-function contextOf(
-  section: Section,
-  written: readonly Value[],
-  scope: Scope,
-  sizes: Sizes,
-  report: Reporter,
-): Context {
-  return { section, scope, sizes, report, values: new Map([["x", sizes.width]]), nameOf: partNamer(written) };
+function contextOf(section: Section, written: readonly Value[], span: Span, around: Surroundings): Context {
+  return {
+    ...around,
+    section,
+    values: new Map([["x", around.sizes.width]]),
+    definitions: new Map([["x", { start: span.start, end: span.start }]]),
+    nameOf: partNamer(written),
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Resolved } from "./inherit.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { readNumber } from "./numbers.ts";
 import { parameterRows } from "./parameters.ts";
+import { unrecordedModel, type ModelRecorder } from "./record.ts";
 import { makeScope, type Binding } from "./scope.ts";
 import { sizeFields } from "./settings.ts";
 import { explainCount, type Retry } from "./what-if.ts";
@@ -25,8 +26,9 @@ export function checkExpects(
   model: Model,
   resized: boolean,
   report: Reporter,
+  record: ModelRecorder,
 ): CheckedFact[] {
-  const scope = makeScope(resolved.sizes, sizeFields, {}, report);
+  const scope = makeScope({ bindings: resolved.sizes, fields: sizeFields, report, record });
   return resolved.expects.flatMap(({ fact: { text: fact, span }, value }): CheckedFact[] => {
     if (!isFact(fact)) {
       report("E0403", span, { fact, facts: factNames, nearest: nearest(fact, factNames) });
@@ -60,7 +62,10 @@ const retryOf =
     const silent: Reporter = (code) => {
       wrong ||= severityOf(code) === "error";
     };
-    const model = buildModel({ ...resolved, sizes }, silent, silent);
+    const model = buildModel(
+      { ...resolved, sizes },
+      { report: silent, deferred: silent, record: unrecordedModel },
+    );
     return wrong ? undefined : model;
   };
 

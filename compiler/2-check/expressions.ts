@@ -21,6 +21,7 @@ import {
   type PartSpec,
   type Section,
 } from "./parts.ts";
+import type { ModelRecorder } from "./record.ts";
 import { knownFrom, type Scope } from "./scope.ts";
 
 type Call = Extract<Value, { kind: "call" }>;
@@ -37,8 +38,11 @@ export interface Context {
   readonly scope: Scope;
   readonly sizes: Sizes;
   readonly report: Reporter;
+  readonly record: ModelRecorder;
   /** Columns of the values that exist so far. */
   readonly values: Map<string, number | undefined>;
+  /** Where they were set: those that were. An `x` from outside has the empty span before the equations. */
+  readonly definitions: Map<string, Span>;
   /** The name of the next part of a kind. */
   nameOf(kind: PartKind): string;
 }
@@ -47,6 +51,12 @@ const valuesAre = "values are `x`, names of earlier equations, and parts";
 
 /** `outermost` says that this is the value of `output` itself, whose linear map goes to the vocabulary. */
 export function checkValue(at: Context, value: Value, outermost = false): Tensor {
+  const tensor = tensorOf(at, value, outermost);
+  if (tensor.columns !== undefined) at.record.columns(value.span, tensor.columns);
+  return tensor;
+}
+
+function tensorOf(at: Context, value: Value, outermost: boolean): Tensor {
   const refuse = (what: string, help: string): Tensor => {
     at.report("E0306", value.span, { what, help });
     return unknown;
@@ -77,8 +87,11 @@ export function checkValue(at: Context, value: Value, outermost = false): Tensor
   }
 }
 
-function checkName(at: Context, { text, span }: Word): Tensor {
+function checkName(at: Context, word: Word): Tensor {
+  const { text, span } = word;
   if (at.values.has(text)) {
+    const definition = at.definitions.get(text);
+    if (definition) at.record.use(word, definition);
     const columns = at.values.get(text);
     return columns === undefined ? unknown : { expression: { kind: "value", name: text }, columns };
   }
@@ -150,6 +163,7 @@ function checkCall(at: Context, call: Call, outermost: boolean): Tensor {
   if (!values || inputs.length !== 1 || !input.expression || !belongsHere) return unknown;
   const part = spec.build(values, { name: at.nameOf(kind), width: inputWidth });
   if (!checkPart(at, part, call, outermost)) return unknown;
+  at.record.part(call.span, part);
   return { expression: { kind: "apply", part, input: input.expression }, columns: spec.outWidth(part) };
 }
 

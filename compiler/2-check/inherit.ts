@@ -8,6 +8,7 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { isPart } from "./parts.ts";
 import { stageNames } from "../../runtime/contract/model.ts";
+import type { NameRecorder, SymbolKind } from "./record.ts";
 import type { Binding } from "./scope.ts";
 import {
   laterSettings,
@@ -55,9 +56,10 @@ export interface Resolved extends Declared {
 const MAX_ANCESTORS = 64;
 
 /** Models in the order of the text. Those whose `like` leads nowhere are left out, and reported. */
-export function inherit(models: readonly ModelNode[], report: Reporter): Resolved[] {
+export function inherit(models: readonly ModelNode[], report: Reporter, record: NameRecorder): Resolved[] {
   const byName = new Map<string, ModelNode>();
   for (const model of models) {
+    record.define("model", model.name);
     const first = byName.get(model.name.text);
     if (first)
       report("E0332", model.name.span, { name: model.name.text }, [
@@ -65,14 +67,17 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Resolve
       ]);
     else byName.set(model.name.text, model);
   }
-  const declared = new Map(models.map((m) => [m, readItems(m, report)]));
+  const declared = new Map(models.map((m) => [m, readItems(m, report, record)]));
   return models.flatMap((node) => {
     if (byName.get(node.name.text) !== node) return [];
-    const line = ancestry(node, byName, report);
+    const line = ancestry(node, byName, report, record);
     if (!line) return [];
     const resolved = line
       .map((m): Declared => declared.get(m)!)
-      .reduce((younger, older) => merge(older, younger));
+      .reduce((younger, older) => {
+        for (const [one, other] of namedTwice(older, younger)) record.same(one.span, other.span);
+        return merge(older, younger);
+      });
     return [
       { ...resolved, node, line, expects: declared.get(node)!.expects, broken: line.some((m) => m.broken) },
     ];
@@ -84,6 +89,7 @@ function ancestry(
   node: ModelNode,
   byName: ReadonlyMap<string, ModelNode>,
   report: Reporter,
+  record: NameRecorder,
 ): ModelNode[] | undefined {
   const line = [node];
   const seen = new Set([node.name.text]);
@@ -98,6 +104,7 @@ function ancestry(
       });
       return undefined;
     }
+    record.use(at.like, parent.name.span);
     if (seen.has(parent.name.text)) {
       const start = line.findIndex((m) => m.name.text === parent.name.text);
       // every model of the circle finds it: tell it once, at the first of them in the text
@@ -136,6 +143,15 @@ const merge = (older: Declared, younger: Declared): Declared => ({
   objectives: new Map([...older.objectives, ...younger.objectives]),
 });
 
+/** Settings, lets and objectives that a model gives anew, each with the one that it replaces. */
+const namedTwice = (older: Declared, younger: Declared): (readonly [Word, Word])[] => [
+  ...pairs(older.sizes, younger.sizes).map(([one, other]) => [one.key, other.key] as const),
+  ...pairs(older.objectives, younger.objectives).map(([one, other]) => [one.name, other.name] as const),
+];
+
+const pairs = <T>(older: ReadonlyMap<string, T>, younger: ReadonlyMap<string, T>): (readonly [T, T])[] =>
+  [...younger].flatMap(([key, item]) => (older.has(key) ? [[older.get(key)!, item] as const] : []));
+
 const mergedStages = (older: StageBlocks, younger: StageBlocks): StageBlocks =>
   new Map(
     [...older, ...younger].map(([block]) => [
@@ -148,8 +164,8 @@ const mergedStages = (older: StageBlocks, younger: StageBlocks): StageBlocks =>
 type Several = "sizes" | Section | "stages" | "objectives";
 type Own = Declared & { readonly expects: readonly ItemOf<"expect">[] };
 
-function readItems(model: ModelNode, report: Reporter): Own {
-  const reader = new ItemReader(report);
+function readItems(model: ModelNode, report: Reporter, record: NameRecorder): Own {
+  const reader = new ItemReader(report, record);
   for (const item of model.items) reader.read(item);
   return reader.declared();
 }
@@ -157,6 +173,7 @@ function readItems(model: ModelNode, report: Reporter): Own {
 /** Sorts a model's items, and reports those that are given twice or not known. */
 class ItemReader {
   private readonly report: Reporter;
+  private readonly record: NameRecorder;
   private readonly sizes = new Map<string, Binding>();
   private readonly sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
   private readonly stages = new Map<BlockName, Map<string, Binding>>();
@@ -166,8 +183,9 @@ class ItemReader {
   /** What was given so far, and where. */
   private readonly given = new Map<string, Span>();
 
-  constructor(report: Reporter) {
+  constructor(report: Reporter, record: NameRecorder) {
     this.report = report;
+    this.record = record;
   }
 
   declared(): Own {
@@ -192,10 +210,12 @@ class ItemReader {
         if (this.isFirst(item.stage, keywordSpan(item))) this.readStage(item);
         break;
       case "objective":
+        this.record.define("objective", item.name);
         if (this.isFirst(`objective ${item.name.text}`, item.name.span))
           this.objectives.set(item.name.text, item);
         break;
       case "head":
+        this.record.define("head", item.name);
         if (this.isFirst("head", keywordSpan(item))) single.head = item;
         break;
       case "embed":
@@ -239,11 +259,12 @@ class ItemReader {
 
   private bind(
     into: Map<string, Binding>,
-    kind: Binding["kind"],
+    kind: Binding["kind"] & SymbolKind,
     key: Word,
     value: Value | undefined,
     what = key.text,
   ): void {
+    this.record.define(kind, key);
     if (this.isFirst(what, key.span)) into.set(key.text, { kind, key, value });
   }
 

@@ -7,11 +7,14 @@ import { quoted } from "../diagnostics/messages/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Field, WordField } from "./fields.ts";
+import type { ModelRecorder } from "./record.ts";
 
 /** The numbers that a name may stand for. */
 export interface Numbers {
   /** undefined: unknown or wrong, and reported. */
   number(name: Word): number | undefined;
+  /** Hears what each value comes to, and each value inside of it. */
+  readonly record: Pick<ModelRecorder, "number">;
 }
 
 export type Plain = number | boolean | string | readonly string[];
@@ -100,6 +103,12 @@ export function readNumber(
 }
 
 function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
+  const n = compute(key, value, numbers, report);
+  if (n !== undefined) numbers.record.number(value, n);
+  return n;
+}
+
+function compute(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
   const inner = (v: Value): number | undefined => evaluate(key, v, numbers, report);
   switch (value.kind) {
     case "number":

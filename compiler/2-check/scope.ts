@@ -7,6 +7,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Field, Fields, Known } from "./fields.ts";
 import { readField, readNumber, type Numbers, type Plain } from "./numbers.ts";
+import type { ModelRecorder } from "./record.ts";
 import { otherNames } from "./settings.ts";
 
 export interface Binding {
@@ -21,26 +22,30 @@ export interface Scope extends Numbers {
   read(key: string): Plain | undefined;
   readonly bindings: ReadonlyMap<string, Binding>;
   readonly names: readonly string[];
+  readonly record: ModelRecorder;
+}
+
+/** Where a scope stands, and who hears of it. */
+export interface ScopeOptions {
+  readonly bindings: ReadonlyMap<string, Binding>;
+  readonly fields: Fields;
+  /** Numbers that defaults may use besides the fields. */
+  readonly extra?: Known;
+  readonly report: Reporter;
+  readonly record: ModelRecorder;
+  /** Its names come first: inside `train { … }`, "width" is the model's. */
+  readonly outer?: Scope;
 }
 
 /** Definitions that use each other deeper than this are refused. */
 const MAX_DEPTH = 64;
 
-/**
- * `extra` holds numbers that defaults may use besides the fields. With `outer`, its names come first: inside
- * `train { … }`, "width" is the model's.
- */
-export const makeScope = (
-  bindings: ReadonlyMap<string, Binding>,
-  fields: Fields,
-  extra: Known,
-  report: Reporter,
-  outer?: Scope,
-): Scope => new LazyScope(bindings, fields, extra, report, outer);
+export const makeScope = (options: ScopeOptions): Scope => new LazyScope(options);
 
 class LazyScope implements Scope {
   readonly bindings: ReadonlyMap<string, Binding>;
   readonly names: readonly string[];
+  readonly record: ModelRecorder;
   private readonly fields: Fields;
   private readonly extra: Known;
   private readonly report: Reporter;
@@ -49,17 +54,12 @@ class LazyScope implements Scope {
   /** Names whose values are being computed, each because the one before it asked. */
   private readonly path: string[] = [];
 
-  constructor(
-    bindings: ReadonlyMap<string, Binding>,
-    fields: Fields,
-    extra: Known,
-    report: Reporter,
-    outer: Scope | undefined,
-  ) {
+  constructor({ bindings, fields, extra = {}, report, record, outer }: ScopeOptions) {
     this.bindings = bindings;
     this.fields = fields;
     this.extra = extra;
     this.report = report;
+    this.record = record;
     this.outer = outer;
     const numeric = Object.keys(fields).filter((key) => isNumeric(fields[key]!));
     this.names = [...new Set([...numeric, ...bindings.keys(), ...(outer?.names ?? [])])];
@@ -83,7 +83,9 @@ class LazyScope implements Scope {
   number(name: Word): number | undefined {
     if (this.outer?.names.includes(name.text)) return this.outer.number(name);
     const field = this.fieldOf(name.text);
-    if (this.bindings.has(name.text) || (field && isNumeric(field))) return asNumber(this.read(name.text));
+    const binding = this.bindings.get(name.text);
+    if (binding) this.record.use(name, binding.key.span);
+    if (binding || (field && isNumeric(field))) return asNumber(this.read(name.text));
     const other = Object.hasOwn(otherNames, name.text) ? otherNames[name.text] : undefined;
     const near = other ?? nearest(name.text, this.names);
     this.report("E0210", name.span, { name: name.text, nearest: near, help: undefined });
