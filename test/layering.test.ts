@@ -70,6 +70,7 @@ const rooms = [
   "compiler/9-bundle",
   "compiler",
   "compiler/language-service",
+  "compiler/planner",
   // how fast it is
   "bench/peers",
   "bench/measure",
@@ -85,6 +86,7 @@ const rooms = [
   "app/cli/verbs",
   "app/cli",
   "app/editor/grammar",
+  "app/studies/planner",
   "app/studies/posttraining",
   "app/studies",
   "app/package",

@@ -24,6 +24,8 @@ const studies = {
     "GPT-2 124M with adapters on a base in q8_0: memory, tok/s by turns with PyTorch: [--weights " +
     "q8_0,f32] [--profile]",
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
+  "fit-planner":
+    "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",
   addition: "X12, addition by policy gradients: [--seeds 5] [--control shuffled] [--results FILE]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",

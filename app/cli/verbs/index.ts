@@ -46,6 +46,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./compile.ts")).compileVerb,
   },
   {
+    name: "plan",
+    group: "specs",
+    summary: "what training takes on a cluster: operations, memory, time, money",
+    load: async () => (await import("./plan.ts")).planVerb,
+  },
+  {
     name: "tokenizer",
     group: "learning",
     summary: "train a tokenizer, encode and decode text",

@@ -1,0 +1,207 @@
+/** `sinter plan SPEC`: what training and serving a model takes on machines that are not here. */
+import {
+  accelerators,
+  acceleratorNames,
+  precisions,
+  type Accelerator,
+} from "../../../compiler/planner/hardware.ts";
+import { readAmount } from "../../../compiler/planner/amounts.ts";
+import { costsOf } from "../../../compiler/planner/costs.ts";
+import { recomputations, stateSchemes, type StateScheme } from "../../../compiler/planner/device-memory.ts";
+import { conventions, type Convention } from "../../../compiler/planner/flops.ts";
+import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
+import { planJson, planText } from "../../../compiler/planner/plan-text.ts";
+import {
+  axes,
+  brokenLimit,
+  fastestSpread,
+  largestModel,
+  type Limits,
+} from "../../../compiler/planner/solve.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import {
+  flag,
+  named,
+  oneWord,
+  read,
+  real,
+  text,
+  whole,
+  withDefault,
+  type Options,
+} from "../options/option.ts";
+import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import { defineVerb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
+
+const amount = (value: string, help: string) =>
+  read(text(value, help), (given, name) => {
+    const found = readAmount(given);
+    if (found !== undefined) return found;
+    throw new SinterError(
+      "usage",
+      `${name} takes an amount such as 15T, 300B, 4M or 2.5e9, not \`${given}\``,
+    );
+  });
+
+/** Degrees that `--parallel` knows. */
+const degrees = ["tensor", "pipeline", "context", "expert", "shard", "interleaved"] as const;
+type AskedDegrees = Partial<Record<(typeof degrees)[number], number>>;
+
+const goals = ["parallel", ...axes] as const;
+
+const options = {
+  ...specOptions,
+  on: withDefault(
+    "h100:8",
+    read(text("<device:n>", `devices and how many: ${acceleratorNames.join(", ")}`), readCluster),
+  ),
+  tokens: amount("<n>", "tokens of the whole run, as 15T (default: 20 for each parameter)"),
+  sequence: whole("<n>", "tokens of a sequence (default: the model's context)", { least: 1 }),
+  batchTokens: amount("<n>", "tokens of a step over all devices, as 4M (default: one micro-batch each)"),
+  micro: whole("<n>", "sequences of a micro-batch on one rank (default: as many as fit)", { least: 1 }),
+  parallel: read(text("<degrees>", `tensor=8,pipeline=4 and the like: ${degrees.join(", ")}`), readDegrees),
+  precision: read(text("<name>", precisions.join(", ")), (given, name) => oneWord(precisions, given, name)),
+  states: read(
+    text("<name>", `how weights and moments are kept: ${schemeNames().join(", ")}`),
+    (given, name) => oneWord(schemeNames(), given, name),
+  ),
+  recompute: read(
+    text("<name>", `of activations: ${recomputations.join(", ")} (default: selective)`),
+    (given, name) => oneWord(recomputations, given, name),
+  ),
+  lossChunks: whole("<n>", "pieces in which the output layer's rows are computed (default: 1)", { least: 1 }),
+  mfu: read(text("<share>", "a step's utilisation where it is known, as 0.41 or 0.38:full"), readMfu),
+  goodput: real("<share>", "share of the time that makes steps that count (default: 0.87)", {
+    least: 0.01,
+    most: 1,
+  }),
+  price: real("<dollars>", "of an hour of one device", { least: 0 }),
+  solve: read(
+    text("<goal>", `find the fastest way to spread it (parallel), or the largest model (${axes.join(", ")})`),
+    (given, name) => oneWord(goals, given, name),
+  ),
+  budget: amount("<dollars>", "most that the run may cost, as 1M"),
+  hours: amount("<n>", "most device hours"),
+  days: real("<n>", "most days", { least: 0 }),
+  tokensPerSecond: amount("<n>", "least speed of training, all devices together"),
+  json: flag("machine-readable: bytes, seconds, operations, dollars, joules"),
+};
+type Given = Options<typeof options>;
+
+function schemeNames(): StateScheme[] {
+  return Object.keys(stateSchemes) as StateScheme[];
+}
+
+export const planVerb = defineVerb({
+  name: "plan",
+  summary: "what training takes on a cluster: operations, memory, time, money",
+  arguments: [{ name: "<spec>", help: "a spec file; - is standard input" }],
+  options,
+  notes: [
+    "Operations are those of matrix products, forward and backward, counted from the model's graph:",
+    "causal counts the positions that attention sees, full counts all of the sequence.",
+    "A step's time is predicted from published measurements; a run's adds its goodput.",
+  ],
+  examples: [
+    "sinter plan specs/gpt2.sinter",
+    "sinter plan specs/llama3.sinter --on h100:1024 --tokens 15T --batch-tokens 16M",
+    "sinter plan specs/gpt3.sinter --model gpt3-175b --on a100:1024 --parallel tensor=8,pipeline=8",
+    "sinter plan specs/llama3.sinter --on h100:64 --solve parallel",
+    "sinter plan specs/llama3.sinter --on h100:8 --solve width --budget 1M --tokens 100B --price 2.69",
+  ],
+  async run([path], given, io) {
+    const { model } = oneModel(path!, checkOptions(given), io);
+    const plan = given.solve ? solved(model, given, io) : planned(model, given);
+    io.out(given.json ? `${JSON.stringify(planJson(plan), null, 2)}\n` : planText(plan, io.columns));
+    return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
+  },
+});
+
+/** "h100:1024"; without a number, one node. */
+function readCluster(given: string): { readonly card: Accelerator; readonly devices: number } {
+  const [name, count] = given.split(":");
+  const card = accelerators.find((a) => a.name === named("device", acceleratorNames, name!))!;
+  const devices = count === undefined ? card.node : readAmount(count);
+  if (devices === undefined || !Number.isInteger(devices))
+    throw new SinterError("usage", `--on takes a device and how many, as h100:1024, not \`${given}\``);
+  return { card, devices };
+}
+
+function readDegrees(given: string): AskedDegrees {
+  return Object.fromEntries(
+    given.split(",").map((pair) => {
+      const [name, value] = pair.split("=");
+      const degree = oneWord(degrees, name!.trim(), "--parallel");
+      const by = Number(value);
+      if (Number.isInteger(by) && by >= 1) return [degree, by];
+      throw new SinterError("usage", `--parallel takes NAME=NUMBER, separated by commas, not \`${pair}\``);
+    }),
+  );
+}
+
+function readMfu(given: string): { readonly value: number; readonly convention: Convention } {
+  const [share, convention = "causal"] = given.split(":");
+  const value = Number(share);
+  if (value > 0 && value <= 1) return { value, convention: oneWord(conventions, convention, "--mfu") };
+  throw new SinterError("usage", `--mfu takes a share from 0 to 1, as 0.41 or 0.38:full, not \`${given}\``);
+}
+
+const askedOf = ({ on, parallel, price, ...given }: Given): Asked => ({
+  ...on,
+  ...parallel,
+  tokens: given.tokens,
+  sequence: given.sequence,
+  batchTokens: given.batchTokens,
+  micro: given.micro,
+  precision: given.precision,
+  states: given.states,
+  recompute: given.recompute,
+  lossChunks: given.lossChunks,
+  mfu: given.mfu,
+  goodput: given.goodput,
+  price: price === undefined ? undefined : { dollars: price, source: "given", date: "now" },
+});
+
+function planned(model: Model, given: Given): TrainingPlan {
+  const plan = planOf(model, askedOf(given));
+  if (!("together" in plan)) return plan;
+  throw new SinterError(
+    "usage",
+    `${plan.batchTokens} tokens a step are no multiple of a micro-batch on all ranks, ${plan.together}`,
+    `use --batch-tokens ${Math.max(1, Math.round(plan.batchTokens / plan.together)) * plan.together}`,
+  );
+}
+
+/** What solving says beside its plan goes to standard error, so that JSON stays JSON. */
+function solved(model: Model, given: Given, io: Io): TrainingPlan {
+  const asked = askedOf(given);
+  if (given.solve === "parallel") {
+    const { best, tried } = fastestSpread(costsOf(model), asked);
+    for (const { title, why } of tried) io.err(`${title}: ${why}\n`);
+    if (best) return best;
+    throw new SinterError(
+      "input",
+      `${model.name} does not fit on these devices in any way`,
+      "use more of them",
+    );
+  }
+  const limits: Limits = {
+    dollars: given.budget,
+    hours: given.hours,
+    days: given.days,
+    tokensPerSecond: given.tokensPerSecond,
+  };
+  const found = largestModel(model, given.solve!, asked, limits);
+  if (!found) {
+    const smallest = planned(model, given);
+    throw new SinterError(
+      "input",
+      `no ${given.solve} of ${model.name} keeps within ${brokenLimit(smallest, limits) ?? "the limits"}`,
+      "allow more",
+    );
+  }
+  if (found.binding) io.err(`bound by ${found.binding}: the next larger ${given.solve} breaks it\n`);
+  return found.plan;
+}

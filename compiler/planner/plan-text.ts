@@ -1,0 +1,140 @@
+/** A plan as text for people, and as JSON for programs. Every figure has its unit and its convention. */
+import { counted, duration, percent, sizeText, thousands, timeText } from "../../runtime/contract/amounts.ts";
+import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
+import { dataRanks } from "./degrees.ts";
+import { cacheBytesPerToken } from "./inference.ts";
+import { stateSchemes } from "./device-memory.ts";
+import type { TrainingPlan } from "./plan.ts";
+
+const GIGA = 1e9;
+
+type Row = readonly [name: string, text: string];
+
+/** `columns`: the width of a terminal, into which the texts are wrapped. */
+export function planText(plan: TrainingPlan, columns: number): string {
+  const { costs, settings, misfits } = plan;
+  const rows = [...modelRows(plan), ...memoryRows(plan), ...timeRows(plan)];
+  const wide = Math.max(...rows.map(([name]) => name.length)) + 4;
+  const lines = rows.map(([name, text]) => {
+    const wrapped = wrap(text, Math.max(40, columns - wide - 1));
+    return `  ${name.padEnd(wide - 2)}${wrapped.join(`\n${" ".repeat(wide)}`)}`;
+  });
+  return [
+    `${costs.model.name} on ${counted(settings.devices, "device")}: ${settings.card.title}`,
+    ...lines,
+    ...misfits.map(({ message, help }) => `  does not divide: ${message}; ${help}`),
+    "",
+  ].join("\n");
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1)!;
+    if (last !== "" && last.length + 1 + word.length > columns) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
+
+function modelRows(plan: TrainingPlan): Row[] {
+  const { settings: s, run } = plan;
+  const ranks = dataRanks(s);
+  const tokens = amountText(ranks * s.accumulation * s.micro * s.sequence);
+  return [
+    ["parameters", countsText(plan)],
+    ["operations", perTokenText(plan)],
+    [
+      "in all",
+      `${flopsText(run.flops)} for ${amountText(run.tokens)} tokens (6·N·D: ${flopsText(run.sixND)})`,
+    ],
+    ["spread", spreadText(plan)],
+    [
+      "step",
+      `${tokens} tokens: ${s.accumulation} × a micro-batch of ${counted(s.micro, "sequence")} of ` +
+        `${thousands(s.sequence)} tokens on ${counted(ranks, "rank")}`,
+    ],
+  ];
+}
+
+function memoryRows({ memory, settings: { card }, fits }: TrainingPlan): Row[] {
+  const all = `${sizeText(memory.bytes)} of ${sizeText(card.memory.value)} on the fullest device: ${fits}`;
+  return [["memory", all], ...memory.terms.map(({ name, bytes }): Row => [`  ${name}`, sizeText(bytes)])];
+}
+
+/** Parts of a step that are shorter than this share of it are not listed. */
+const SMALL = 0.005;
+
+function timeRows(plan: TrainingPlan): Row[] {
+  const { settings: s, step, mfu, run } = plan;
+  const parts = step.parts
+    .filter(({ seconds }) => seconds > SMALL * step.seconds)
+    .sort((a, b) => b.seconds - a.seconds)
+    .map(({ name, seconds }) => `${name} ${percent(seconds / step.seconds)}`);
+  const rate = amountText(plan.tokensPerSecond);
+  const days = duration(run.days * 86_400);
+  const each = thousands(plan.tokensPerSecond / s.devices);
+  const shares = `MFU ${percent(mfu.causal, 1)} causal, ${percent(mfu.full, 1)} full`;
+  return [
+    ["time of a step", `${timeText(1000 * step.seconds)} predicted: ${parts.join(", ")}`],
+    ["speed", `${rate} tok/s, ${each} on each device; ${shares}${s.mfu ? " (given)" : ""}`],
+    ["the run", `${amountText(run.hours)} device hours, ${days} with ${percent(s.goodput)} goodput`],
+    ["money", moneyText(plan)],
+    ["energy", `${energyText(run.energy)} (${thousands(s.card.power.value)} W a device, PUE ${s.pue})`],
+  ];
+}
+
+function countsText({ costs }: TrainingPlan): string {
+  const { parameters, activeParameters, multiplying } = costs;
+  const active = activeParameters < parameters ? `, ${thousands(activeParameters)} used by one token` : "";
+  return `${thousands(parameters)}${active}; ${thousands(multiplying)} multiply`;
+}
+
+function perTokenText({ flops, costs, settings }: TrainingPlan): string {
+  const giga = (n: number): string => `${amountText(n / GIGA)} GFLOP`;
+  const sixN = giga(6 * costs.activeParameters);
+  const at = `at ${thousands(settings.sequence)} positions`;
+  return `${giga(flops.causal)} a token causal, ${giga(flops.full)} full, ${sixN} by 6·N; ${at}`;
+}
+
+function spreadText({ settings: s }: TrainingPlan): string {
+  const degrees = (["tensor", "pipeline", "context", "expert", "shard"] as const)
+    .filter((name) => s[name] > 1)
+    .map((name) => `${name} ${s[name]}`);
+  const { doc } = stateSchemes[s.states];
+  return `${degrees.join(" × ") || "one device"}; ${s.precision}; ${doc}; recompute ${s.recompute}`;
+}
+
+function moneyText({ run }: TrainingPlan): string {
+  const { dollars, prices } = run;
+  if (!dollars) return "no price is known of this device: --price says one";
+  const named = (at: number): string => {
+    const price = prices.reduce((a, b) => (at * b.dollars < at * a.dollars ? b : a));
+    return `$${price.dollars.toFixed(2)} an hour: ${price.source}, ${price.date}`;
+  };
+  return dollars[0] === dollars[1]
+    ? `${dollarsText(dollars[0])} (${named(1)})`
+    : `${dollarsText(dollars[0])} (${named(1)}) to ${dollarsText(dollars[1])} (${named(-1)})`;
+}
+
+/** All numbers in base units: bytes, seconds, operations, dollars, joules. */
+export function planJson(plan: TrainingPlan): object {
+  const { costs, settings, flops, memory, fits, step, mfu, run, misfits, tokensPerSecond } = plan;
+  const { card, ...degrees } = settings;
+  return {
+    model: costs.model.name,
+    parameters: costs.parameters,
+    active_parameters: costs.activeParameters,
+    multiplying_parameters: costs.multiplying,
+    hardware: card.name,
+    settings: degrees,
+    flops_per_token: { ...flops, six_n: 6 * costs.activeParameters },
+    memory: { bytes: memory.bytes, of: card.memory.value, fits, terms: memory.terms },
+    step: { seconds: step.seconds, parts: step.parts },
+    tokens_per_second: tokensPerSecond,
+    mfu,
+    run: { ...run, flops_convention: "causal" },
+    cache_bytes_per_token: cacheBytesPerToken(costs, 2),
+    does_not_divide: misfits,
+  };
+}
