@@ -104,6 +104,10 @@ function tensorsOf(part: Part): ParameterTensor[] {
   }
 }
 
+/** Parameters of one part. */
+export const partParameters = (part: Part): number =>
+  tensorsOf(part).reduce((sum, t) => sum + elements(t), 0);
+
 /** A scalar head's tensors; it reads what the output's linear map reads. */
 export function headTensors({ name, bias }: Head, output: Expression): ParameterTensor[] {
   const stem = nameIn("head", name);

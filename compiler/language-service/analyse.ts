@@ -7,17 +7,21 @@ import { classifiedTokens } from "./classify.ts";
 import { tokenCosts } from "./costs.ts";
 import { readDocument, type Document } from "./document.ts";
 import { difference } from "./edits.ts";
+import { inlayHints } from "./hints.ts";
+import { hover } from "./hover.ts";
 import type { Analysis, ModelFacts } from "./language-service.ts";
 import { definition, highlights, references, rename, renameRange } from "./names.ts";
 import { folding, lenses, outline } from "./outline.ts";
 
-export function analyse(text: string): Omit<Analysis, "hover" | "inlayHints" | "complete" | "actions"> {
+export function analyse(text: string): Omit<Analysis, "complete" | "actions"> {
   const doc = readDocument(text);
   const models = factsOf(doc);
   return {
     text,
     diagnostics: doc.checked.diagnostics.map((d) => withinText(d, text.length)),
     models,
+    hover: (at) => hover(doc, at),
+    inlayHints: (within) => inlayHints(doc, within),
     definition: (at) => definition(doc, at),
     references: (at, withDefinition) => references(doc, at, withDefinition),
     highlights: (at) => highlights(doc, at),

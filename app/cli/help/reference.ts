@@ -8,13 +8,13 @@ import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../../../compiler/1-parse/
 import { MAX_NESTING } from "../../../compiler/1-parse/repair.ts";
 import { keywordNames } from "../../../compiler/1-parse/tokens.ts";
 import { facts } from "../../../compiler/2-check/facts.ts";
+import { defaultText, valuesText } from "../../../compiler/2-check/field-text.ts";
 import type { Option, Options } from "../../../compiler/2-check/fields.ts";
 import { objectiveFields, objectives } from "../../../compiler/2-check/objectives.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
 import { loraFields, stageDocs, stageFields, stages } from "../../../compiler/2-check/stages.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
 import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
-import { thousands } from "../../../runtime/contract/amounts.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../../runtime/contract/objective.ts";
 import { starter } from "./starter.ts";
 
@@ -278,34 +278,11 @@ const fieldTable = (fields: Options): string[] =>
     ["name", "value", "default", "meaning"],
     Object.entries(fields).map(([name, field]) => [
       `\`${name}\``,
-      valuesOf(field),
-      defaultOf(field),
+      valuesText(field),
+      defaultText(field),
       field.doc,
     ]),
   );
-
-const defaultOf = (field: Option): string =>
-  field.kind === "group" ? "none" : field.initial ? (field.shown ?? "") : "must be given";
-
-function valuesOf(field: Option): string {
-  const shown = (n: number): string => (n >= 10_000 ? thousands(n) : `${n}`);
-  switch (field.kind) {
-    case "flag":
-      return "true, false";
-    case "group":
-      return `\`${field.callee}(…)\``;
-    case "word":
-      return field.words.map((w) => `\`${w}\``).join(", ");
-    case "words":
-      return `one or several of ${field.words.map((w) => `\`${w}\``).join(", ")}`;
-    case "whole":
-      return `whole, ${shown(field.min)} … ${shown(field.max)}`;
-    case "real":
-      return field.above
-        ? `above ${shown(field.min)}, up to ${shown(field.max)}`
-        : `${shown(field.min)} … ${shown(field.max)}`;
-  }
-}
 
 function partSection(name: string, part: PartSpec): string[] {
   const where = part.sections.length > 1 ? "" : ` Only in \`${part.sections[0]}\`.`;

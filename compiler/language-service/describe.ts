@@ -1,0 +1,103 @@
+/** Rows of the language's tables as Markdown: for what a place means, and for what may stand there. */
+import { defaultText, valuesText } from "../2-check/field-text.ts";
+import type { Field, Option } from "../2-check/fields.ts";
+import { facts, isFact } from "../2-check/facts.ts";
+import { objectiveFields, objectives } from "../2-check/objectives.ts";
+import { parts, type PartSpec } from "../2-check/parts.ts";
+import { tokenizers } from "../2-check/settings.ts";
+import { stageDocs } from "../2-check/stages.ts";
+import { thousands } from "../../runtime/contract/amounts.ts";
+import type { PartKind, TokenizerName } from "../../runtime/contract/model.ts";
+import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
+
+/** "whole, 1 … 4096 · default 4 * width". */
+export const fieldDetail = (field: Option): string => {
+  const initial = defaultText(field);
+  const given = initial === "must be given" ? initial : `default ${initial}`;
+  return `${valuesText(field).replaceAll("`", "")} · ${given}`;
+};
+
+/** Meaning, what it takes, what it is where it is not given. */
+export const fieldDoc = (field: Option): string => `${field.doc}\n\n*${fieldDetail(field)}*`;
+
+export function partDoc(kind: PartKind): string {
+  const { doc, equation, source }: PartSpec = parts[kind];
+  return `${doc}\n\n${code(equation)}\n\n${source}`;
+}
+
+export const code = (text: string): string => `\`\`\`sinter\n${text}\n\`\`\``;
+
+export const tokenizerDoc = (name: string): string | undefined =>
+  Object.hasOwn(tokenizers, name) ? tokenizers[name as TokenizerName].doc : undefined;
+
+export const factDoc = (name: string): string | undefined => (isFact(name) ? facts[name].doc : undefined);
+
+/** A word that a setting takes: the setting's meaning; of an objective its own, with its equation. */
+export function wordDoc(word: string, key: string, field: Field): string {
+  if (key !== "objective" || !Object.hasOwn(objectives, word)) return fieldDoc(field);
+  const { doc, source, equation } = objectives[word as keyof typeof objectives];
+  return `${doc} (${source})\n\n${code(equation)}`;
+}
+
+/** A number or a function of objectives' equations; of "chosen.ratio" what "ratio" is. */
+export function objectiveNameDoc(text: string): string | undefined {
+  const name = text.slice(text.indexOf(".") + 1);
+  const of = <T extends object>(table: T): T[keyof T] | undefined =>
+    Object.hasOwn(table, name) ? table[name as keyof T] : undefined;
+  const field = of(objectiveFields);
+  if (field) return fieldDoc(field);
+  if (name === "nll") return "Of `chosen` or `rejected`: −mean(logp) of that answer.";
+  return of(tokenNames)?.doc ?? of(answerNames)?.doc ?? of(functions)?.doc ?? of(overRows);
+}
+
+/** What the words of the language begin. */
+export const keywordDocs: Readonly<Record<string, string>> = {
+  model: "`model NAME { … }`, or `model NAME like OTHER { … }`: what OTHER is, but for what stands here.",
+  like: "Takes everything from another model of the file, except its `expect`.",
+  let: "`let NAME = arithmetic`: a number of your own.",
+  embed: "How tokens become the first `x`: `embed token`, `embed token + position`, and a norm around it.",
+  layer: "Equations, from top to bottom, for each layer anew. The last `x` goes to the next layer.",
+  output: "From the last layer's `x` to one number for each token of the vocabulary: a `linear`, outermost.",
+  tokenizer: "How texts become tokens. It decides the least `vocab`.",
+  train: "Settings of training from the beginning.",
+  sample: "Settings of writing.",
+  alternate: "`layers 12 alternate dense, banded`: kinds of layers, over and over.",
+  expect:
+    "`expect FACT VALUE`: what should follow from the spec, for example a published count. It is checked.",
+  lora: "Two thin matrices beside linear maps are trained, and nothing else (Hu et al. 2021).",
+  objective:
+    "`objective NAME = equation`: what a stage makes smaller, for a token, an answer or a pair of answers.",
+  head: "`head NAME linear(x)`: a scalar head, whose `value` equations of objectives may name.",
+  ...stageDocs,
+};
+
+export const layerKindDocs: Readonly<Record<string, string>> = {
+  dense: "A layer in which attention sees all earlier positions.",
+  banded: "A layer in which attention sees as many positions as `band` says.",
+};
+
+/** Shapes as people read them: one row per token. */
+export const shapeText = (columns: number): string => `[T, ${columns}]`;
+
+/** "7,077,888 parameters", "7.08 M parameters". */
+export const amountText = (n: number): string => {
+  const units = [
+    [1e12, "T"],
+    [1e9, "B"],
+    [1e6, "M"],
+  ] as const;
+  const unit = units.find(([size]) => n >= size);
+  return unit ? `${(n / unit[0]).toPrecision(3)} ${unit[1]}` : thousands(n);
+};
+
+/** "12.3 MFLOP". */
+export const flopsText = (n: number): string => {
+  const units = [
+    [1e12, "TFLOP"],
+    [1e9, "GFLOP"],
+    [1e6, "MFLOP"],
+    [1e3, "kFLOP"],
+  ] as const;
+  const unit = units.find(([size]) => n >= size);
+  return unit ? `${(n / unit[0]).toPrecision(3)} ${unit[1]}` : `${n} FLOP`;
+};
