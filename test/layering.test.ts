@@ -83,6 +83,7 @@ const rooms = [
   "app/cli/help",
   "app/cli/runs",
   "app/cli/train",
+  "app/editor/lsp",
   "app/cli/verbs",
   "app/cli",
   "app/editor/grammar",

@@ -1,8 +1,8 @@
 /**
  * `npm run build`: two packages from one run of tsc.
  *
- *   compiler/, app/cli/, bench/  → dist/           package `sinter`
- *   runtime/                     → runtime/dist/   package `@sinter/runtime`
+ *   compiler/, app/cli/ and what it uses, bench/  → dist/           package `sinter`
+ *   runtime/                                      → runtime/dist/   package `@sinter/runtime`
  *
  * In the checkout everything imports TypeScript by relative paths. What tsc leaves of that is changed here:
  * an import that leads from one package into the other becomes an import by name, and file names that end in
@@ -95,6 +95,7 @@ function withPlainSources(map: string): string {
 /** What is no TypeScript and belongs to the packages. */
 function copyBeside(): void {
   cpSync(join(root, "bench/specs"), join(DIST, "bench/specs"), { recursive: true });
+  copyFileSync(join(root, "compiler/LANGUAGE.md"), join(DIST, "compiler/LANGUAGE.md"));
   mkdirSync(join(RUNTIME_DIST, "browser"), { recursive: true });
   copyFileSync(join(root, "runtime/browser/example.html"), join(RUNTIME_DIST, "browser/example.html"));
   for (const name of ["LICENSE", "CHANGELOG.md"]) copyFileSync(join(root, name), join(root, "runtime", name));

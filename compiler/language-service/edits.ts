@@ -28,14 +28,17 @@ export function difference(before: string, after: string): Edit | undefined {
   while (start < most && before[start] === after[start]) start++;
   let tail = 0;
   while (tail < most - start && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
-  // not between the halves of a character
-  if (start > 0 && isHigh(before.charCodeAt(start - 1))) start--;
-  if (tail > 0 && isLow(before.charCodeAt(before.length - tail))) tail--;
+  if (isInside(before, start)) start--;
+  if (isInside(before, before.length - tail)) tail--;
   return {
     span: { start, end: before.length - tail },
     text: after.slice(start, after.length - tail),
   };
 }
 
+/** Between the halves of a character, or of a line's end: editors know no such place. */
+const isInside = (text: string, at: number): boolean =>
+  (isHigh(text.charCodeAt(at - 1)) && isLow(text.charCodeAt(at))) ||
+  (text[at - 1] === "\r" && text[at] === "\n");
 const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
 const isLow = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;

@@ -52,6 +52,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./plan.ts")).planVerb,
   },
   {
+    name: "lsp",
+    group: "specs",
+    summary: "the language server that editors start",
+    load: async () => (await import("./lsp.ts")).lspVerb,
+  },
+  {
     name: "tokenizer",
     group: "learning",
     summary: "train a tokenizer, encode and decode text",

@@ -62,6 +62,8 @@ describe("layout", () => {
   test("the halves of a character stay together", () => {
     expect(difference("a😀b", "a😁b")).toEqual({ span: { start: 1, end: 3 }, text: "😁" });
     expect(difference("a😀b", "a\u{10600}b")).toEqual({ span: { start: 1, end: 3 }, text: "\u{10600}" });
+    expect(difference("a\r\n", "a\n")).toEqual({ span: { start: 1, end: 3 }, text: "\n" });
+    expect(difference("\r\n", "\rb")).toEqual({ span: { start: 0, end: 2 }, text: "\rb" });
   });
   test("nothing for what is right, and for what is wrong", () => {
     expect(analyse(base).format()).toEqual([]);

@@ -1,0 +1,115 @@
+/**
+ * What an editor may ask, and who answers. Every answer is about the version of the document that the editor
+ * last sent: messages are handled one after the other, in the order in which they came.
+ */
+import {
+  LSPErrorCodes,
+  PositionEncodingKind,
+  ResponseError,
+  type Connection,
+  type Position,
+  type ServerCapabilities,
+} from "vscode-languageserver";
+import { textEdit, workspaceEdit } from "./edits.ts";
+import type { Client } from "./client.ts";
+import { SYNC, type OpenSpecs, type Spec } from "./documents.ts";
+import { codeLens, documentSymbol, foldingRange, legend, semanticTokens } from "./outline.ts";
+import { locationOf, rangeOf, spanOf } from "./places.ts";
+
+export const capabilities: ServerCapabilities = {
+  positionEncoding: PositionEncodingKind.UTF16,
+  textDocumentSync: { openClose: true, change: SYNC },
+  definitionProvider: true,
+  referencesProvider: true,
+  documentHighlightProvider: true,
+  renameProvider: { prepareProvider: true },
+  documentFormattingProvider: true,
+  codeLensProvider: {},
+  documentSymbolProvider: true,
+  foldingRangeProvider: true,
+  semanticTokensProvider: { legend, full: true, range: true },
+};
+
+interface About {
+  readonly textDocument: { readonly uri: string };
+}
+interface At extends About {
+  readonly position: Position;
+}
+
+/** `client` is known by the time that an editor asks. */
+export function answerRequests(connection: Connection, specs: OpenSpecs, client: () => Client): void {
+  /** Nothing, where the editor asks about a document that it has not opened. */
+  const about =
+    <P extends About, T>(answer: (spec: Spec, params: P) => T) =>
+    (params: P): T | null => {
+      const spec = specs.get(params.textDocument.uri);
+      return spec === undefined ? null : answer(spec, params);
+    };
+  const at = <P extends At, T>(answer: (spec: Spec, offset: number, params: P) => T) =>
+    about((spec, params: P) => answer(spec, spec.document.offsetAt(params.position), params));
+
+  answerAboutNames(connection, at, client);
+  connection.onDocumentFormatting(
+    about(({ document, analysis }) => analysis.format().map((edit) => textEdit(document, edit))),
+  );
+  connection.onCodeLens(
+    about(({ document, analysis }) =>
+      analysis.lenses().map((lens) => codeLens(document, lens, client().lensCommands)),
+    ),
+  );
+  connection.onDocumentSymbol(
+    about(({ document, analysis }) => analysis.symbols().map((entry) => documentSymbol(document, entry))),
+  );
+  connection.onFoldingRanges(
+    about(({ document, analysis }) => analysis.folding().map((span) => foldingRange(document, span))),
+  );
+  connection.languages.semanticTokens.on(({ textDocument: { uri } }) => {
+    const spec = specs.get(uri);
+    return spec ? semanticTokens(spec.document, spec.analysis.tokens()) : { data: [] };
+  });
+  connection.languages.semanticTokens.onRange(({ textDocument: { uri }, range }) => {
+    const spec = specs.get(uri);
+    if (spec === undefined) return { data: [] };
+    const { start, end } = spanOf(spec.document, range);
+    const tokens = spec.analysis.tokens().filter(({ span }) => span.end > start && span.start < end);
+    return semanticTokens(spec.document, tokens);
+  });
+}
+
+type AtPlace = <P extends At, T>(
+  answer: (spec: Spec, offset: number, params: P) => T,
+) => (params: P) => T | null;
+
+/** Where a name is defined and used, and how it gets another. */
+function answerAboutNames(connection: Connection, at: AtPlace, client: () => Client): void {
+  connection.onDefinition(
+    at(({ document, analysis }, offset) => {
+      const span = analysis.definition(offset);
+      return span ? locationOf(document, span) : null;
+    }),
+  );
+  connection.onReferences(
+    at(({ document, analysis }, offset, { context }) =>
+      analysis.references(offset, context.includeDeclaration).map((span) => locationOf(document, span)),
+    ),
+  );
+  connection.onDocumentHighlight(
+    at(({ document, analysis }, offset) =>
+      analysis.highlights(offset).map((span) => ({ range: rangeOf(document, span) })),
+    ),
+  );
+  connection.onPrepareRename(
+    at(({ document, analysis }, offset) => {
+      const found = analysis.renameRange(offset);
+      return found ? { range: rangeOf(document, found.span), placeholder: found.name } : null;
+    }),
+  );
+  connection.onRenameRequest(
+    at(({ document, analysis }, offset, { newName }) => {
+      const renamed = analysis.rename(offset, newName);
+      if ("refused" in renamed) return new ResponseError(LSPErrorCodes.RequestFailed, renamed.refused);
+      return workspaceEdit(document, renamed.edits, client());
+    }),
+  );
+}
