@@ -14,7 +14,7 @@ export interface Scaled {
   /** At most so many experts, and so many for each token. */
   readonly experts?: number | undefined;
   readonly top?: number | undefined;
-  /** What hidden rows are rounded to a multiple of. Default: 64. */
+  /** What widths other than the model's are rounded to a multiple of. Default: 64. */
   readonly multiple?: number | undefined;
 }
 
@@ -56,29 +56,31 @@ function scaleExpression(e: Expression, scale: Scale): Expression {
 }
 
 function scalePart(part: Part, scale: Scale): Part {
-  const { width, vocab, old, to } = scale;
+  const { old, vocab, to } = scale;
+  const width = scaleWidth(part.width, scale);
   switch (part.part) {
     case "attention":
       return { ...part, width, ...scaleHeads(part, scale), ...scaleReach(part, scale) };
     case "experts": {
       const count = Math.min(part.count, to.experts ?? part.count);
       const top = Math.min(part.top, count, to.top ?? part.top);
-      return { ...part, width, hidden: scaleHidden(part.hidden, scale), count, top };
+      return { ...part, width, hidden: scaleWidth(part.hidden, scale), count, top };
     }
     case "mlp":
     case "swiglu":
     case "geglu":
-      return { ...part, width, hidden: scaleHidden(part.hidden, scale) };
+      return { ...part, width, hidden: scaleWidth(part.hidden, scale) };
     case "linear":
-      return { ...part, width, out: part.out === old.vocab ? vocab : scaleHidden(part.out, scale) };
+      return { ...part, width, out: part.out === old.vocab ? vocab : scaleWidth(part.out, scale) };
     default:
       return { ...part, width };
   }
 }
 
-/** In the width's proportion, a multiple of what processors like, and never nothing. */
-function scaleHidden(hidden: number, { width, old, to: { multiple = 64 } }: Scale): number {
-  return Math.max(1, Math.round((hidden * width) / old.width / multiple)) * multiple;
+/** The model's width is the new one; others keep their proportion to it, in multiples, and never vanish. */
+function scaleWidth(size: number, { width, old, to: { multiple = 64 } }: Scale): number {
+  if (size === old.width) return width;
+  return Math.max(1, Math.round((size * width) / old.width / multiple)) * multiple;
 }
 
 /** Heads of keys and values come with whole groups of queries. */

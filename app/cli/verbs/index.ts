@@ -58,6 +58,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./lsp.ts")).lspVerb,
   },
   {
+    name: "shadow",
+    group: "specs",
+    summary: "the same structure in sizes that train here in seconds",
+    load: async () => (await import("./shadow.ts")).shadowVerb,
+  },
+  {
     name: "tokenizer",
     group: "learning",
     summary: "train a tokenizer, encode and decode text",

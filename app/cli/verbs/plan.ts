@@ -31,19 +31,10 @@ import {
   withDefault,
   type Options,
 } from "../options/option.ts";
+import { amount } from "../options/amount.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
-
-const amount = (value: string, help: string) =>
-  read(text(value, help), (given, name) => {
-    const found = readAmount(given);
-    if (found !== undefined) return found;
-    throw new SinterError(
-      "usage",
-      `${name} takes an amount such as 15T, 300B, 4M or 2.5e9, not \`${given}\``,
-    );
-  });
 
 /** Degrees that `--parallel` knows. */
 const degrees = ["tensor", "pipeline", "context", "expert", "shard", "interleaved"] as const;
