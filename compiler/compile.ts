@@ -18,7 +18,7 @@ import type { Objective } from "../runtime/contract/objective.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
 import { isAdapter, isNameIn, nameIn } from "../runtime/contract/parameter-names.ts";
 import { outermost, partTensors } from "./2-check/parameters.ts";
-import { addAdapters } from "./3-graph/adapters.ts";
+import { addAdapters, type AdapterOptions } from "./3-graph/adapters.ts";
 import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
@@ -54,8 +54,8 @@ interface EntryContext {
   readonly weights: Weights;
   readonly cache: CacheFormat;
   readonly model: Model;
-  /** Rows say by how much their adapters count. */
-  readonly byRow: boolean;
+  /** Rows, or lanes, say by how much their adapters count. */
+  readonly adapted: Pick<AdapterOptions, "byRow" | "byLane">;
   readonly options: CompileOptions;
   readonly trains: CompileOptions["trains"];
   /** What was fused, for `explain` and the report. */
@@ -68,7 +68,7 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     name: "adapters",
     when: ({ options }) => options.lora !== undefined,
     why: "before anything is frozen: what they stand beside is",
-    run: (graph, { model, options, byRow }) => addAdapters(graph, model, { ...options.lora!, byRow }),
+    run: (graph, { model, options, adapted }) => addAdapters(graph, model, { ...options.lora!, ...adapted }),
   },
   {
     name: "freeze",
@@ -188,6 +188,18 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
 /** Rows of the entry `score`: their logits are in memory at once. */
 const SCORE_ROWS = 32;
 
+/** Who says by how much adapters count: rows of a batch where asked, lanes of a module that only infers. */
+const adaptedBy = (
+  module: ModuleName,
+  spec: EntrySpec,
+  { perRow }: CompileOptions,
+): EntryContext["adapted"] =>
+  "batch" in spec
+    ? { byRow: perRow?.adapters === true }
+    : module === "infer"
+      ? { byLane: { lanes: spec.lanes ?? 1, spans: spec.spans ?? 1 } }
+      : {};
+
 /** Products of a training module are in f32, and have one order however many rows there are. */
 const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>
   module === "infer" ? numerics : "consistent";
@@ -244,7 +256,7 @@ function planPartition(
       isTrain: spec.entry === "train",
       ...formatsOf(name, options),
       model,
-      byRow: "batch" in spec && options.perRow?.adapters === true,
+      adapted: adaptedBy(name, spec, options),
       options,
       trains,
       record: (event) => events.push(event),

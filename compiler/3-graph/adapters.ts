@@ -8,10 +8,10 @@
  * A [in, rank] begins as PEFT's: kaiming_uniform(√5), which is uniform in ±1/√in; B [rank, out] begins at 0.
  */
 import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
-import { inputTensors, type InputName } from "../../runtime/contract/entries.ts";
+import { inputTensors, SPAN_FIELDS, type InputName } from "../../runtime/contract/entries.ts";
 import type { Lora, Model, Part } from "../../runtime/contract/model.ts";
 import type { Init } from "../../runtime/contract/storage.ts";
-import { adapterOf, nameIn } from "../../runtime/contract/parameter-names.ts";
+import { adapterOf, isAdapter, nameIn } from "../../runtime/contract/parameter-names.ts";
 import { layerParts } from "../2-check/parameters.ts";
 import { opOf } from "../ops/index.ts";
 import { each, refShape, whole, type Graph, type Node, type Ref, type Section, type Value } from "./ir.ts";
@@ -20,6 +20,8 @@ import { nodeOf } from "./node.ts";
 export interface AdapterOptions extends Pick<Lora, "rank" | "on"> {
   /** Whether each row of a batch says by how much its adapters count. */
   readonly byRow?: boolean;
+  /** Of a run: how many lanes there are, each of which says whether adapters count for its text. */
+  readonly byLane?: { readonly lanes: number; readonly spans: number } | undefined;
 }
 
 export function addAdapters(graph: Graph, model: Model, options: AdapterOptions): Graph {
@@ -37,8 +39,35 @@ export function addAdapters(graph: Graph, model: Model, options: AdapterOptions)
     }),
   });
   const sections = graph.sections.map((s) => (s.role === "layer" ? adapted(s) : s));
-  return { ...graph, values, sections };
+  const isAdaptedAtAll = [...values.keys()].some(isAdapter);
+  const { byLane } = options;
+  if (!byLane || !isAdaptedAtAll) return { ...graph, values, sections };
+  return {
+    ...graph,
+    values,
+    sections: sections.map((s) =>
+      s.role === "embed" ? { ...s, nodes: [...s.nodes, rowsOfLanes(values, byLane)] } : s,
+    ),
+  };
 }
+
+/** [R]: 1 for each row of a lane whose text has adapters. Spans move within an entry, lanes do not. */
+function rowsOfLanes(
+  values: Map<string, Value>,
+  { lanes, spans }: NonNullable<AdapterOptions["byLane"]>,
+): Node {
+  return nodeOf(
+    "lane_rows",
+    {
+      lanes: inputOf(values, "adapted_lanes", [lanes]),
+      spans: inputOf(values, "spans", [spans, SPAN_FIELDS]),
+      span_count: spans > 1 ? inputOf(values, "span_count", [1]) : undefined,
+    },
+    { out: whole(ADAPTED_ROWS) },
+  );
+}
+
+const ADAPTED_ROWS = "adapted_rows";
 
 const isBiasOf = (node: Node, map: Node): boolean =>
   node.op === "bias" && node.ins["x"]!.value === map.outs["out"]!.value;
@@ -68,7 +97,7 @@ function withAdapter(
   values: Map<string, Value>,
   last: Node,
   map: Node,
-  { rank, byRow = false }: AdapterOptions,
+  { rank, byRow = false, byLane }: AdapterOptions,
 ): readonly Node[] {
   const weight = graph.values.get(map.ins["b"]!.value)!;
   const [K, N] = weight.shape as [number, number];
@@ -93,7 +122,7 @@ function withAdapter(
     made("scaled", [R, rank]),
     made("adapter", [R, N]),
   ];
-  const rows = byRow ? inputOf(values, "adapters", [R]) : undefined;
+  const rows = byRow ? inputOf(values, "adapters", [R]) : byLane && adaptedRows(values, R);
   const hyper = inputOf(values, "hyper", [HYPER_FLOATS]);
   return [
     { ...last, outs: { ...last.outs, out: base } },
@@ -111,6 +140,17 @@ function ofLiveRows(graph: Graph, node: Node): Node {
   const rows = "rows" satisfies InputName;
   const canLeaveOut = opOf(node.op).tensors.some((t) => t.name === "live");
   return graph.values.has(rows) && canLeaveOut ? { ...node, ins: { ...node.ins, live: whole(rows) } } : node;
+}
+
+function adaptedRows(values: Map<string, Value>, R: number): Ref {
+  values.set(ADAPTED_ROWS, {
+    name: ADAPTED_ROWS,
+    shape: [R],
+    dtype: "f32",
+    storage: "activation",
+    slices: 1,
+  });
+  return whole(ADAPTED_ROWS);
 }
 
 function inputOf(values: Map<string, Value>, name: InputName, shape: readonly number[]): Ref {

@@ -36,6 +36,7 @@ import { route, route_backward } from "./experts/route.ts";
 import { from_slots, slot_dots, to_slots } from "./experts/slots.ts";
 import { embed, embed_dpositions, embed_dtable } from "./embedding/embed.ts";
 import { embed_quantised } from "./embedding/embed_quantised.ts";
+import { lane_rows } from "./embedding/lane_rows.ts";
 import { take_row } from "./embedding/take_row.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./loss/cross_entropy.ts";
 import { default_weight } from "./loss/default_weight.ts";
@@ -121,6 +122,7 @@ const table = {
   embed_dpositions, // gradient of the positions' table
   embed_quantised, // embed with a table in q8_0, q4_0 or bf16
   take_row, // one row of many
+  lane_rows, // what is said of lanes, for the rows of their texts
 
   // The objective
   cross_entropy, // −ln softmax(logits)[target] of each row

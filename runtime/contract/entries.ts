@@ -132,6 +132,11 @@ export const inputTensors = {
    * 1, or 0 for the model as it was before.
    */
   adapters: { dtype: "f32" },
+  /**
+   * prefill, decode, generate, score, embed of a module infer that has adapters: [A]. Whether they count for
+   * the text of each lane; 0: it is written by the model as it was before.
+   */
+  adapted_lanes: { dtype: "i32" },
   /** train, evaluate: [32]. The objective's settings: the nearest f32 of each, then what is left. */
   settings: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */

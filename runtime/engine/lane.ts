@@ -27,6 +27,8 @@ export class Lane {
   owner: object | undefined;
   /** The number of its last use: the smallest one was used least recently. */
   used = 0;
+  /** Whether the model's adapters count for its text, where there are any. */
+  isAdapted = true;
   readonly #rings: readonly Ring[];
   #tokens: number[] = [];
   /** Positions that were written since position 0 was: a ring has the last ones of these. */
@@ -78,9 +80,10 @@ export class Lane {
 
   /**
    * How many of the first tokens of a text are there, and can be gone on from. The last one never counts: it
-   * always runs, because what comes after it is asked for.
+   * always runs, because what comes after it is asked for. `isAdapted`: whether adapters count for the text.
    */
-  common(text: readonly number[]): number {
+  common(text: readonly number[], isAdapted = this.isAdapted): number {
+    if (isAdapted !== this.isAdapted) return 0; // they are other keys and values
     const most = Math.min(this.#tokens.length, Math.max(0, text.length - 1));
     let count = 0;
     while (count < most && this.#tokens[count] === text[count]) count++;

@@ -8,6 +8,7 @@
  */
 import { SinterError } from "../base/errors.ts";
 import type { RowEntryName } from "../contract/entries.ts";
+import { adaptLane } from "./adapters.ts";
 import type { Entries } from "./entries.ts";
 import { Lane, type LaneTokens, type Ring } from "./lane.ts";
 import { LaneLoop } from "./lane-loop.ts";
@@ -37,6 +38,8 @@ export interface LanesSource extends TokenRun {
   readonly copy?: ((from: number, to: number, positions: number) => void) | undefined;
   /** The module's own loop. Absent: it has none. */
   readonly loop?: ModuleLoop | undefined;
+  /** Says whether adapters count for a lane's text. Throws where the module cannot tell lanes apart. */
+  readonly adapt?: ((lane: number, on: boolean) => void) | undefined;
   /** Absent: the module has none of these entries. */
   readonly rowEntry?: ((name: RowEntryName) => RowEntry | undefined) | undefined;
   /** Lets timers and signals in. */
@@ -62,9 +65,18 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
     logits: (span) => (entries.tensor("logits").padded() as Float32Array).subarray(span * place!.rowFloats),
     copy,
     loop: TextLoop.of(entries),
+    adapt: (lane, on) => adaptLane(entries, lane, on),
     rowEntry: (name) => rowEntry(entries, name),
     breathe,
   });
+}
+
+/** Which lane somebody wants, and for what. */
+export interface ReservedLane {
+  /** Its number. Default: any. */
+  readonly lane?: number | undefined;
+  /** Whether the model's adapters count for the text. Default: true. */
+  readonly adapters?: boolean | undefined;
 }
 
 /** No lane is free, and the caller did not want to wait for one. */
@@ -117,6 +129,7 @@ export class Lanes {
     this.consistent = consistent;
     this.loop = source.loop && new LaneLoop(source.loop, (spans) => this.ran(spans));
     this.all = Array.from({ length: count }, (_, number) => new Lane(number, rings));
+    for (const { number, isAdapted } of this.all) source.adapt?.(number, isAdapted);
   }
 
   /** A run that gives something of each row. Undefined: the module was not compiled for it. */
@@ -169,21 +182,35 @@ export class Lanes {
     const owned = this.all.find((lane) => lane.owner === holder);
     const lane = owned ?? this.of(holder) ?? this.#leastUsed(text);
     if (!lane) throw new NoLaneError(this.all.length);
+    this.#adapt(lane, true);
     return lane;
   }
 
   /**
    * Gives a lane to an owner, who has it until `release`: the one with this number, if one is named.
-   * Undefined: it has an owner, or all of them have.
+   * Undefined: it has an owner, or all of them have. `adapters`: whether the model's count for the text.
    */
-  reserve(owner: object, text: readonly number[] = [], number?: number): Lane | undefined {
+  reserve(
+    owner: object,
+    text: readonly number[] = [],
+    { lane: number, adapters = true }: ReservedLane = {},
+  ): Lane | undefined {
     const lane =
       this.all.find((l) => l.owner === owner) ??
-      (number === undefined ? this.#leastUsed(text) : this.all[number]);
+      (number === undefined ? this.#leastUsed(text, adapters) : this.all[number]);
     if (!lane || (lane.owner !== undefined && lane.owner !== owner)) return undefined;
+    this.#adapt(lane, adapters);
     lane.owner = owner;
     if (lane.holder !== owner) lane.holder = undefined;
     return lane;
+  }
+
+  /** Whether adapters count for what runs in a lane: what was run otherwise is of no use to it. */
+  #adapt(lane: Lane, on: boolean): void {
+    if (lane.isAdapted === on) return;
+    this.#source.adapt?.(lane.number, on);
+    lane.lose();
+    lane.isAdapted = on;
   }
 
   /** Gives up the lane of an owner or holder. What is in it stays there, for texts that begin alike. */
@@ -202,7 +229,9 @@ export class Lanes {
     const own = lane.common(text);
     const { copy } = this.#source;
     if (!this.consistent || !copy) return own;
-    const others = this.all.filter((l) => l !== lane).map((from) => ({ from, count: from.common(text) }));
+    const others = this.all
+      .filter((l) => l !== lane)
+      .map((from) => ({ from, count: from.common(text, lane.isAdapted) }));
     const best = others.reduce((a, b) => (b.count > a.count ? b : a), { from: lane, count: own });
     if (best.count < own + least) return own;
     lane.lose();
@@ -222,10 +251,10 @@ export class Lanes {
    * Free ones first, whose texts nobody brings back; of these, the one that has most of the new text. One
    * that would lose more of what it has than it keeps does not count: what it keeps can be copied from it.
    */
-  #leastUsed(text: readonly number[]): Lane | undefined {
+  #leastUsed(text: readonly number[], isAdapted = true): Lane | undefined {
     const rank = (lane: Lane): number => (lane.holder === undefined || lane.isFresh ? 0 : 1);
     const has = (lane: Lane): number => {
-      const common = rank(lane) === 0 && this.consistent ? lane.common(text) : 0;
+      const common = rank(lane) === 0 && this.consistent ? lane.common(text, isAdapted) : 0;
       return this.#source.copy && 2 * common < lane.tokens.length ? 0 : common;
     };
     return this.all

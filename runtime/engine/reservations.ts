@@ -1,14 +1,12 @@
 /** Lanes that somebody has for themselves, and who waits for one: in the order of the calls. */
 import { CallQueue } from "./call-queue.ts";
-import { NoLaneError, type Lanes } from "./lanes.ts";
+import { NoLaneError, type Lanes, type ReservedLane } from "./lanes.ts";
 
-export interface OpenLane {
+export interface OpenLane extends ReservedLane {
   /** What happens when others own all lanes. Default: wait. */
   readonly full?: "wait" | "refuse" | undefined;
   /** The text that will be in it. Of free lanes, one is given that has its beginning. */
   readonly text?: readonly number[] | undefined;
-  /** The number of the lane that is wanted. Default: any. */
-  readonly lane?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,8 +53,9 @@ export class Reservations {
       if (given === this.#given) await this.#release(wanted.signal); // else one was given back meanwhile
   }
 
-  #tryReserve(owner: object, { text, lane, signal }: OpenLane): Promise<boolean> {
-    return this.#calls.run(async () => this.#lanes.reserve(owner, text, lane) !== undefined, signal);
+  #tryReserve(owner: object, wanted: OpenLane): Promise<boolean> {
+    const { text, signal } = wanted;
+    return this.#calls.run(async () => this.#lanes.reserve(owner, text, wanted) !== undefined, signal);
   }
 
   /** Resolves when a lane is given back; rejects with the signal's reason. */

@@ -118,7 +118,7 @@ export class TextBatch {
   ): Promise<readonly Grown[]> {
     const [first] = this.#texts;
     if (first && !this.#texts.some((text) => text.isSeated)) {
-      await this.#model.openLane(first, { signal, text: first.window, lane: first.wantedLane });
+      await this.#model.openLane(first, { ...first.wanted, signal, text: first.window });
       if (!this.#texts.includes(first)) this.#model.closeLane(first); // it was removed meanwhile
     }
     return this.#model.inTurn(async (lanes) => {
@@ -240,7 +240,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a +
 
 /** The lane that the text has, or gets now. Undefined: there is none. */
 function laneFor(text: GrowingText, lanes: Lanes): Lane | undefined {
-  const lane = lanes.reserve(text, text.window, text.wantedLane);
+  const lane = lanes.reserve(text, text.window, text.wanted);
   text.isSeated = lane !== undefined;
   // it is new, or others changed the weights
   if (lane?.holder !== text || lane.tokens.length < text.at) text.at = 0;
@@ -257,10 +257,9 @@ const WORTH_WAITING = 32;
 function beginsIfItMay(text: GrowingText, lane: Lane, before: readonly GrowingText[], lanes: Lanes): boolean {
   if (text.at > 0) return true;
   const mayReuse = lanes.consistent && text.mayReuse;
-  const has = Math.max(...lanes.all.map((l) => l.common(text.window)));
-  const coming = mayReuse
-    ? Math.max(0, ...before.filter((t) => t.left > 1).map((t) => commonLength(t.window, text.window)))
-    : 0;
+  const has = Math.max(...lanes.all.map((l) => l.common(text.window, text.isAdapted)));
+  const alike = before.filter((t) => t.left > 1 && t.isAdapted === text.isAdapted);
+  const coming = mayReuse ? Math.max(0, ...alike.map((t) => commonLength(t.window, text.window))) : 0;
   if (Math.min(coming, text.window.length - 1) >= has + WORTH_WAITING) return false;
   text.begin(lane.number, mayReuse ? lanes.takeOver(lane, text.window) : 0);
   lane.holder = text;

@@ -1,6 +1,7 @@
 /** A text of a batch while it grows: what of it is in its lane, and what comes next. */
 import { SinterError } from "../base/errors.ts";
 import type { RunningModel } from "../engine/model.ts";
+import type { ReservedLane } from "../engine/lanes.ts";
 import type { LoopTokens } from "../engine/text-loop.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
@@ -14,6 +15,8 @@ export interface BatchTextOptions extends ContinuationOptions {
   readonly whenFull?: "shift" | "stop" | undefined;
   /** The number of the lane that it is to have, and waits for. Default: one that suits it. */
   readonly lane?: number | undefined;
+  /** false: it is written by the model as it was before it had adapters. Default: true. */
+  readonly adapters?: boolean | undefined;
   /** false: all of its prompt runs, whatever of it is in a lane already. Default: true. */
   readonly reuse?: boolean | undefined;
   /** Hears how much of the prompt has been run, step by step. */
@@ -105,8 +108,12 @@ export class GrowingText implements BatchText {
   }
 
   /** The lane that it is to have. */
-  get wantedLane(): number | undefined {
-    return this.#options.lane;
+  get wanted(): ReservedLane {
+    return this.#options;
+  }
+
+  get isAdapted(): boolean {
+    return this.#options.adapters !== false;
   }
 
   get mayReuse(): boolean {

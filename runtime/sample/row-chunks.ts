@@ -14,6 +14,8 @@ export interface RowChunkOptions {
   readonly signal?: AbortSignal | undefined;
   /** Most tokens of one chunk. Default, and at most: what the module takes at once. */
   readonly chunk?: number | undefined;
+  /** false: by the model as it was before it had adapters. Default: true. */
+  readonly adapters?: boolean | undefined;
 }
 
 /** What is done before and after the run of the tokens at `start` … `end` − 1, which are its rows 0 … */
@@ -30,17 +32,17 @@ export async function runRowChunks(
   model: RunningModel,
   name: RowEntryName,
   tokens: readonly number[],
-  { signal, chunk = Infinity }: RowChunkOptions,
+  { signal, chunk = Infinity, adapters }: RowChunkOptions,
   work: RowChunkWork,
 ): Promise<void> {
   checkLength(tokens, model.manifest.model.sizes.context);
   const owner = {};
-  await model.openLane(owner, { signal });
+  await model.openLane(owner, { signal, adapters });
   try {
     for (let at = 0; at < tokens.length;)
       at = await model.inTurn(async (lanes) => {
         const entry = entryOf(lanes, name);
-        const lane = lanes.reserve(owner, tokens)!;
+        const lane = lanes.reserve(owner, tokens, { adapters })!;
         // it is new, or others changed the weights
         const start = lane.holder === owner && lane.tokens.length >= at ? at : 0;
         lane.holder = owner;

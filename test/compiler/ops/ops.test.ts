@@ -164,6 +164,7 @@ const unjoined = new RegExp(
     "loss_sum.*",
     "objective",
     "take_row",
+    "lane_rows",
     "grad_norm_total",
     "copy",
     "rope_table",

@@ -51,6 +51,8 @@ test("a module has its entries, and their tensors have the names and types of th
     const { placement } = planModule(withHead, "train", options);
     for (const { value } of placement.persistent.values()) used.add(value.name);
   }
+  const infer = planModule(model, "infer", { lora: { rank: 2, alpha: 2, on: ["attention"] } });
+  for (const name of infer.placement.persistent.keys()) used.add(name);
   const ends = ["x_in", "x_out"]; // a module in one memory has none
   expect([...Object.keys(inputTensors), ...outputNames].filter((name) => !used.has(name))).toEqual(ends);
 });
