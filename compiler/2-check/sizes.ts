@@ -16,7 +16,8 @@ import { sizeFields, tokenizers } from "./settings.ts";
 
 type SizeKey = keyof typeof sizeFields;
 const keys = Object.keys(sizeFields) as readonly SizeKey[];
-const examples: Readonly<Partial<Record<SizeKey, string>>> = {
+/** Sizes that must be given, as a small model has them. */
+export const sizeExamples: Readonly<Partial<Record<SizeKey, string>>> = {
   context: "256",
   width: "128",
   layers: "4",
@@ -96,7 +97,7 @@ function reportMissing(
     const help =
       key === "vocab"
         ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`vocab 65\``
-        : `add for example \`${key} ${examples[key]}\``;
+        : `add for example \`${key} ${sizeExamples[key]}\``;
     report("E0201", name.span, { key, model: name.text, help });
   }
 }

@@ -4,6 +4,7 @@ import { activeParameters } from "../2-check/parameters.ts";
 import type { Diagnostic } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { classifiedTokens } from "./classify.ts";
+import { complete } from "./completion.ts";
 import { tokenCosts } from "./costs.ts";
 import { readDocument, type Document } from "./document.ts";
 import { difference } from "./edits.ts";
@@ -13,7 +14,7 @@ import type { Analysis, ModelFacts } from "./language-service.ts";
 import { definition, highlights, references, rename, renameRange } from "./names.ts";
 import { folding, lenses, outline } from "./outline.ts";
 
-export function analyse(text: string): Omit<Analysis, "complete" | "actions"> {
+export function analyse(text: string): Omit<Analysis, "actions"> {
   const doc = readDocument(text);
   const models = factsOf(doc);
   return {
@@ -22,6 +23,7 @@ export function analyse(text: string): Omit<Analysis, "complete" | "actions"> {
     models,
     hover: (at) => hover(doc, at),
     inlayHints: (within) => inlayHints(doc, within),
+    complete: (at) => complete(doc, at),
     definition: (at) => definition(doc, at),
     references: (at, withDefinition) => references(doc, at, withDefinition),
     highlights: (at) => highlights(doc, at),

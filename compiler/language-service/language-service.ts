@@ -95,7 +95,7 @@ export interface Completion {
   readonly label: string;
   /** What takes the place of `replaces`. */
   readonly insert: string;
-  /** `insert` has places to fill in, written `${1:text}`; a plain `$`, `}` or `\` has a `\` before it. */
+  /** `insert` has places to fill in, `${1:text}`, as snippets of the Language Server Protocol write them. */
   readonly isSnippet: boolean;
   readonly kind: CompletionKind;
   /** A few words: range and default, equation. */

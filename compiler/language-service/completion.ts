@@ -1,0 +1,442 @@
+/** What may stand at a place, from the language's tables, best first. */
+import type { IToken } from "chevrotain";
+import { isName, keywordNames, ModelName } from "../1-parse/tokens.ts";
+import { factNames, facts } from "../2-check/facts.ts";
+import type { Field, Option, Options } from "../2-check/fields.ts";
+import { objectiveFields } from "../2-check/objectives.ts";
+import { isPart, partNames, parts, type PartSpec, type Section } from "../2-check/parts.ts";
+import { tokenizers } from "../2-check/settings.ts";
+import { sizeExamples } from "../2-check/sizes.ts";
+import { stages } from "../2-check/stages.ts";
+import type { Span } from "../diagnostics/span.ts";
+import { norms, layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
+import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
+import { contextAfter, INPUT, type Owner, type Slot, type WritingContext } from "./completion-context.ts";
+import {
+  factDoc,
+  fieldDetail,
+  fieldDoc,
+  keywordDocs,
+  layerKindDocs,
+  objectiveNameDoc,
+  partDoc,
+  tokenizerDoc,
+  wordDoc,
+} from "./describe.ts";
+import { indexBefore, spanOf, type Document } from "./document.ts";
+import type { Completion, CompletionKind } from "./language-service.ts";
+import { fieldsIn, type Block } from "./roles.ts";
+import type { ModelNotes } from "./symbol-table.ts";
+
+/** What is offered, before it is known what it replaces. */
+interface Offer {
+  readonly label: string;
+  readonly kind: CompletionKind;
+  /** Default: the label. */
+  readonly insert?: string;
+  readonly isSnippet?: boolean;
+  readonly detail?: string;
+  readonly documentation?: string;
+}
+
+export function complete(doc: Document, at: number): readonly Completion[] {
+  if (doc.comments.some((comment) => comment.startOffset < at && at <= spanOf(comment).end)) return [];
+  const last = indexBefore(doc, at);
+  const touching = doc.tokens[last];
+  const word = touching && isWord(touching) && spanOf(touching).end >= at ? touching : undefined;
+  const before = doc.tokens.slice(0, word ? last : last + 1);
+  const replaces: Span = word ? spanOf(word) : { start: at, end: at };
+  const line = doc.text.slice(0, at).split(/\r\n|\n|\r/).length;
+  const typed = doc.text.slice(replaces.start, at).toLowerCase();
+  const offers = new Offers(doc, contextAfter(before, line)).all();
+  const begins = offers.filter(({ label }) => label.toLowerCase().startsWith(typed));
+  const others = offers.filter((offer) => !begins.includes(offer));
+  return [...begins, ...others].map(
+    ({ label, kind, insert = label, isSnippet = false, detail = "", documentation = "" }, rank) => ({
+      label,
+      insert,
+      isSnippet,
+      kind,
+      detail,
+      documentation,
+      replaces,
+      rank,
+    }),
+  );
+}
+
+const isWord = ({ tokenType: type, image }: IToken): boolean =>
+  isName(type) || type === ModelName || keywordNames.includes(image);
+
+class Offers {
+  private readonly doc: Document;
+  private readonly context: WritingContext;
+  /** The model around, where the checker got to know it. */
+  private readonly notes: ModelNotes | undefined;
+
+  constructor(doc: Document, context: WritingContext) {
+    this.doc = doc;
+    this.context = context;
+    const { model, like } = context;
+    const named = (name: string | undefined): ModelNotes | undefined =>
+      doc.symbols.models.find(({ resolved }) => resolved.node.name.text === name);
+    this.notes = named(model) ?? named(like);
+  }
+
+  all(): readonly Offer[] {
+    const { waiting, block } = this.context;
+    switch (waiting.for) {
+      case "own name":
+      case "sign":
+        return [];
+      case "model body":
+        return waiting.hasLike
+          ? []
+          : [{ label: "like", kind: "keyword", documentation: keywordDocs["like"]! }];
+      case "like":
+        return this.models();
+      case "tokenizer":
+        return Object.keys(tokenizers).map((label) => this.tokenizer(label));
+      case "fact":
+        return this.facts();
+      case "layer kind":
+        return layerKinds.map((label) => ({ label, kind: "word", documentation: layerKindDocs[label]! }));
+      case "member":
+        return this.objectiveNumbers();
+      case "operand":
+        return this.operands(waiting.slot);
+      case "argument":
+        return this.arguments(waiting.slot);
+      case "operator":
+        return block === "call" || block === "group" ? [] : this.items();
+      case "item":
+      case "after kind":
+        return this.items();
+    }
+  }
+
+  // ---- what begins
+
+  private items(): readonly Offer[] {
+    const { block, given } = this.context;
+    switch (block) {
+      case "file":
+        return [newModel];
+      case "layer":
+        return this.equations();
+      case "model":
+        return this.modelItems();
+      case "call":
+      case "group":
+        return [];
+      default:
+        return [
+          ...this.settings(block, given),
+          ...(block.includes(".") || block === "train" || block === "sample" ? [] : [blockOffer("lora")]),
+        ];
+    }
+  }
+
+  private equations(): readonly Offer[] {
+    const own = [...new Set(this.context.given)].filter((name) => name !== "x");
+    return [
+      { label: "x +=", kind: "value", insert: "x += ", documentation: "Adds to x: a residual connection." },
+      { label: "x =", kind: "value", insert: "x = ", documentation: "Replaces x." },
+      ...own.map((name): Offer => ({ label: `${name} =`, kind: "value", insert: `${name} = ` })),
+    ];
+  }
+
+  private modelItems(): readonly Offer[] {
+    const { given } = this.context;
+    const has = (name: string): boolean => given.includes(name);
+    const inherited = this.notes?.resolved;
+    const missing = (["embed", "layer", "output"] as const).filter((name) => !has(name));
+    const settings = this.settings("model", given);
+    const isMissing = ({ label }: Offer): boolean => this.missing().includes(label);
+    return [
+      ...settings.filter(isMissing),
+      ...missing.filter((name) => !inherited?.[name]).map((name) => pieces[name]),
+      ...settings.filter((offer) => !isMissing(offer)),
+      ...missing.filter((name) => inherited?.[name]).map((name) => pieces[name]),
+      ...["tokenizer", "let", "expect"]
+        .filter((name) => name !== "tokenizer" || !has(name))
+        .map((label): Offer => ({
+          label,
+          kind: "keyword",
+          insert: `${label} `,
+          documentation: keywordDocs[label]!,
+        })),
+      ...["train", "sample", ...stages].filter((name) => !has(name)).map(blockOffer),
+      ...["objective", "head"].map((label): Offer => ({
+        label,
+        kind: "keyword",
+        insert: `${label} `,
+        documentation: keywordDocs[label]!,
+      })),
+    ];
+  }
+
+  /** Sizes that must be given, and are not. */
+  private missing(): readonly string[] {
+    const { given } = this.context;
+    const sizes = this.notes?.resolved.sizes;
+    const tokenizer = this.notes?.resolved.tokenizer?.text ?? "bytes";
+    const counts = Object.hasOwn(tokenizers, tokenizer) && !tokenizers[tokenizer as TokenizerName].fixed;
+    return Object.entries(fieldsIn("model"))
+      .filter(([key, field]) => (key === "vocab" ? counts : !field.initial))
+      .map(([key]) => key)
+      .filter((key) => !given.includes(key) && !sizes?.has(key));
+  }
+
+  private settings(block: Block, given: readonly string[]): readonly Offer[] {
+    return Object.entries(fieldsIn(block))
+      .filter(([key]) => !given.includes(key))
+      .map(([key, field]): Offer => ({
+        label: key,
+        kind: "setting",
+        ...snippet(`${key} `, exampleOf(key, field)),
+        detail: fieldDetail(field),
+        documentation: fieldDoc(field),
+      }));
+  }
+
+  private models(): readonly Offer[] {
+    return this.doc.file.models
+      .map(({ name }) => name.text)
+      .filter((name) => name !== this.context.model)
+      .map((label) => ({ label, kind: "model" }));
+  }
+
+  private tokenizer(label: string): Offer {
+    return { label, kind: "word", documentation: tokenizerDoc(label)! };
+  }
+
+  /** Facts with what they are now. */
+  private facts(): readonly Offer[] {
+    const model = this.doc.checked.models.find(({ name }) => name === this.context.model);
+    return factNames
+      .filter((name) => !this.context.given.includes(`expect ${name}`))
+      .map((label): Offer => ({
+        label,
+        kind: "setting",
+        ...(model ? { insert: `${label} ${facts[label].of(model)}` } : {}),
+        documentation: factDoc(label)!,
+      }));
+  }
+
+  // ---- values
+
+  private operands(slot: Slot): readonly Offer[] {
+    switch (slot.kind) {
+      case "setting":
+        return this.valuesOf(fieldsIn(slot.block)[slot.key], slot.key, slot.block);
+      case "let":
+        return this.numbers("model").filter(({ label }) => label !== this.context.lets.at(-1));
+      case "expect":
+        return this.numbers("model");
+      case "objective":
+        return this.objectiveOperands();
+      case "equation":
+        return this.inputs(slot);
+      case "option":
+        return this.valuesOf(optionsOf(slot.owner)[slot.key], slot.key, "model");
+    }
+  }
+
+  private valuesOf(field: Option | undefined, key: string, block: Block): readonly Offer[] {
+    const own =
+      key === "objective" && block !== "model" ? [...(this.notes?.resolved.objectives.keys() ?? [])] : [];
+    switch (field?.kind) {
+      case "flag":
+        return ["true", "false"].map((label) => ({ label, kind: "word" }));
+      case "word":
+      case "words":
+        return [
+          ...own.map((label): Offer => ({ label, kind: "objective", detail: "of this model" })),
+          ...field.words.map((label): Offer => ({
+            label,
+            kind: key === "objective" ? "objective" : "word",
+            documentation: wordDoc(label, key, field),
+          })),
+        ];
+      case "group": {
+        const written = field.example.slice(field.example.indexOf(":") + 1).trim();
+        return [{ label: written, kind: "part", documentation: field.doc }];
+      }
+      default:
+        return this.numbers(block);
+    }
+  }
+
+  /** Names of numbers: lets first, then settings. */
+  private numbers(block: Block): readonly Offer[] {
+    const sizes = this.notes?.resolved.sizes;
+    const bound = [...(sizes ?? [])].flatMap(([name, { kind }]) => (kind === "let" ? [name] : []));
+    const lets = [...new Set([...this.context.lets, ...bound])];
+    const tables = block === "model" ? [fieldsIn("model")] : [fieldsIn("model"), fieldsIn(block)];
+    const named = tables.flatMap((fields) =>
+      Object.entries(fields).filter(([, field]) => field.kind === "whole" || field.kind === "real"),
+    );
+    return [
+      ...lets.map((label): Offer => ({ label, kind: "let" })),
+      ...[...new Map(named)].map(([label, field]): Offer => ({
+        label,
+        kind: "setting",
+        detail: fieldDetail(field),
+        documentation: fieldDoc(field),
+      })),
+    ];
+  }
+
+  /** Values of equations and parts that may stand here. */
+  private inputs(slot: Slot): readonly Offer[] {
+    if (slot.kind !== "equation") return [];
+    const { section } = slot;
+    if (this.context.owner && !isPart(this.context.owner.callee)) return [];
+    const values = section === "embed" ? ["token", "position"] : [...new Set(["x", ...this.context.values])];
+    const allowed = partNames.filter((name) => (parts[name] as PartSpec).sections.includes(section));
+    const ordered = section === "output" && !this.context.owner ? first(allowed, "linear") : allowed;
+    return [
+      ...(section === "output" && !this.context.owner
+        ? []
+        : values.map((label): Offer => ({ label, kind: "value" }))),
+      ...ordered.map((label): Offer => partOffer(label, section)),
+    ];
+  }
+
+  /** The one input first, then options. */
+  private arguments(slot: Slot): readonly Offer[] {
+    if (slot.kind === "objective") return this.objectiveOperands();
+    return [...(this.context.given.includes(INPUT) ? [] : this.inputs(slot)), ...this.options()];
+  }
+
+  private options(): readonly Offer[] {
+    const { owner, given } = this.context;
+    if (!owner) return [];
+    return Object.entries(optionsOf(owner))
+      .filter(([name]) => !given.includes(name))
+      .map(([name, field]): Offer => ({
+        label: `${name}:`,
+        kind: "option",
+        ...(field.kind === "group"
+          ? { insert: field.example }
+          : snippet(`${name}: `, exampleOf(name, field))),
+        detail: fieldDetail(field),
+        documentation: fieldDoc(field),
+      }));
+  }
+
+  // ---- objectives
+
+  private objectiveNumbers(): readonly Offer[] {
+    return [...Object.keys(answerNames), ...Object.keys(tokenNames)].map((label) => ({
+      label,
+      kind: "value",
+      documentation: objectiveNameDoc(label)!,
+    }));
+  }
+
+  private objectiveOperands(): readonly Offer[] {
+    const calls: readonly (readonly [string, number])[] = [
+      ...Object.keys(overRows).map((name) => [name, 1] as const),
+      ["nll", 1],
+      ...Object.entries(functions).map(([name, { arguments: count }]) => [name, count] as const),
+    ];
+    return [
+      ...["chosen.", "rejected."].map((label): Offer => ({ label, kind: "value" })),
+      ...this.objectiveNumbers(),
+      ...Object.entries(objectiveFields).map(([label, field]): Offer => ({
+        label,
+        kind: "setting",
+        detail: fieldDetail(field),
+        documentation: fieldDoc(field),
+      })),
+      ...calls.map(([label, count]): Offer => ({
+        label,
+        kind: "function",
+        insert: `${label}(${Array.from({ length: count }, (_, i) => `\${${i + 1}}`).join(", ")})`,
+        isSnippet: true,
+        documentation: objectiveNameDoc(label)!,
+      })),
+    ];
+  }
+}
+
+// ---- snippets
+
+const newModel: Offer = {
+  label: "model",
+  kind: "keyword",
+  insert: [
+    "model ${1:name} {",
+    "  context ${2:64}   width ${3:128}   layers ${4:4}   heads ${5:4}",
+    "",
+    "  embed token + position",
+    "  layer {",
+    "    x += attention(layernorm(x))",
+    "    x += mlp(layernorm(x))",
+    "  }",
+    "  output linear(layernorm(x), tied: true)",
+    "}",
+  ].join("\n"),
+  isSnippet: true,
+  documentation: keywordDocs["model"]!,
+};
+
+const pieces = {
+  embed: { label: "embed", kind: "keyword", ...snippet("embed ", "token + position") },
+  layer: {
+    label: "layer",
+    kind: "keyword",
+    insert: "layer {\n  x += ${1:mlp(layernorm(x))}\n}",
+    isSnippet: true,
+  },
+  output: { label: "output", kind: "keyword", ...snippet("output ", "linear(layernorm(x), tied: true)") },
+} as const satisfies Record<string, Offer>;
+
+function blockOffer(label: string): Offer {
+  return {
+    label,
+    kind: "section",
+    insert: `${label} {\n  \${1}\n}`,
+    isSnippet: true,
+    documentation: keywordDocs[label]!,
+  };
+}
+
+function partOffer(label: (typeof partNames)[number], section: Section): Offer {
+  const { equation }: PartSpec = parts[label];
+  const isNorm = norms.some((norm) => norm === label);
+  const input = section === "embed" ? "token" : isNorm || section === "output" ? "x" : "layernorm(x)";
+  return {
+    label,
+    kind: "part",
+    ...snippet(`${label}(`, input, ")"),
+    detail: equation,
+    documentation: partDoc(label),
+  };
+}
+
+function snippet(before: string, text: string | undefined, after = ""): Pick<Offer, "insert" | "isSnippet"> {
+  return text === undefined
+    ? { insert: before }
+    : { insert: `${before}\${1:${text.replaceAll(/[\\$}]/g, "\\$&")}}${after}`, isSnippet: true };
+}
+
+/** What may stand behind a name: its default where that is one value, a size that small models have. */
+function exampleOf(key: string, field: Field): string | undefined {
+  const example = (sizeExamples as Readonly<Record<string, string | undefined>>)[key];
+  if (example !== undefined) return example;
+  if (field.kind === "flag") return field.shown === "true" ? "false" : "true";
+  return field.shown !== undefined && /^[\w.]+$/.test(field.shown) ? field.shown : undefined;
+}
+
+const optionsOf = ({ callee, of }: Owner): Options => {
+  if (of && isPart(of.part)) {
+    const group = (parts[of.part] as PartSpec).options[of.option];
+    return group?.kind === "group" ? group.fields : {};
+  }
+  return isPart(callee) ? (parts[callee] as PartSpec).options : {};
+};
+
+const first = <T>(all: readonly T[], one: T): readonly T[] => [one, ...all.filter((other) => other !== one)];
