@@ -18,7 +18,8 @@ import {
   type Attribute,
   type External,
 } from "./onnx.ts";
-import { bytes, concat, type Bytes } from "./protobuf.ts";
+import { concat } from "../../runtime/base/bytes.ts";
+import { bytes, type Bytes } from "../../runtime/base/protobuf-write.ts";
 
 export interface Gpt2Sizes {
   readonly vocab: number;

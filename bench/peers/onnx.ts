@@ -2,7 +2,8 @@
  * ONNX models (github.com/onnx/onnx, onnx.proto, IR version 9), written by hand: nodes, attributes, inputs,
  * weights in the file or beside it. Numbers after the names are the fields of onnx.proto.
  */
-import { bytes, concat, float, int, message, string, type Bytes } from "./protobuf.ts";
+import { concat } from "../../runtime/base/bytes.ts";
+import { bytes, float, int, message, string, type Bytes } from "../../runtime/base/protobuf-write.ts";
 
 export const FLOAT = 1;
 export const INT64 = 7; // TensorProto.DataType

@@ -61,6 +61,13 @@ export function lockFolder(folder: string): () => void {
   );
 }
 
+/** Whether a trainer is at work in the folder. */
+export function isLocked(folder: string): boolean {
+  const held = readOr(`${folder}/${LOCK}`);
+  const owner = held === undefined ? undefined : parse(held);
+  return owner !== undefined && alive(owner);
+}
+
 function busy(folder: string, { pid, host }: Owner): SinterError {
   const elsewhere = host !== undefined && host !== hostname();
   const who = `process ${pid}${elsewhere ? ` on ${host}` : ""}`;

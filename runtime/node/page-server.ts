@@ -22,7 +22,7 @@ import { fileURLToPath } from "node:url";
 
 const RUNTIME = fileURLToPath(new URL("..", import.meta.url));
 /** How the runtime's files end: in the checkout .ts, in the built package .js. */
-const EXTENSION = import.meta.url.slice(-3);
+export const EXTENSION = import.meta.url.slice(-3);
 const PREFIX = "/sinter/";
 const EXAMPLE = join(RUNTIME, "browser/example.html");
 const mimeTypes: Readonly<Record<string, string>> = {
@@ -49,7 +49,7 @@ const notForPages = (path: string): boolean =>
   ["node", "report", "dist"].some((folder) => path.startsWith(folder + sep));
 
 /** A built file names a map that is not served. */
-const withoutMap = (javaScript: string): string =>
+export const withoutMap = (javaScript: string): string =>
   javaScript.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 
 /** The browser's runtime as JavaScript: paths without the prefix. */

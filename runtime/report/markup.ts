@@ -11,6 +11,13 @@ export function element(
   return `<${name}${said.map(([key, value]) => ` ${key}="${value}"`).join("")}>${content}</${name}>`;
 }
 
+/** A script that a page holds. */
+export interface PageScript {
+  readonly code: string;
+  /** As a content security policy names it: "sha256-…". */
+  readonly hash: string;
+}
+
 export interface HtmlPage {
   /** Of the tab, and of the page; texts. */
   readonly title: string;
@@ -19,17 +26,40 @@ export interface HtmlPage {
   readonly about: string;
   readonly style: string;
   readonly body: string;
+  readonly script?: PageScript | undefined;
+  /** The page asks the server that it comes from for more. */
+  readonly isLive?: boolean;
 }
 
-/** A page that needs nothing else. */
-export const htmlPage = ({ title, heading, about, style, body }: HtmlPage): string => `<!doctype html>
+/**
+ * A page that needs nothing else. Its policy lets nothing in from outside, and runs no script but its own:
+ * texts of models and files of others cannot do anything in it.
+ */
+export const htmlPage = (page: HtmlPage): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>${style}</style>
-<h1>${escapeHtml(heading)}</h1>
-<p class="about">${escapeHtml(about)}</p>
-${body}
-</html>
+<meta http-equiv="Content-Security-Policy" content="${policyOf(page)}">
+<title>${escapeHtml(page.title)}</title>
+<style>${page.style}</style>
+<main>
+<h1>${escapeHtml(page.heading)}</h1>
+<p class="about">${escapeHtml(page.about)}</p>
+${page.body}
+</main>
+${page.script === undefined ? "" : `<script type="module">${page.script.code}</script>\n`}</html>
 `;
+
+const policyOf = ({ script, isLive = false }: HtmlPage): string =>
+  [
+    "default-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "style-src 'unsafe-inline'",
+    ...(script === undefined ? [] : [`script-src '${script.hash}'`]),
+    ...(isLive ? ["connect-src 'self'"] : []),
+  ].join("; ");
+
+/** Data of a page, for its script. */
+export const jsonBlock = (id: string, value: unknown): string =>
+  `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll("<", "\\u003c")}</script>`;

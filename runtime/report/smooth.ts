@@ -4,11 +4,13 @@ export type Points = readonly (readonly [x: number, y: number])[];
 /**
  * Mean of an exponential moving average and of the same from the end: what is smoothed lies neither behind
  * nor before the points. Both are without the bias of their start (Kingma & Ba 2015, §3), so that the first
- * value is the first point's and not pulled towards 0.
+ * value is the first point's and not pulled towards 0. `share`: about how much of the curve a value is the
+ * mean of; 0: it stays as it is.
  */
-export function smooth(points: Points): Points {
+export function smooth(points: Points, share = 0.1): Points {
   const finite = points.filter(([, y]) => Number.isFinite(y));
-  const keep = Math.exp(-8 / Math.max(8, finite.length * 0.1));
+  if (share === 0) return finite;
+  const keep = keptOf(finite.length, share);
   const forwards = averages(
     finite.map(([, y]) => y),
     keep,
@@ -20,9 +22,12 @@ export function smooth(points: Points): Points {
 /** Average of the latest values alone: what is shown as a number beside the curve. */
 export function latest(values: readonly number[]): number | undefined {
   const finite = values.filter(Number.isFinite);
-  const last = averages(finite, Math.exp(-8 / Math.max(8, finite.length * 0.1))).at(-1);
+  const last = averages(finite, keptOf(finite.length, 0.1)).at(-1);
   return last && weighed(last);
 }
+
+/** How much of the average stays at each value. */
+const keptOf = (count: number, share: number): number => Math.exp(-8 / Math.max(8, count * share));
 
 interface Average {
   readonly sum: number;

@@ -17,11 +17,14 @@ import { pageStyle } from "./page-style.ts";
 import { besideEachOther, curvesOf, lossChart, metricCharts, SMALL, type CurveOf } from "./run-curves.ts";
 import { samplesSection } from "./samples.ts";
 import { latest } from "./smooth.ts";
+import { tokenRate } from "./speed.ts";
 
 export interface ReportFacts extends StageFacts {
-  readonly parameters: number;
-  readonly target: string;
-  readonly workers: number;
+  /** Undefined: the files that say it are damaged. */
+  readonly parameters: number | undefined;
+  readonly target: string | undefined;
+  /** Threads of the training; undefined: it is over, and they changed nothing in it. */
+  readonly workers?: number | undefined;
   /** Of rl: what a nat of divergence costs, where that stays the same. */
   readonly kl?: number | undefined;
 }
@@ -74,8 +77,8 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const measured = events.filter((e) => e.kind === "eval").at(-1);
   const seconds = steps.reduce((sum, e) => sum + e.ms, 0) / 1000;
   const over = measured?.whole ? "over all of it" : "over windows";
-  const speed =
-    last && rateText(((last.tokens / Math.max(1, last.step)) * steps.length) / seconds).split(" ");
+  const rate = tokenRate(events);
+  const speed = rate === undefined ? undefined : rateText(rate).split(" ");
   const metric = headlines[facts.stage];
   const value = metric && measured?.metrics?.[metric];
   const losses: readonly Card[] = [
@@ -116,10 +119,10 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
 
 function page(facts: ReportFacts, body: string): string {
   const about = [
-    `${thousands(facts.parameters)} parameters`,
+    ...(facts.parameters === undefined ? [] : [`${thousands(facts.parameters)} parameters`]),
     facts.data,
-    `target ${facts.target}`,
-    counted(facts.workers, "worker"),
+    ...(facts.target === undefined ? [] : [`target ${facts.target}`]),
+    ...(facts.workers === undefined ? [] : [counted(facts.workers, "worker")]),
   ];
   return htmlPage({
     title: `${facts.model} · training report`,

@@ -13,6 +13,7 @@
  * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its
  * hash, and reads them from there.
  */
+import type { Manifest } from "../contract/manifest.ts";
 import type { Model } from "../contract/model.ts";
 import { parseManifest, type Bundle } from "../engine/bundle.ts";
 import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/sources/documents.ts";
@@ -86,11 +87,8 @@ export async function beginRun(
 export const writeRecord = async (files: Files, folder: string, record: RunRecord): Promise<void> =>
   writeText(files, folder, RUN_FILE, await recordText(record));
 
-/**
- * Opens a run. `other` reads those tokenizer.json files that the runtime does not read itself. Throws `input`
- * when the folder holds no run, and `corrupt` when a file is not as it was.
- */
-export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
+/** Reads run.json alone. Throws `input` when the folder holds no run, and `corrupt` when it is damaged. */
+export async function readRecord(files: Files, folder: string): Promise<ReadRecord> {
   if (!(await files.exists(folder)))
     throw new SinterError(
       "input",
@@ -103,8 +101,18 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
       `${folder} holds no run: it has no ${RUN_FILE}`,
       "Name the folder that was given to sinter train as --out.",
     );
-  const path = `${folder}/${RUN_FILE}`;
-  const read = await parseRecord(await files.read(path, MOST_RECORD_BYTES), path);
+  const path = recordPath(folder);
+  return parseRecord(await files.read(path, MOST_RECORD_BYTES), path);
+}
+
+const recordPath = (folder: string): string => `${folder}/${RUN_FILE}`;
+
+/**
+ * Opens a run. `other` reads those tokenizer.json files that the runtime does not read itself. Throws `input`
+ * when the folder holds no run, and `corrupt` when a file is not as it was.
+ */
+export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
+  const read = await readRecord(files, folder);
   const contents =
     read.version === 1
       ? await unchecked(files, folder, read.manifest)
@@ -117,7 +125,7 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
     model,
     await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other),
   );
-  return { folder, record, bundle, tokenizer, notes: notesOn(read, path) };
+  return { folder, record, bundle, tokenizer, notes: notesOn(read, recordPath(folder)) };
 }
 
 const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
@@ -211,6 +219,12 @@ async function unchecked(files: Files, folder: string, manifestHash: string): Pr
  * Reads a compiled bundle's folder. Only files that its manifest names are read, and only by plain names.
  * `hash` is the manifest's, where it is known. Throws `corrupt` when the manifest cannot be used.
  */
+/** What a run's model is. Throws `corrupt`. */
+export async function readManifest(files: Files, folder: string): Promise<Manifest> {
+  const path = `${folder}/${BUNDLE}/manifest.json`;
+  return parseManifest(new TextDecoder().decode(await files.read(path)), path);
+}
+
 export async function readBundle(files: Files, folder: string, hash?: string): Promise<Bundle> {
   const path = `${folder}/manifest.json`;
   const bytes = await files.read(path);

@@ -61,4 +61,9 @@ export interface SaveEvent {
   readonly ms: number;
 }
 
-export type TrainEvent = StepEvent | ExpertsEvent | EvaluationEvent | SampleEvent | SaveEvent;
+/** When the log got an event: ISO 8601. Logs of earlier releases do not say it. */
+export interface Logged {
+  readonly time?: string;
+}
+
+export type TrainEvent = (StepEvent | ExpertsEvent | EvaluationEvent | SampleEvent | SaveEvent) & Logged;

@@ -19,15 +19,19 @@ export interface TrainLog {
   flush(): Promise<void>;
 }
 
-/**
- * Opens the log of a folder. Events after `step` are removed: the run lost those steps, and makes them again.
- * `ofStage`: events are written with the field's names.
- */
+export interface LogOptions {
+  /** Events after this step are removed: the run lost those steps, and makes them again. */
+  readonly step: number;
+  /** Events are written with the field's names. */
+  readonly ofStage: boolean;
+  now(): Date;
+}
+
+/** Opens the log of a folder. Each event that is added gets its time. */
 export async function openLog(
   files: Files,
   folder: string,
-  step: number,
-  ofStage = false,
+  { step, ofStage, now }: LogOptions,
 ): Promise<TrainLog> {
   const line = (event: TrainEvent): string => logLine(ofStage ? withFieldNames(event) : event);
   const events = (await readLog(files, folder)).filter((e) => e.step <= step);
@@ -45,8 +49,9 @@ export async function openLog(
     events,
     add(event) {
       if (failed) throw failed;
-      events.push(event);
-      waiting += line(event);
+      const timed = { ...event, time: now().toISOString() };
+      events.push(timed);
+      waiting += line(timed);
       if (events.length % EVENTS_AT_ONCE === 0) flush().catch((error: Error) => (failed = error));
     },
     flush,
@@ -54,9 +59,24 @@ export async function openLog(
 }
 
 /** The events of a folder's log; none, where there is no log. */
-export async function readLog(files: Files, folder: string): Promise<TrainEvent[]> {
+export const readLog = async (files: Files, folder: string): Promise<TrainEvent[]> =>
+  (await readWholeLog(files, folder))?.events ?? [];
+
+export interface WholeLog {
+  readonly events: TrainEvent[];
+  /** How many lines hold no event. The last one is not counted where it is torn: it is being written. */
+  readonly damaged: number;
+}
+
+/** Undefined: the folder has no log. */
+export async function readWholeLog(files: Files, folder: string): Promise<WholeLog | undefined> {
   const path = `${folder}/${LOG}`;
-  return (await files.exists(path)) ? parseLog(new TextDecoder().decode(await files.read(path))) : [];
+  if (!(await files.exists(path))) return undefined;
+  const text = new TextDecoder().decode(await files.read(path));
+  const events = parseLog(text);
+  const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n");
+  const damaged = lines.filter((line) => line !== "" && parseLog(line).length === 0).length;
+  return { events, damaged };
 }
 
 /** An event, with our names for its numbers or the field's, as a line. */
@@ -141,6 +161,7 @@ const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Chec
   sample: { step: count, prompt: s.text(), text: s.text() },
   save: { step: count, file: s.text(), ms: any },
 };
+const time = s.optional(s.text());
 
 /**
  * The events of a log. Lines that hold no event are passed over: the last one may be torn, any may be
@@ -161,7 +182,6 @@ export function parseLog(text: string): TrainEvent[] {
 function isEvent(value: unknown): value is TrainEvent {
   if (!s.isObject(value) || typeof value["kind"] !== "string" || !Object.hasOwn(fields, value["kind"]))
     return false;
-  return Object.entries(fields[value["kind"] as TrainEvent["kind"]]).every(
-    ([key, check]) => check(value[key], key) === undefined,
-  );
+  const checks = { ...fields[value["kind"] as TrainEvent["kind"]], time };
+  return Object.entries(checks).every(([key, check]) => check(value[key], key) === undefined);
 }

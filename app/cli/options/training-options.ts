@@ -35,6 +35,9 @@ export function settingsAsked(
   prefix = "",
 ): Record<string, string> {
   const said = Object.entries(options).filter(([, value]) => value !== undefined);
-  const inSpec = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.fromEntries(said.map(([name, value]) => [`${prefix}${inSpec(name)}`, `${value}`]));
 }
+
+/** A setting's name as a spec has it: "evalEvery" is "eval_every". */
+export const inSpec = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -7,6 +7,7 @@ import { writeText, type Files } from "../../../runtime/base/files.ts";
 import * as s from "../../../runtime/base/schema.ts";
 import { briefed, type ReportStage, type StageFacts } from "../../../runtime/report/chain.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
+import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { EARLIER } from "../../../runtime/store/remove-run.ts";
 import { logLine, parseLog, readLog } from "../../../runtime/train/log.ts";
 
@@ -20,8 +21,17 @@ const isFacts = s.object({
   fromStep: s.optional(count),
 });
 
+/** A record of any version. */
+export type Facts = Omit<RunRecord, "id" | "files">;
+
+/** What a nat of divergence costs in rl; undefined where it changes, or there is none. */
+export function constantKl({ stage }: Facts): number | undefined {
+  const { kl, target } = stage?.settings ?? {};
+  return typeof kl === "number" && target === 0 ? kl : undefined;
+}
+
 /** What a run's record says of it. */
-export const stageFacts = ({ record }: Pick<Run, "record">): StageFacts => ({
+export const stageFacts = ({ record }: { readonly record: Facts }): StageFacts => ({
   stage: record.imported ? "import" : (record.stage?.stage ?? "train"),
   model: record.model,
   data: dataName(record),
@@ -29,7 +39,7 @@ export const stageFacts = ({ record }: Pick<Run, "record">): StageFacts => ({
   ...(record.from && { fromStep: record.from.step }),
 });
 
-function dataName({ data, imported, stage }: Run["record"]): string {
+function dataName({ data, imported, stage }: Facts): string {
   if (imported) return basename(imported.from);
   if (data.path !== undefined) return data.path === "-" ? "standard input" : basename(data.path);
   return stage ? "built-in questions" : "built-in text";

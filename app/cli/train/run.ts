@@ -23,7 +23,7 @@ import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { TrainingData } from "./begin.ts";
 import type { Change } from "./changes.ts";
 import { Display } from "./display.ts";
-import { readEarlier, stageFacts } from "./earlier.ts";
+import { constantKl, readEarlier, stageFacts } from "./earlier.ts";
 import type { Io } from "../terminal/io.ts";
 
 export interface GoOnOptions {
@@ -96,7 +96,8 @@ async function trained(
   const files = nodeFiles();
   const { record, tokenizer, folder } = run;
   const step = from?.step ?? 0;
-  const log = await openLog(files, folder, step, record.stage !== undefined);
+  const ofStage = record.stage !== undefined;
+  const log = await openLog(files, folder, { step, ofStage, now: () => new Date() });
   const meter = await progressMeter(model, record.settings.steps, data.headline);
   const show = new Display(io, o.json, meter, data.headline);
   if (record.stage) show.useFieldNames();
@@ -211,12 +212,6 @@ const factsOf = (run: Run, model: RunningModel): ReportFacts => ({
   workers: model.workers,
   kl: constantKl(run.record),
 });
-
-/** What a nat of divergence costs in rl; undefined where it changes, or there is none. */
-function constantKl({ stage }: RunRecord): number | undefined {
-  const { kl, target } = stage?.settings ?? {};
-  return typeof kl === "number" && target === 0 ? kl : undefined;
-}
 
 export interface Stop {
   readonly signal: AbortSignal;

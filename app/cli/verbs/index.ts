@@ -112,6 +112,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./eval.ts")).evalVerb,
   },
   {
+    name: "report",
+    group: "learning",
+    summary: "the curves of runs, over each other or for other programs",
+    load: async () => (await import("./report.ts")).reportVerb,
+  },
+  {
     name: "sample",
     group: "using",
     summary: "text from a trained model",

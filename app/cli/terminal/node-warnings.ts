@@ -1,0 +1,6 @@
+/** Warnings of Node itself, which say nothing to a user of the command line. */
+
+/** Node's function that strips types warns once, on standard error, that it is experimental. */
+export function silenceTypeStripping(): void {
+  process.removeAllListeners("warning");
+}
