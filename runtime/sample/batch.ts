@@ -212,17 +212,18 @@ export class TextBatch {
   /** What `take` has added to the text: each token, and what became of it where it has ended. */
   #grown(text: GrowingText, take: () => EndReason | undefined): Grown[] {
     const before = text.tokens.length;
-    let end: EndReason | undefined;
+    let ended: Grown | undefined;
     try {
-      end = take();
+      const end = take();
+      ended = end && this.#end(text, end);
     } catch (error) {
       this.#leave(text);
       return [{ text, error }];
     }
     const tokens = text.tokens.slice(before).map((token): Grown => ({ text, token }));
-    if (!end) return tokens;
+    if (!ended) return tokens;
     const last = tokens.pop();
-    return [...tokens, { ...this.#end(text, end), ...last }];
+    return [...tokens, { ...ended, ...last }];
   }
 
   #end(text: GrowingText, reason: EndReason): Grown {

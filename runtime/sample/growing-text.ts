@@ -45,6 +45,8 @@ export interface BatchText {
   readonly phase: TextPhase;
   /** The number of the lane that it has or had. Undefined: it had none yet. */
   readonly lane: number | undefined;
+  /** How many of the prompt's tokens did not have to be run. */
+  readonly cachedTokens: number;
   /** How many milliseconds it has waited for its first run. */
   readonly waitedMs: number;
   /** The context was full: it has ended there, or its beginning was given up. */
@@ -101,6 +103,10 @@ export class GrowingText implements BatchText {
   get phase(): TextPhase {
     if (this.#prefilled !== undefined) return "text";
     return this.#begun === undefined ? "waiting" : "prompt";
+  }
+
+  get cachedTokens(): number {
+    return this.#cached ?? 0;
   }
 
   get waitedMs(): number {
@@ -193,7 +199,7 @@ export class GrowingText implements BatchText {
       text: this.#text.shown,
       tokens: this.#text.added,
       promptTokens: this.#text.prompt.length,
-      cachedTokens: this.#cached ?? 0,
+      cachedTokens: this.cachedTokens,
       reason,
       stopText: this.#text.stopText,
       prefillMs: prefilled - this.#asked,

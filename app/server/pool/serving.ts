@@ -25,10 +25,10 @@ export interface Serving {
    */
   complete(ask: TextAsk): Promise<TextMade>;
   /**
-   * ln p of each token after those before it, with so many of the likeliest ids in its place; undefined for
-   * the first token. Rejects with a `ServingError`, and with the signal's reason.
+   * ln p of each token after those before it, with so many of the likeliest ids in its place; null for the
+   * first token. Rejects with a `ServingError`, and with the signal's reason.
    */
-  score(tokens: readonly number[], options: ScoreOptions): Promise<readonly (TokenLogprob | undefined)[]>;
+  score(tokens: readonly number[], options: ScoreOptions): Promise<readonly (TokenLogprob | null)[]>;
   /**
    * [width]: the mean of the last norm's rows of all tokens, with length 1. Rejects as `score` does.
    */
@@ -179,3 +179,10 @@ export class ServingError extends Error {
     return this.refusal.kind;
   }
 }
+
+export const modelFailed = (cause: unknown): ServingError =>
+  new ServingError(
+    { kind: "model failed" },
+    `the model has failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    cause,
+  );

@@ -1,0 +1,218 @@
+/**
+ * A model that is served: what is asked of it waits in a queue, and up to as many texts as it has lanes grow
+ * at once. Where it fails (one of its workers ends or traps), what runs is refused, the model is opened anew,
+ * and what has waited is served by the new one.
+ *
+ *   const pool = openPool({ open: async () => ({ model, facts }) });
+ *   const { text } = await pool.complete({ tokens, sampling, signal });
+ */
+import type { RunningModel } from "../../../runtime/engine/model.ts";
+import { AskedText } from "./asked-text.ts";
+import { checkAsk } from "./check-ask.ts";
+import { OpenTexts } from "./open-texts.ts";
+import {
+  modelFailed,
+  ServingError,
+  type LaneState,
+  type PoolCounts,
+  type ServedFacts,
+  type Serving,
+  type TextAsk,
+  type TextMade,
+} from "./serving.ts";
+import { Sums } from "./sums.ts";
+
+/** A model that is open, and what is known of it. */
+export interface Opened {
+  readonly model: RunningModel;
+  readonly facts: Omit<ServedFacts, "manifest" | "lanes" | "context">;
+}
+
+export interface PoolOptions {
+  /** Opens the model, each time anew. The pool closes it. */
+  open(): Promise<Opened>;
+  /** How many asks may wait beyond those that have a lane. Default: 32. */
+  readonly queue?: number | undefined;
+}
+
+export const openPool = (options: PoolOptions): Serving => new Pool(options);
+
+const QUEUE = 32;
+
+class Pool implements Serving {
+  readonly ready: Promise<ServedFacts>;
+  readonly #open: PoolOptions["open"];
+  readonly #queue: number;
+  /** All that have not ended, in the order in which they came. */
+  readonly #asks = new Set<AskedText>();
+  readonly #sums = new Sums();
+  #restarts = 0;
+  #loading: "loading" | "ready" | "failed" = "loading";
+  #isDraining = false;
+  #isClosed = false;
+  /** Settles when nothing is being opened or closed. Never rejects. */
+  #settled: Promise<unknown>;
+  #facts: ServedFacts | undefined;
+  /** Undefined while there is no model. */
+  #texts: OpenTexts | undefined;
+
+  constructor({ open, queue = QUEUE }: PoolOptions) {
+    this.#open = open;
+    this.#queue = queue;
+    this.ready = this.#load();
+    this.#settled = this.ready.catch(() => {}); // `state` tells those who do not wait for it
+  }
+
+  get state(): Serving["state"] {
+    return this.#isDraining ? "draining" : this.#loading;
+  }
+
+  get facts(): ServedFacts | undefined {
+    return this.#facts;
+  }
+
+  async complete(ask: TextAsk): Promise<TextMade> {
+    if (this.#isDraining) throw new ServingError({ kind: "draining" }, "no more requests are taken");
+    if (this.#facts) checkAsk(ask, this.#facts); // what could never be answered need not come again
+    this.#checkQueue();
+    const asked = new AskedText(ask, (ended) => this.#ended(ended));
+    this.#asks.add(asked);
+    if (ask.signal.aborted) asked.cut("aborted");
+    else if (this.#texts) begin(asked, this.#texts, this.#facts!);
+    else if (this.#loading === "failed") this.#loadAgain();
+    return asked.made;
+  }
+
+  async score(): Promise<never> {
+    throw new ServingError({ kind: "not built" }, "this model was not compiled to score texts");
+  }
+
+  async embed(): Promise<never> {
+    throw new ServingError({ kind: "not built" }, "this model was not compiled to embed texts");
+  }
+
+  lanes(): readonly LaneState[] {
+    const { lanes = 0, context = 0 } = this.#facts ?? {};
+    const running = new Map([...this.#running()].map((asked) => [asked.lane, asked]));
+    return Array.from({ length: lanes }, (_, id) => {
+      const asked = running.get(id);
+      return {
+        id,
+        context,
+        isBusy: asked !== undefined,
+        promptTokens: asked?.ask.tokens.length ?? 0,
+        made: asked?.counted.made ?? 0,
+      };
+    });
+  }
+
+  counts(): PoolCounts {
+    const { lanes = 0, context = 0 } = this.#facts ?? {};
+    const running = this.#running().length;
+    return {
+      lanes,
+      running,
+      waiting: this.#asks.size - running,
+      usedRatio: lanes === 0 ? 0 : (this.#texts?.heldTokens ?? 0) / (lanes * context),
+      ...this.#sums.with(this.#asks),
+      restarts: this.#restarts,
+    };
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    const timer = setTimeout(() => this.#cutAll(), deadlineMs);
+    await Promise.allSettled([...this.#asks].map(({ made }) => made));
+    clearTimeout(timer);
+  }
+
+  async close(): Promise<void> {
+    this.#isDraining = true;
+    this.#isClosed = true;
+    this.#cutAll();
+    const texts = this.#texts;
+    this.#texts = undefined;
+    await texts?.model.close();
+    await this.#settled;
+  }
+
+  #running(): readonly AskedText[] {
+    return [...this.#asks].filter(({ phase }) => phase !== "waiting");
+  }
+
+  #checkQueue(): void {
+    const { lanes = 0 } = this.#facts ?? {};
+    if (this.#asks.size < lanes + this.#queue) return;
+    const retryAfterSeconds = this.#sums.retryAfterSeconds(lanes);
+    throw new ServingError(
+      { kind: "queue full", retryAfterSeconds },
+      `${this.#asks.size} requests run or wait already; try again in ${retryAfterSeconds} s`,
+    );
+  }
+
+  async #load(): Promise<ServedFacts> {
+    this.#loading = "loading";
+    try {
+      const { model, facts } = await this.#open();
+      this.#facts = factsOf(model, facts);
+      if (this.#isClosed) await model.close();
+      else this.#serve(model, this.#facts);
+      return this.#facts;
+    } catch (cause) {
+      this.#loading = "failed";
+      for (const asked of this.#asks) asked.fail(modelFailed(cause));
+      throw cause;
+    }
+  }
+
+  /** After a failure: whatever there still was of the model is closed first, since both need its memory. */
+  #loadAgain(failed?: RunningModel): void {
+    this.#loading = "loading";
+    const closed = failed?.close().catch(() => {}); // what ended it has been said already
+    this.#settled = Promise.resolve(closed).then(() =>
+      this.#isClosed ? undefined : this.#load().catch(() => {}),
+    );
+  }
+
+  #serve(model: RunningModel, facts: ServedFacts): void {
+    const texts = new OpenTexts(model, facts.tokenizer, (cause) => this.#failed(model, cause));
+    this.#texts = texts;
+    this.#loading = "ready";
+    for (const asked of this.#asks) begin(asked, texts, facts);
+  }
+
+  /** Those that run are refused; those that wait do so until the model is back. */
+  #failed(model: RunningModel, cause: unknown): void {
+    if (this.#texts?.model !== model) return; // it was closed, or is known to have failed
+    this.#texts = undefined;
+    this.#restarts++;
+    for (const asked of this.#running()) asked.fail(modelFailed(cause));
+    for (const asked of this.#asks) asked.leave();
+    this.#loadAgain(model);
+  }
+
+  #cutAll(): void {
+    for (const asked of this.#asks) asked.cut("deadline");
+  }
+
+  #ended(asked: AskedText): void {
+    this.#asks.delete(asked);
+    this.#sums.add(asked);
+  }
+}
+
+function begin(asked: AskedText, texts: OpenTexts, facts: ServedFacts): void {
+  try {
+    checkAsk(asked.ask, facts);
+    texts.add(asked);
+  } catch (error) {
+    asked.fail(error);
+  }
+}
+
+const factsOf = (model: RunningModel, facts: Opened["facts"]): ServedFacts => ({
+  ...facts,
+  manifest: model.manifest,
+  lanes: model.module.lanes ?? 1,
+  context: model.manifest.model.sizes.context,
+});
