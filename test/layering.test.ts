@@ -79,6 +79,8 @@ const rooms = [
   "bench/report",
   // what people start
   "app/server/pool",
+  "app/server/api",
+  "app/server",
   "app/cli/terminal",
   "app/cli/options",
   "app/cli/help",

@@ -96,6 +96,7 @@ function withPlainSources(map: string): string {
 function copyBeside(): void {
   cpSync(join(root, "bench/specs"), join(DIST, "bench/specs"), { recursive: true });
   copyFileSync(join(root, "compiler/LANGUAGE.md"), join(DIST, "compiler/LANGUAGE.md"));
+  copyFileSync(join(root, "app/server/chat-page.html"), join(DIST, "app/server/chat-page.html"));
   mkdirSync(join(RUNTIME_DIST, "browser"), { recursive: true });
   copyFileSync(join(root, "runtime/browser/example.html"), join(RUNTIME_DIST, "browser/example.html"));
   for (const name of ["LICENSE", "CHANGELOG.md"]) copyFileSync(join(root, name), join(root, "runtime", name));
