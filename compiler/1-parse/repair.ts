@@ -111,6 +111,7 @@ class Repair {
       help: isEquation
         ? "equations belong in `layer { … }`"
         : `settings are written without a sign: ${quoted(`${before!.image} …`)}`,
+      ...(!isEquation && { instead: "" }),
     });
     return true;
   }
@@ -143,7 +144,8 @@ class Repair {
     const isBrace = token.image === "{";
     const close = isBrace ? "}" : ")";
     const note = due ? [{ text: "at the latest before this", span: this.at(due) }] : [];
-    this.report("E0103", this.at(token), { bracket: token.image, close }, note);
+    const at = this.balanced.at(-1)!.endOffset! + 1;
+    this.report("E0103", this.at(token), { bracket: token.image, close, at }, note);
     this.balanced.push(added(isBrace ? t.CloseBrace : t.CloseParen, close, this.balanced.at(-1) ?? token));
   }
 

@@ -32,6 +32,22 @@ const lookalikes: Readonly<Record<string, string>> = {
   "\u2029": "use a plain line end",
 };
 
+/** What is meant by those of which that is plain. */
+const replacements: Readonly<Record<string, string>> = {
+  "#": "//",
+  ";": "",
+  '"': "",
+  "'": "",
+  "×": "*",
+  "·": "*",
+  "−": "-",
+  "–": "-",
+  "—": "-",
+  "\u00a0": " ",
+  "\u2028": "\n",
+  "\u2029": "\n",
+};
+
 /** Characters that are no token. */
 export interface Unread {
   readonly offset: number;
@@ -47,6 +63,7 @@ export function reportLexing(errors: readonly Unread[], text: string, place: Pla
       characters,
       code: code > 126 || code < 32 ? `U+${code.toString(16).toUpperCase().padStart(4, "0")}` : "",
       help: Object.hasOwn(lookalikes, first) ? lookalikes[first] : undefined,
+      instead: characters === first && Object.hasOwn(replacements, first) ? replacements[first] : undefined,
     });
   }
 }
@@ -89,10 +106,12 @@ export function reportParsing(
     if (start === lastOffset || (!atEnd && end <= start)) continue;
     lastOffset = start;
     const found = atEnd ? "the end of the file" : nameOf(token);
+    const instead = insteadOf(rule, token, before);
     report("E0102", place(start, end), {
       expected: expectedBy(error, rule),
       found,
       help: helpFor(rule, token, before),
+      ...(instead !== undefined && { instead }),
     });
   }
 }
@@ -114,12 +133,22 @@ const values: ReadonlySet<TokenType> = new Set([t.True, t.False, t.Number]);
 const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 const naming: readonly string[] = ["let", "tokenizer", "expect"];
 
+/** What the help names, where it is about the token alone. */
+function insteadOf(rule: string, token: IToken, before: IToken | undefined): string | undefined {
+  const { image } = token;
+  if (rule === "call") return isOption(token, before) && image !== "=" ? `: ${image}` : undefined;
+  return image === "," ? "" : undefined;
+}
+
+/** "bias true" and "bias = true", where a call's next argument could be. */
+const isOption = ({ tokenType: type, image }: IToken, before: IToken | undefined): boolean =>
+  t.isName(before?.tokenType) && (values.has(type) || t.isName(type) || image === "=");
+
 function helpFor(rule: string, token: IToken, before: IToken | undefined): string | undefined {
   const { image, tokenType: type } = token;
   const name = t.isName(before?.tokenType) ? before!.image : undefined;
   if (rule === "call") {
-    const isOption = name !== undefined && (values.has(type) || t.isName(type) || image === "=");
-    return isOption
+    return isOption(token, before)
       ? `options are written with a colon: ${quoted(`${name}: ${image === "=" ? "…" : image}`)}`
       : undefined;
   }

@@ -55,6 +55,7 @@ export function checkRl(values: Values, { bindings }: Scope, report: Reporter): 
     report("W0606", idle, {
       what: "k1 in the loss pulls nowhere: on average its gradient is 0",
       help: "use `estimator k2`, or `kl_in reward`",
+      instead: "k2",
     });
   return at === undefined;
 }

@@ -58,14 +58,14 @@ const embeddings: readonly string[] = ["token", "position"];
 function checkTerms(value: Value, report: Reporter): boolean {
   const seen = new Set<string>();
   let right = true;
-  const wrong = (span: Span, what: string, help: string): void => {
+  const wrong = (span: Span, what: string, help: string, near?: string): void => {
     right = false;
-    report("E0311", span, { what, help });
+    report("E0311", span, { what, help, ...(near !== undefined && { nearest: near }) });
   };
   for (const { text, span } of wordsIn(value)) {
     const near = nearest(text, embeddings);
     const help = near ? `did you mean \`${near}\`?` : "use `token`, or `token + position`";
-    if (!embeddings.includes(text)) wrong(span, `there is no embedding called \`${text}\``, help);
+    if (!embeddings.includes(text)) wrong(span, `there is no embedding called \`${text}\``, help, near);
     else if (seen.has(text)) wrong(span, `\`${text}\` is added twice`, "once is enough");
     seen.add(text);
   }
@@ -162,7 +162,11 @@ export function checkOutput(model: Resolved, around: Surroundings): Expression |
   } else if (!isCall || isPart(value.callee.text)) {
     // unknown parts are told already
     const shown = isCall ? `${value.callee.text}(…)` : value.kind === "word" ? value.text : "…";
-    report("E0309", value.span, { found: `not in ${describe(value)}`, help: `write \`linear(${shown})\`` });
+    report("E0309", value.span, {
+      found: `not in ${describe(value)}`,
+      help: `write \`linear(${shown})\``,
+      isWrapped: true,
+    });
   }
   return undefined;
 }

@@ -100,7 +100,7 @@ function checkName(at: Context, word: Word): Tensor {
   if (taken)
     at.report("E0306", span, {
       what: `\`${text}\` is ${taken}, not a value`,
-      help: isPart(text) ? `write \`${text}(x)\`` : valuesAre,
+      ...(isPart(text) ? { help: `write \`${text}(x)\``, instead: `${text}(x)` } : { help: valuesAre }),
     });
   else
     at.report("E0305", span, {
@@ -238,6 +238,7 @@ function readGroup(
       wanted: `${field.callee}(…) with named numbers`,
       found: describe(value),
       help: `write \`${field.example}\``,
+      instead: field.example.slice(`${option}: `.length),
     });
     return undefined;
   }
@@ -294,14 +295,16 @@ function checkPart(at: Context, part: Part, call: Call, outermost: boolean): boo
     if (!part.causal) at.report(part.window ? "E0320" : "W0317", spanOf("causal"), {});
     if (given("heads", "kv_heads", "head_dim")) {
       // otherwise it is the settings' fault, and told there
-      if (!fits) at.report("E0203", spanOf("heads"), { width, heads });
-      else if (!shares) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
+      if (!fits) at.report("E0203", spanOf("heads"), { width, heads, at: "option" });
+      else if (!shares)
+        at.report("E0212", spanOf("kv_heads"), { heads, kvHeads, isOption: given("kv_heads") });
     }
     if (part.rope && fits && headDim % 2 !== 0) at.report("E0318", spanOf("rope"), { headDim });
     return fits && shares && !(part.rope && headDim % 2 !== 0) && !(part.window && !part.causal);
   }
   if (part.part === "experts" && part.top > part.count) {
-    at.report("E0321", spanOf(given("top") ? "top" : "count"), { top: part.top, count: part.count });
+    const isTop = given("top");
+    at.report("E0321", spanOf(isTop ? "top" : "count"), { top: part.top, count: part.count, isTop });
     return false;
   }
   if (part.part === "linear" && part.tied) {

@@ -22,8 +22,8 @@ import {
   type Whose,
 } from "../../runtime/contract/objective.ts";
 
-/** Hears what is wrong with an equation, where, and what to write instead. */
-export type Refuse = (span: Span, what: string, help: string) => void;
+/** Hears what is wrong with an equation, where, and what to do; `instead`: what to write in its place. */
+export type Refuse = (span: Span, what: string, help: string, instead?: string) => void;
 
 export interface CheckedEquation {
   readonly unit: Unit;
@@ -199,6 +199,7 @@ function nameOf(at: Context, { text, span }: Word): Checked | undefined {
       ? `\`${name}\` is a function`
       : `objectives know no number called \`${name}\``,
     near ? `did you mean \`${near}\`?` : `there are ${known.join(", ")}`,
+    near && (dot < 0 ? near : `${of}.${near}`),
   );
   return undefined;
 }
@@ -227,7 +228,7 @@ function callOf(at: Context, call: Call): Checked | undefined {
     const known = [...Object.keys(overRows), "nll", ...Object.keys(functions)];
     const near = nearest(name, known);
     const help = near ? `did you mean \`${near}\`?` : `there are ${either(known)}`;
-    at.refuse(call.callee.span, `objectives know no function \`${name}\``, help);
+    at.refuse(call.callee.span, `objectives know no function \`${name}\``, help, near);
     return undefined;
   }
   const wanted = isOver ? 1 : functions[name as FunctionName].arguments;

@@ -94,11 +94,12 @@ function reportMissing(
   const needed = (key: SizeKey): boolean =>
     key === "vocab" ? !tokenizers[tokenizer].fixed : !sizeFields[key].initial;
   for (const key of keys.filter((k) => needed(k) && !scope.bindings.has(k))) {
+    const example = `${key} ${key === "vocab" ? 65 : sizeExamples[key]}`;
     const help =
       key === "vocab"
-        ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`vocab 65\``
-        : `add for example \`${key} ${sizeExamples[key]}\``;
-    report("E0201", name.span, { key, model: name.text, help });
+        ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`${example}\``
+        : `add for example \`${example}\``;
+    report("E0201", name.span, { key, model: name.text, help, example });
   }
 }
 
@@ -122,12 +123,8 @@ function checkHeads(
   if (width !== undefined && width % heads !== 0 && !scope.bindings.has("head_dim")) {
     // the younger of the two is the one to look at
     const widthIsYounger = generation(at("width"), model) > generation(at("heads"), model);
-    report(
-      "E0203",
-      at(widthIsYounger ? "width" : "heads"),
-      { width, heads },
-      setHere(widthIsYounger ? "heads" : "width"),
-    );
+    const [younger, older] = widthIsYounger ? (["width", "heads"] as const) : (["heads", "width"] as const);
+    report("E0203", at(younger), { width, heads, at: younger }, setHere(older));
   }
   if (kvHeads !== undefined && heads % kvHeads !== 0)
     report("E0212", at("kv_heads"), { heads, kvHeads }, setHere("heads"));

@@ -85,14 +85,16 @@ export interface StageObjectiveOptions {
   readonly report: Reporter;
 }
 
+type Refusal = (span: Span | undefined, what: string, help: string, instead?: string) => undefined;
+
 /** Undefined where the block is wrong in it. */
 export function stageObjective(o: StageObjectiveOptions): StageObjective | undefined {
   const name = o.values["objective"];
   if (typeof name !== "string") return undefined;
   const mine = o.objectives.find((one) => one.name === name);
   const { objective, chosen } = mine ? { objective: mine, chosen: {} } : ofTable(name, o);
-  const refuse = (span: Span | undefined, what: string, help: string): undefined => {
-    if (span) o.report("E0604", span, { what, help });
+  const refuse: Refusal = (span, what, help, instead) => {
+    if (span) o.report("E0604", span, { what, help, ...(instead !== undefined && { instead }) });
     return undefined;
   };
   const given = (key: string): Span | undefined => o.scope.bindings.get(key)?.value?.span;
@@ -144,7 +146,7 @@ function inForm(objective: Objective, { values, scope }: StageObjectiveOptions):
 function referenceFits(
   objective: Objective,
   { stage, values, scope }: StageObjectiveOptions,
-  refuse: (span: Span | undefined, what: string, help: string) => undefined,
+  refuse: Refusal,
 ): boolean {
   const binding = scope.bindings.get("reference");
   if (!binding) return true;
@@ -156,6 +158,7 @@ function referenceFits(
     binding.value?.span,
     wanted === "none" ? `${name} has no reference here` : `${name} is beside a reference`,
     `write \`reference ${wanted}\`, or leave it out`,
+    wanted,
   );
   return false;
 }

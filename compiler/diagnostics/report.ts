@@ -3,6 +3,7 @@
  * words.
  */
 import { messages, type Code, type Details } from "./messages.ts";
+import type { Fix, Message } from "./messages/message.ts";
 import type { Span } from "./span.ts";
 
 export interface Note {
@@ -23,6 +24,8 @@ export interface Diagnostic {
   readonly text: string;
   readonly notes: readonly Note[];
   readonly help?: string;
+  /** What the help says, as changes of the text; the first is the likeliest. Absent: it names none. */
+  readonly fixes?: readonly Fix[];
 }
 
 /** Codes of warnings begin with W: a model that has only warnings is used. */
@@ -35,11 +38,9 @@ export function diagnostic<C extends Code>(
   details: Details<C>,
   notes: readonly Note[] = [],
 ): Diagnostic {
-  const { text, help } = messages[code] as unknown as {
-    text: (details: Details<C>) => string;
-    help?: (details: Details<C>) => string | undefined;
-  };
+  const { text, help, fixes } = messages[code] as unknown as Message<Details<C>>;
   const helpText = help?.(details);
+  const changes = fixes?.(details) ?? [];
   return {
     code,
     severity: severityOf(code),
@@ -47,6 +48,7 @@ export function diagnostic<C extends Code>(
     text: text(details),
     notes,
     ...(helpText === undefined ? {} : { help: helpText }),
+    ...(changes.length > 0 && { fixes: changes }),
   };
 }
 

@@ -3,6 +3,7 @@ import { format } from "../1-parse/format.ts";
 import { activeParameters } from "../2-check/parameters.ts";
 import type { Diagnostic } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
+import { actions } from "./actions.ts";
 import { classifiedTokens } from "./classify.ts";
 import { complete } from "./completion.ts";
 import { tokenCosts } from "./costs.ts";
@@ -14,7 +15,7 @@ import type { Analysis, ModelFacts } from "./language-service.ts";
 import { definition, highlights, references, rename, renameRange } from "./names.ts";
 import { folding, lenses, outline } from "./outline.ts";
 
-export function analyse(text: string): Omit<Analysis, "actions"> {
+export function analyse(text: string): Analysis {
   const doc = readDocument(text);
   const models = factsOf(doc);
   return {
@@ -34,6 +35,7 @@ export function analyse(text: string): Omit<Analysis, "actions"> {
       const edit = difference(text, formatted);
       return edit ? [edit] : [];
     },
+    actions: (within) => actions(doc, within),
     symbols: () => outline(doc),
     folding: () => folding(doc),
     lenses: () => lenses(models),

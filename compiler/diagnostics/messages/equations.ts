@@ -1,11 +1,12 @@
 /** E03xx: parts, equations, and how models refer to each other. */
-import { either, message, near, quoted } from "./message.ts";
+import { either, few, message, near, quoted, replacedBy } from "./message.ts";
 
 export const equations = {
   E0301: message<{ section: string; model: string; example: string }>({
     title: "a piece of the model is missing",
     text: ({ section, model }) => `model ${quoted(model)} has no ${quoted(section)}`,
     help: ({ example }) => `add for example \`${example}\``,
+    fixes: ({ example }) => [{ kind: "add", text: example }],
     explain: `A model needs three pieces: how tokens become vectors (embed), what a layer does to them
 (layer), and how they become a prediction (output). A model that is "like" another takes over what it does
 not say itself.`,
@@ -17,6 +18,7 @@ not say itself.`,
     title: "an unknown part",
     text: ({ part }) => `there is no part called ${quoted(part)}`,
     help: ({ parts, nearest }) => near(nearest) ?? `the parts are ${either(parts)}`,
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain: `Parts are what equations are made of; compiler/LANGUAGE.md lists them with their options.`,
     wrong: "layer { x += atention(x) }",
     right: "layer { x += attention(x) }",
@@ -25,6 +27,7 @@ not say itself.`,
     title: "an option that the part does not have",
     text: ({ part, option }) => `${part} has no option ${quoted(option)}`,
     help: ({ options, nearest }) => near(nearest) ?? `its options are ${either(options)}`,
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain: `Each part has its own options; compiler/LANGUAGE.md lists them.`,
     wrong: "layer { x += mlp(x, hiden: 32) }",
     right: "layer { x += mlp(x, hidden: 32) }",
@@ -45,15 +48,17 @@ not say itself.`,
     title: "an unknown value in an equation",
     text: ({ name }) => `there is no value called ${quoted(name)} here`,
     help: ({ nearest, known }) => near(nearest) ?? `known here: ${known.slice(0, 8).join(", ")}`,
+    fixes: ({ nearest, known }) => replacedBy(...(nearest === undefined ? few(known) : [nearest])),
     explain: `Equations run from top to bottom. x is what enters the layer; other values exist after the
 equation that names them. Layers do not see each other's names: only x goes from one to the next.`,
     wrong: "layer { x += mlp(h)\nh = layernorm(x) }",
     right: "layer { h = layernorm(x)\nx += mlp(h) }",
   }),
-  E0306: message<{ what: string; help: string | undefined }>({
+  E0306: message<{ what: string; help: string | undefined; instead?: string }>({
     title: "not something that equations can do",
     text: ({ what }) => what,
     help: ({ help }) => help,
+    fixes: ({ instead }) => replacedBy(instead),
     explain: `In equations, values are added and handed to parts. Numbers belong in options and settings.
 Products and differences of values are not part of the language.`,
     wrong: "layer { x += 2 * mlp(x) }",
@@ -78,10 +83,11 @@ where a linear with "out" changes it. Sums need equal widths.`,
     wrong: "layer { h = mlp(x) }",
     right: "layer { x += mlp(x) }",
   }),
-  E0309: message<{ found: string; help: string }>({
+  E0309: message<{ found: string; help: string; isWrapped?: boolean }>({
     title: "the output is not a linear to the vocabulary",
     text: ({ found }) => `output must end in a linear to the vocabulary, ${found}`,
     help: ({ help }) => help,
+    fixes: ({ isWrapped }) => (isWrapped ? [{ kind: "around", before: "linear(", after: ")" }] : []),
     explain: `The output gives one number per token of the vocabulary, from which the probabilities come:
 its outermost part is a linear whose width is vocab. With "tied: true" it uses the token embedding as its
 weight (Press & Wolf 2017).`,
@@ -92,15 +98,17 @@ weight (Press & Wolf 2017).`,
     title: "tied where it cannot be",
     text: ({ why }) => why,
     help: () => "leave `tied` out here",
+    fixes: () => [{ kind: "leave out" }],
     explain: `"tied: true" makes the output's linear use the token embedding [vocab, width] as its weight.
 It is therefore possible only for the outermost linear of the output, from width to vocab.`,
     wrong: "layer { x += linear(x, tied: true) }",
     right: "layer { x += linear(x) }",
   }),
-  E0311: message<{ what: string; help: string | undefined }>({
+  E0311: message<{ what: string; help: string | undefined; nearest?: string }>({
     title: "an embedding that does not exist",
     text: ({ what }) => what,
     help: ({ help }) => help,
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain: `embed says how tokens become vectors: "embed token", or "embed token + position" with learned
 positions (a table [context, width], Radford et al. 2018). One norm may stand around it, which is computed
 once, before the first layer: "embed layernorm(token)" (BLOOM, Scao et al. 2022), "embed rmsnorm(token +
@@ -132,6 +140,7 @@ position)".`,
     title: "attention that sees the answer",
     text: () => "without `causal`, every token sees the tokens after it",
     help: () => "leave `causal: false` out for a model that writes",
+    fixes: () => [{ kind: "leave out" }],
     explain: `A language model is trained to guess the next token. An attention that is not causal can look
 at it, so the loss falls without the model learning anything, and sampling, where there is no next token
 yet, does not work. It is of use for experiments only.`,
@@ -165,16 +174,18 @@ al. 2023): a model has one or the other.`,
     title: "a window that looks both ways",
     text: () => "a window needs causal attention",
     help: () => "leave `causal: false` out, or the window",
+    fixes: () => [{ kind: "leave out" }],
     explain:
       "A window says how many positions attention looks back. Attention that is not causal looks ahead, " +
       "too, and has no such edge.",
     wrong: "layer { x += attention(x, window: 4, causal: false) }",
     right: "layer { x += attention(x, window: 4) }",
   }),
-  E0321: message<{ top: number; count: number }>({
+  E0321: message<{ top: number; count: number; isTop: boolean }>({
     title: "more experts per token than there are",
     text: ({ top, count }) => `a token cannot go to ${top} of ${count} experts`,
     help: ({ count }) => `use a top of at most ${count}, or more experts`,
+    fixes: ({ count, isTop }) => (isTop ? replacedBy(`top: ${count}`) : []),
     explain: `A mixture of experts (Shazeer et al. 2017) has "count" blocks, of which every token uses the
 "top" best. With all of them used there is no mixture left to choose from, but it is allowed.`,
     wrong: "layer { x += experts(x, count: 4, top: 5) }",
@@ -185,6 +196,7 @@ al. 2023): a model has one or the other.`,
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
     help: ({ nearest, models }) =>
       near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain:
       `"model b like a { … }" takes all of a, and then what b says itself. Both stand in one file, in any ` +
       "order.",

@@ -1,11 +1,12 @@
 /** E04xx: facts that a spec states about itself. E05xx: what the command line adds to a spec. */
-import { either, grouped, message, near, quoted } from "./message.ts";
+import { either, grouped, message, near, quoted, replacedBy } from "./message.ts";
 
 export const expectations = {
   E0401: message<{ expected: number; found: number; nearest: string | undefined }>({
     title: "the parameter count is not the expected one",
     text: ({ expected, found }) => `expected ${grouped(expected)} parameters, found ${grouped(found)}`,
     help: ({ nearest }) => nearest,
+    fixes: ({ found }) => replacedBy(grouped(found)),
     explain: `"expect parameters N" compares a published count with the one that follows from the spec.
 Where they differ, the note lists what each part contributes, and the compiler tries single changes (tied
 output, biases, positions, number of heads, width, hidden size, layers) and names the one that gives exactly
@@ -18,6 +19,7 @@ them.`,
   E0402: message<{ fact: string; expected: number; found: number }>({
     title: "a fact is not as expected",
     text: ({ fact, expected, found }) => `expected ${fact} ${grouped(expected)}, found ${grouped(found)}`,
+    fixes: ({ found }) => replacedBy(grouped(found)),
     explain: `"expect" states what should follow from the spec. Either the fact or a setting is wrong.`,
     wrong: "expect head_dim 3",
     right: "expect head_dim 4",
@@ -26,6 +28,7 @@ them.`,
     title: "an unknown fact",
     text: ({ fact }) => `there is no fact called ${quoted(fact)}`,
     help: ({ facts, nearest }) => near(nearest) ?? `the facts are ${either(facts)}`,
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain: `compiler/LANGUAGE.md lists the facts that "expect" knows.`,
     wrong: "expect paramters 1_000",
   }),

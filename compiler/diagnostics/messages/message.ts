@@ -1,3 +1,21 @@
+/**
+ * A change that a help names, as a change of the text. It is of what is marked, unless it names another
+ * place.
+ */
+export type Fix =
+  | { readonly kind: "replace"; readonly text: string; readonly at?: Place }
+  /** What is marked stays, with text on both sides. */
+  | { readonly kind: "around"; readonly before: string; readonly after: string }
+  /** An argument is left out, with the comma that sets it off. */
+  | { readonly kind: "leave out" }
+  /** Something new in the model: "context 256". */
+  | { readonly kind: "add"; readonly text: string };
+
+interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** The shape of a row in the table of messages. */
 export interface Message<F> {
   /** A few words: heading of `sinter explain CODE`, and of the language reference. */
@@ -5,6 +23,8 @@ export interface Message<F> {
   readonly text: (details: F) => string;
   /** What to write instead. */
   readonly help?: (details: F) => string | undefined;
+  /** What the help says, as changes, the likeliest first: each of them alone puts it right. */
+  readonly fixes?: (details: F) => readonly Fix[];
   /** The long form: why the rule is there. Plain text, paragraphs separated by empty lines. */
   readonly explain: string;
   /**
@@ -39,6 +59,13 @@ export function quoted(text: string, limit = 40): string {
 
 /** Not a control, format (bidirectional overrides!), surrogate, private-use or line-separating character. */
 export const isPrintable = (character: string): boolean => !/[\p{C}\u2028\u2029]/u.test(character);
+
+/** Others in the place of what is marked. */
+export const replacedBy = (...texts: readonly (string | number | undefined)[]): readonly Fix[] =>
+  texts.flatMap((text) => (text === undefined ? [] : [{ kind: "replace", text: `${text}` } as const]));
+
+/** All words of a short list: too many choices are none. */
+export const few = (words: readonly string[]): readonly string[] => (words.length <= 4 ? words : []);
 
 export const near = (candidate: string | undefined): string | undefined =>
   candidate === undefined ? undefined : `did you mean \`${candidate}\`?`;

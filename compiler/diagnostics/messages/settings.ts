@@ -1,5 +1,5 @@
 /** E02xx: sizes and other settings. */
-import { either, grouped, message, near, quoted } from "./message.ts";
+import { either, few, grouped, message, near, quoted, replacedBy } from "./message.ts";
 
 const divisors = (n: number): number[] => {
   const found: number[] = [];
@@ -14,14 +14,23 @@ export function nearDivisors(n: number, d: number): number[] {
   return [...new Set([all.findLast((x) => x < d), all.find((x) => x > d)])].filter((x) => x !== undefined);
 }
 
+const nearestMultiple = (n: number, d: number): number => Math.max(1, Math.round(n / d)) * d;
+
+const wholeBeside = (value: number): string[] =>
+  Math.abs(value) < 2 ** 53 ? [...new Set([Math.floor(value), Math.ceil(value)])].map(grouped) : [];
+
+const sharing = (heads: number, kvHeads: number): number[] =>
+  nearDivisors(heads, kvHeads).filter((d) => d <= heads);
+
 const stated = (value: number | string | boolean): string =>
   typeof value === "number" ? grouped(value) : `${value}`;
 
 export const settings = {
-  E0201: message<{ key: string; model: string; help: string }>({
+  E0201: message<{ key: string; model: string; help: string; example: string }>({
     title: "a setting is missing",
     text: ({ key, model }) => `model ${quoted(model)} does not say its ${quoted(key)}`,
     help: ({ help }) => help,
+    fixes: ({ example }) => [{ kind: "add", text: example }],
     explain: `context, width, layers and heads have no sensible default: they are the model. vocab may be
 left out where the tokenizer decides it (bytes: 256, gpt2: 50257). A model that is "like" another takes the
 other's settings.`,
@@ -33,21 +42,27 @@ other's settings.`,
     title: "an unknown setting",
     text: ({ key, where }) => `${where} has no setting called ${quoted(key)}`,
     help: ({ nearest, help }) => help ?? near(nearest),
+    fixes: ({ nearest, help }) => replacedBy(help === undefined ? nearest : undefined),
     explain:
       `The settings are listed in compiler/LANGUAGE.md. Numbers of your own are named with "let": let ` +
       "hidden = 3 * width.",
     wrong: "widht 8",
     right: "width 8",
   }),
-  E0203: message<{ width: number; heads: number }>({
+  E0203: message<{ width: number; heads: number; at: "width" | "heads" | "option" }>({
     title: "the width does not divide into the heads",
     text: ({ width, heads }) => `width ${width} does not divide into ${heads} heads`,
     help: ({ width, heads }) => {
       const good = nearDivisors(width, heads);
       const isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
-      const nearest = Math.max(1, Math.round(width / heads)) * heads;
-      return `use ${either(good)} heads${isFar ? `, or width ${nearest}` : ""}`;
+      return `use ${either(good)} heads${isFar ? `, or width ${nearestMultiple(width, heads)}` : ""}`;
     },
+    fixes: ({ width, heads, at }) =>
+      at === "width"
+        ? replacedBy(nearestMultiple(width, heads))
+        : replacedBy(
+            ...nearDivisors(width, heads).map((good) => (at === "option" ? `heads: ${good}` : good)),
+          ),
     explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al.
 2017, 3.2.2). Where a model's heads have another size than that, as in some Llama-like models, say so with
 head_dim.
@@ -70,10 +85,11 @@ with 40 heads of 128. But 40 × 128 is 5120, and only 5120 gives the model's par
   E0205: message<{ key: string; value: number }>({
     title: "a whole number is needed",
     text: ({ key, value }) => `${key} must be a whole number, not ${grouped(value)}`,
-    help: ({ value }) =>
-      Math.abs(value) < 2 ** 53
-        ? `use ${either([...new Set([Math.floor(value), Math.ceil(value)])].map(grouped))}`
-        : undefined,
+    help: ({ value }) => {
+      const beside = wholeBeside(value);
+      return beside.length > 0 ? `use ${either(beside)}` : undefined;
+    },
+    fixes: ({ value }) => replacedBy(...wholeBeside(value)),
     explain: `Sizes are counted. Division gives fractions here ("7 / 2" is 3.5); "%" is the remainder.`,
     wrong: "width 96.5",
     right: "width 96",
@@ -88,10 +104,11 @@ with 40 heads of 128. But 40 × 128 is 5120, and only 5120 gives the model's par
     wrong: "width 8 width 16",
     right: "width 8",
   }),
-  E0207: message<{ key: string; wanted: string; found: string; help: string | undefined }>({
+  E0207: message<{ key: string; wanted: string; found: string; help: string | undefined; instead?: string }>({
     title: "a value of another kind is needed",
     text: ({ key, wanted, found }) => `${key} must be ${wanted}, not ${found}`,
     help: ({ help }) => help,
+    fixes: ({ instead }) => replacedBy(instead),
     explain: `A setting or option takes a number (with arithmetic over other settings), true or false, one
 word of a list, or a group of named numbers such as rope(theta: 500000). Values like x or attention(x) exist
 in equations only.`,
@@ -108,6 +125,8 @@ in equations only.`,
     title: "not one of the words that it takes",
     text: ({ key, word }) => `${key} cannot be ${quoted(word)}`,
     help: ({ words, nearest, help }) => help ?? (nearest ? near(nearest) : `use ${either(words)}`),
+    fixes: ({ words, nearest, help }) =>
+      help === undefined ? replacedBy(...(nearest === undefined ? few(words) : [nearest])) : [],
     explain: `Some settings take one word of a list; compiler/LANGUAGE.md has the lists.`,
     wrong: "layer { x += mlp(x, activation: gleu) }",
     right: "layer { x += mlp(x, activation: gelu) }",
@@ -125,6 +144,7 @@ in equations only.`,
     title: "an unknown name in arithmetic",
     text: ({ name }) => `there is no number called ${quoted(name)}`,
     help: ({ nearest, help }) => help ?? near(nearest) ?? "name it with `let`",
+    fixes: ({ nearest }) => replacedBy(nearest),
     explain: `Arithmetic knows the model's settings (width, heads, …) and what "let" names.`,
     wrong: "width 4 * dim",
     right: "let dim = 2\nwidth 4 * dim",
@@ -136,11 +156,12 @@ in equations only.`,
     wrong: "width 8 / 0",
     right: "width 8 / 1",
   }),
-  E0212: message<{ heads: number; kvHeads: number }>({
+  E0212: message<{ heads: number; kvHeads: number; isOption?: boolean }>({
     title: "the heads do not share keys and values evenly",
     text: ({ heads, kvHeads }) => `${heads} heads cannot share ${kvHeads} kv_heads evenly`,
-    help: ({ heads, kvHeads }) =>
-      `use ${either(nearDivisors(heads, kvHeads).filter((d) => d <= heads))} kv_heads`,
+    help: ({ heads, kvHeads }) => `use ${either(sharing(heads, kvHeads))} kv_heads`,
+    fixes: ({ heads, kvHeads, isOption }) =>
+      replacedBy(...sharing(heads, kvHeads).map((good) => (isOption ? `kv_heads: ${good}` : good))),
     explain:
       "With grouped-query attention (Ainslie et al. 2023) every kv head serves the same number of heads: " +
       "heads must be a multiple of kv_heads.",
@@ -154,6 +175,7 @@ in equations only.`,
     help: ({ heads, headDim }) =>
       `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that ` +
       "holds silences this",
+    fixes: ({ heads, headDim }) => replacedBy(heads * headDim),
     explain: `head_dim may differ from width / heads: attention then projects from the width to heads ×
 head_dim and back, as published models do (32 × 128 = 4096 in 5120: Mistral Nemo). A difference of less than
 half a head may be a slip of the pen, so it is said; an "expect parameters" that holds settles it.
@@ -185,6 +207,7 @@ the published count. An "expect parameters" that holds settles it, and the warni
       `vocab ${vocab} is smaller than the ${least} tokens of tokenizer ${tokenizer}`,
     help: ({ least, vocab, tokenizer }) =>
       `use vocab ${least}${tokenizer === "bytes" && vocab < 200 ? ", or `tokenizer characters`" : ""}`,
+    fixes: ({ least }) => replacedBy(least),
     explain: `Every token needs its row in the embedding. A larger vocab is fine (nanoGPT pads 50257 to
 50304): its last rows are never used. With "tokenizer characters" the vocab is the number of different
 characters in the data, which is checked when training starts.`,
@@ -196,6 +219,7 @@ characters in the data, which is checked when training starts.`,
     text: ({ section, train, context }) =>
       `${section} context ${train} is longer than the model's context ${context}`,
     help: ({ context }) => `use at most ${context}`,
+    fixes: ({ context }) => replacedBy(context),
     explain:
       `The model has as many positions as "context" says; a training sequence cannot be longer. It may be ` +
       "shorter: that is faster.",
@@ -230,6 +254,7 @@ characters in the data, which is checked when training starts.`,
     title: "banded layers without a band",
     text: () => "how far do banded layers see?",
     help: () => "add for example `band 256`",
+    fixes: () => [{ kind: "add", text: "band 256" }],
     explain: `In a banded layer, attention sees its own position and the ones just before it: "band" says
 how many in all. (Locally banded attention alternates with dense attention in GPT-3: Brown et al. 2020, 2.1;
 the paper does not say how wide its band is.)`,

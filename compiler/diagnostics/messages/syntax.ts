@@ -1,24 +1,37 @@
 /** E01xx: the text is not a spec yet. */
-import { message, quoted } from "./message.ts";
+import { grouped, message, quoted, replacedBy } from "./message.ts";
+
+const sizes: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 };
+
+/** "8k" is 8_000. */
+function writtenOut(text: string): string | undefined {
+  const found = /^(\d+)([kmbgt])$/i.exec(text);
+  const value = found && Number(found[1]) * sizes[found[2]!.toLowerCase()]!;
+  return value !== null && Number.isSafeInteger(value) ? grouped(value) : undefined;
+}
 
 export const syntax = {
-  E0101: message<{ characters: string; code: string; help: string | undefined }>({
-    title: "a character that the language does not have",
-    text: ({ characters, code }) => `unexpected ${quoted(characters, 12)}${code ? ` (${code})` : ""}`,
-    help: ({ help }) => help,
-    explain: `A spec is made of names (letters, digits, "_"), numbers, and the signs { } ( ) + - * / % = +=
+  E0101: message<{ characters: string; code: string; help: string | undefined; instead: string | undefined }>(
+    {
+      title: "a character that the language does not have",
+      text: ({ characters, code }) => `unexpected ${quoted(characters, 12)}${code ? ` (${code})` : ""}`,
+      help: ({ help }) => help,
+      fixes: ({ instead }) => replacedBy(instead),
+      explain: `A spec is made of names (letters, digits, "_"), numbers, and the signs { } ( ) + - * / % = +=
 : and , Spaces and line ends separate; nothing ends a line. Comments begin with // and reach to the end of
 the line.
 
 Text copied from a web page may hold characters that look right and are not: a no-break space, a
 multiplication sign, a long dash.`,
-    wrong: "width 8 # small",
-    right: "width 8 // small",
-  }),
-  E0102: message<{ expected: string; found: string; help: string | undefined }>({
+      wrong: "width 8 # small",
+      right: "width 8 // small",
+    },
+  ),
+  E0102: message<{ expected: string; found: string; help: string | undefined; instead?: string }>({
     title: "something else was expected here",
     text: ({ expected, found }) => `expected ${expected}, found ${found}`,
     help: ({ help }) => help,
+    fixes: ({ instead }) => replacedBy(instead),
     explain: `The parser knows what may come next, and this is not it. It then goes on behind the mistake,
 so that one wrong sign does not hide what else is wrong.
 
@@ -27,10 +40,11 @@ colon ("bias: true"), and "let" with an equals sign ("let hidden = 4 * width").`
     wrong: "width = 8",
     right: "width 8",
   }),
-  E0103: message<{ bracket: string; close: string }>({
+  E0103: message<{ bracket: string; close: string; at: number }>({
     title: "a bracket that is never closed",
     text: ({ bracket }) => `this ${quoted(bracket)} is never closed`,
     help: ({ close }) => `add ${quoted(close)}`,
+    fixes: ({ close, at }) => [{ kind: "replace", text: close, at: { start: at, end: at } }],
     explain:
       "Every { needs its }, every ( its ). The place shown is the bracket that was opened; where the " +
       "other one belongs, only you know.",
@@ -41,6 +55,7 @@ colon ("bias: true"), and "let" with an equals sign ("let hidden = 4 * width").`
     title: "a closing bracket that closes nothing",
     text: ({ bracket }) => `this ${quoted(bracket)} closes nothing`,
     help: () => "remove it, or add what it should close",
+    fixes: () => replacedBy(""),
     explain: `There are more closing brackets than opening ones, or the two kinds are crossed, as in "( }".`,
     wrong: "layer { x += mlp(layernorm(x))) }",
     right: "layer { x += mlp(layernorm(x)) }",
@@ -56,6 +71,7 @@ colon ("bias: true"), and "let" with an equals sign ("let hidden = 4 * width").`
   E0106: message<{ text: string; why: string }>({
     title: "not a number",
     text: ({ text, why }) => `${quoted(text)} is not a number: ${why}`,
+    fixes: ({ text }) => replacedBy(writtenOut(text)),
     explain: `Numbers are decimal: 768, 50_257, 0.1, 1e-3. A "_" may stand between two digits. They are kept
 as 64-bit floating point, so a whole number may have at most 15 digits or so (up to 9_007_199_254_740_991),
 and a number like 1e999 does not exist.`,
