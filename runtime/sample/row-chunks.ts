@@ -8,12 +8,15 @@ import type { Lanes } from "../engine/lanes.ts";
 import type { RunningModel } from "../engine/model.ts";
 import type { RowEntry } from "../engine/row-entries.ts";
 import { checkLength } from "./past.ts";
+import type { PromptPace } from "./prompt-pace.ts";
 
 export interface RowChunkOptions {
   /** Gives the text up, while it waits for a lane or between two chunks: rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Most tokens of one chunk. Default, and at most: what the module takes at once. */
   readonly chunk?: number | undefined;
+  /** Says how many tokens a chunk has, so that others wait as long as it allows. */
+  readonly pace?: PromptPace | undefined;
   /** false: by the model as it was before it had adapters. Default: true. */
   readonly adapters?: boolean | undefined;
 }
@@ -32,7 +35,7 @@ export async function runRowChunks(
   model: RunningModel,
   name: RowEntryName,
   tokens: readonly number[],
-  { signal, chunk = Infinity, adapters }: RowChunkOptions,
+  { signal, chunk = Infinity, pace, adapters }: RowChunkOptions,
   work: RowChunkWork,
 ): Promise<void> {
   checkLength(tokens, model.manifest.model.sizes.context);
@@ -46,10 +49,13 @@ export async function runRowChunks(
         // it is new, or others changed the weights
         const start = lane.holder === owner && lane.tokens.length >= at ? at : 0;
         lane.holder = owner;
-        const part = tokens.slice(start, start + Math.max(1, Math.min(chunk, entry.chunk)));
+        const most = Math.max(1, Math.min(chunk, entry.chunk, pace?.rows ?? Infinity));
+        const part = tokens.slice(start, start + most);
         const end = start + part.length;
         work.before?.(entry, start, end);
+        const began = performance.now();
         await lanes.run([{ lane, start, tokens: part }], entry);
+        pace?.ran(part.length, part.length, performance.now() - began);
         work.after(entry, start, end);
         return end;
       }, signal);

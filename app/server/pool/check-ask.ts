@@ -1,7 +1,20 @@
-/** What an ask may be: tokens that the model has, as many as there is room for, and a lane that there is. */
+/** What may be asked: tokens that the model has, as many as there is room for, and a lane that there is. */
+import type { RowEntryName } from "../../../runtime/contract/entries.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { ServingError, type ServedFacts, type TextAsk } from "./serving.ts";
 
 type Sizes = Pick<ServedFacts, "manifest" | "context" | "lanes">;
+
+/** Throws a `ServingError` where the model does not have the entry, or the tokens could never be read. */
+export function checkReading(
+  entry: RowEntryName,
+  tokens: readonly number[],
+  { module, manifest }: Pick<RunningModel, "module" | "manifest">,
+): void {
+  if (!module.entries.some(({ name }) => name === entry))
+    throw new ServingError({ kind: "not built" }, `the model was compiled without the entry \`${entry}\``);
+  checkTokens(tokens, { manifest, context: manifest.model.sizes.context });
+}
 
 /** Throws a `ServingError` where the ask could never be answered. */
 export function checkAsk({ tokens, sampling, lane }: TextAsk, facts: Sizes): void {
@@ -11,7 +24,7 @@ export function checkAsk({ tokens, sampling, lane }: TextAsk, facts: Sizes): voi
 }
 
 /** The same for tokens alone, of which there are so many at most. */
-export function checkTokens(
+function checkTokens(
   tokens: readonly number[],
   { manifest, context }: Omit<Sizes, "lanes">,
   most = context,

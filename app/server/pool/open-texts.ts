@@ -4,23 +4,26 @@
  */
 import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { TextBatch, type BatchText } from "../../../runtime/sample/batch.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import type { AskedText } from "./asked-text.ts";
+import { checkAsk } from "./check-ask.ts";
+import type { ServedFacts } from "./serving.ts";
 
 /** Most milliseconds for which a prompt holds up texts that grow. */
-const PROMPT_MS = 100;
+export const PROMPT_MS = 100;
 
 export class OpenTexts {
   readonly model: RunningModel;
+  readonly #facts: ServedFacts;
   readonly #batch: TextBatch;
   readonly #asked = new WeakMap<BatchText, AskedText>();
   readonly #failed: (cause: unknown) => void;
   #grows = false;
 
   /** `failed` hears why the model is of no use any more. */
-  constructor(model: RunningModel, tokenizer: Tokenizer, failed: (cause: unknown) => void) {
+  constructor(model: RunningModel, facts: ServedFacts, failed: (cause: unknown) => void) {
     this.model = model;
-    this.#batch = new TextBatch(model, tokenizer, { promptMs: PROMPT_MS });
+    this.#facts = facts;
+    this.#batch = new TextBatch(model, facts.tokenizer, { promptMs: PROMPT_MS });
     this.#failed = failed;
   }
 
@@ -29,8 +32,14 @@ export class OpenTexts {
     return this.#batch.held.reduce((sum, tokens) => sum + tokens, 0);
   }
 
+  /** It joins with the next step, or fails where it could never be answered. */
   add(asked: AskedText): void {
-    this.#asked.set(asked.join(this.#batch), asked);
+    try {
+      checkAsk(asked.ask, this.#facts);
+      this.#asked.set(asked.join(this.#batch), asked);
+    } catch (error) {
+      asked.fail(error);
+    }
     if (!this.#grows) void this.#grow();
   }
 

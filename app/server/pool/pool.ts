@@ -6,15 +6,22 @@
  *   const pool = openPool({ open: async () => ({ model, facts }) });
  *   const { text } = await pool.complete({ tokens, sampling, signal });
  */
+import type { RowEntryName } from "../../../runtime/contract/entries.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
+import { embedTokens } from "../../../runtime/sample/embed.ts";
+import { scoreTokens } from "../../../runtime/sample/score.ts";
 import { AskedText } from "./asked-text.ts";
-import { checkAsk } from "./check-ask.ts";
+import { checkAsk, checkReading } from "./check-ask.ts";
+import { laneStates, runningOf } from "./lane-states.ts";
 import { OpenTexts } from "./open-texts.ts";
+import { Readings, unlessAborted, type Read } from "./readings.ts";
 import {
+  draining,
   modelFailed,
   ServingError,
   type LaneState,
   type PoolCounts,
+  type ScoreOptions,
   type ServedFacts,
   type Serving,
   type TextAsk,
@@ -45,6 +52,7 @@ class Pool implements Serving {
   readonly #queue: number;
   /** All that have not ended, in the order in which they came. */
   readonly #asks = new Set<AskedText>();
+  readonly #readings = new Readings();
   readonly #sums = new Sums();
   #restarts = 0;
   #loading: "loading" | "ready" | "failed" = "loading";
@@ -72,47 +80,36 @@ class Pool implements Serving {
   }
 
   async complete(ask: TextAsk): Promise<TextMade> {
-    if (this.#isDraining) throw new ServingError({ kind: "draining" }, "no more requests are taken");
+    if (this.#isDraining) throw draining();
     if (this.#facts) checkAsk(ask, this.#facts); // what could never be answered need not come again
     this.#checkQueue();
     const asked = new AskedText(ask, (ended) => this.#ended(ended));
     this.#asks.add(asked);
     if (ask.signal.aborted) asked.cut("aborted");
-    else if (this.#texts) begin(asked, this.#texts, this.#facts!);
+    else if (this.#texts) this.#texts.add(asked);
     else if (this.#loading === "failed") this.#loadAgain();
     return asked.made;
   }
 
-  async score(): Promise<never> {
-    throw new ServingError({ kind: "not built" }, "this model was not compiled to score texts");
+  score(tokens: readonly number[], { top, signal }: ScoreOptions): ReturnType<Serving["score"]> {
+    return this.#read("score", tokens, signal, (model, o) => scoreTokens(model, tokens, { ...o, top }));
   }
 
-  async embed(): Promise<never> {
-    throw new ServingError({ kind: "not built" }, "this model was not compiled to embed texts");
+  embed(tokens: readonly number[], signal: AbortSignal): Promise<Float32Array> {
+    return this.#read("embed", tokens, signal, (model, o) => embedTokens(model, tokens, o));
   }
 
   lanes(): readonly LaneState[] {
-    const { lanes = 0, context = 0 } = this.#facts ?? {};
-    const running = new Map([...this.#running()].map((asked) => [asked.lane, asked]));
-    return Array.from({ length: lanes }, (_, id) => {
-      const asked = running.get(id);
-      return {
-        id,
-        context,
-        isBusy: asked !== undefined,
-        promptTokens: asked?.ask.tokens.length ?? 0,
-        made: asked?.counted.made ?? 0,
-      };
-    });
+    return this.#facts ? laneStates(this.#asks, this.#facts) : [];
   }
 
   counts(): PoolCounts {
     const { lanes = 0, context = 0 } = this.#facts ?? {};
-    const running = this.#running().length;
+    const running = runningOf(this.#asks).length + this.#readings.running;
     return {
       lanes,
       running,
-      waiting: this.#asks.size - running,
+      waiting: this.#asks.size + this.#readings.size - running,
       usedRatio: lanes === 0 ? 0 : (this.#texts?.heldTokens ?? 0) / (lanes * context),
       ...this.#sums.with(this.#asks),
       restarts: this.#restarts,
@@ -121,9 +118,15 @@ class Pool implements Serving {
 
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
-    const timer = setTimeout(() => this.#cutAll(), deadlineMs);
-    await Promise.allSettled([...this.#asks].map(({ made }) => made));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)));
+    const ended = Promise.all([
+      Promise.allSettled([...this.#asks].map(({ made }) => made)),
+      this.#readings.settled(),
+    ]);
+    await Promise.race([ended, deadline]);
     clearTimeout(timer);
+    this.#cutAll();
   }
 
   async close(): Promise<void> {
@@ -136,18 +139,51 @@ class Pool implements Serving {
     await this.#settled;
   }
 
-  #running(): readonly AskedText[] {
-    return [...this.#asks].filter(({ phase }) => phase !== "waiting");
-  }
-
   #checkQueue(): void {
     const { lanes = 0 } = this.#facts ?? {};
-    if (this.#asks.size < lanes + this.#queue) return;
+    const size = this.#asks.size + this.#readings.size;
+    if (size < lanes + this.#queue) return;
     const retryAfterSeconds = this.#sums.retryAfterSeconds(lanes);
     throw new ServingError(
       { kind: "queue full", retryAfterSeconds },
-      `${this.#asks.size} requests run or wait already; try again in ${retryAfterSeconds} s`,
+      `${size} requests run or wait already; try again in ${retryAfterSeconds} s`,
     );
+  }
+
+  async #read<T>(
+    entry: RowEntryName,
+    tokens: readonly number[],
+    signal: AbortSignal,
+    read: Read<T>,
+  ): Promise<T> {
+    if (this.#isDraining) throw draining();
+    if (this.#texts) checkReading(entry, tokens, this.#texts.model);
+    this.#checkQueue();
+    let model: RunningModel | undefined;
+    const modelFor = async (): Promise<RunningModel> => {
+      model = await this.#modelFor(signal);
+      checkReading(entry, tokens, model);
+      return model;
+    };
+    try {
+      const made = await this.#readings.read(modelFor, read, signal);
+      this.#sums.addRead(tokens.length);
+      return made;
+    } catch (cause) {
+      if (signal.aborted || cause instanceof ServingError) throw cause;
+      if (this.#isClosed) throw draining();
+      this.#failed(model!, cause);
+      throw modelFailed(cause);
+    }
+  }
+
+  /** Waits for the model where it is being loaded, and loads it where that has failed. */
+  async #modelFor(signal: AbortSignal): Promise<RunningModel> {
+    if (this.#loading === "failed") this.#loadAgain();
+    await unlessAborted(this.#settled, signal);
+    if (this.#isClosed) throw draining();
+    if (!this.#texts) throw modelFailed("it could not be loaded");
+    return this.#texts.model;
   }
 
   async #load(): Promise<ServedFacts> {
@@ -175,10 +211,10 @@ class Pool implements Serving {
   }
 
   #serve(model: RunningModel, facts: ServedFacts): void {
-    const texts = new OpenTexts(model, facts.tokenizer, (cause) => this.#failed(model, cause));
+    const texts = new OpenTexts(model, facts, (cause) => this.#failed(model, cause));
     this.#texts = texts;
     this.#loading = "ready";
-    for (const asked of this.#asks) begin(asked, texts, facts);
+    for (const asked of this.#asks) texts.add(asked);
   }
 
   /** Those that run are refused; those that wait do so until the model is back. */
@@ -186,7 +222,7 @@ class Pool implements Serving {
     if (this.#texts?.model !== model) return; // it was closed, or is known to have failed
     this.#texts = undefined;
     this.#restarts++;
-    for (const asked of this.#running()) asked.fail(modelFailed(cause));
+    for (const asked of runningOf(this.#asks)) asked.fail(modelFailed(cause));
     for (const asked of this.#asks) asked.leave();
     this.#loadAgain(model);
   }
@@ -198,15 +234,6 @@ class Pool implements Serving {
   #ended(asked: AskedText): void {
     this.#asks.delete(asked);
     this.#sums.add(asked);
-  }
-}
-
-function begin(asked: AskedText, texts: OpenTexts, facts: ServedFacts): void {
-  try {
-    checkAsk(asked.ask, facts);
-    texts.add(asked);
-  } catch (error) {
-    asked.fail(error);
   }
 }
 

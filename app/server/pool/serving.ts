@@ -186,3 +186,6 @@ export const modelFailed = (cause: unknown): ServingError =>
     `the model has failed: ${cause instanceof Error ? cause.message : String(cause)}`,
     cause,
   );
+
+export const draining = (): ServingError =>
+  new ServingError({ kind: "draining" }, "no more requests are taken");

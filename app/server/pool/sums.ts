@@ -27,6 +27,11 @@ export class Sums {
     else if (asked.phase === "text") this.#lastMs = [...this.#lastMs, asked.runMs].slice(-LAST);
   }
 
+  /** So many tokens were read, with no text to follow. */
+  addRead(tokens: number): void {
+    this.#promptTokens += tokens;
+  }
+
   /** With those of asks that have not ended. */
   with(asks: Iterable<AskedText>): Summed {
     const counted = [...asks].map((asked) => asked.counted);

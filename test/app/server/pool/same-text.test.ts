@@ -13,7 +13,9 @@ import type { Host } from "../../../../runtime/engine/host.ts";
 import { createModel, type RunningModel } from "../../../../runtime/engine/model.ts";
 import { startPool, type WorkerReport } from "../../../../runtime/engine/pool.ts";
 import { nodeHost } from "../../../../runtime/node/host.ts";
+import { embedTokens } from "../../../../runtime/sample/embed.ts";
 import { generate } from "../../../../runtime/sample/generate.ts";
+import { scoreTokens } from "../../../../runtime/sample/score.ts";
 import { byteTokenizer } from "../../../../runtime/tokenizers/plain/bytes.ts";
 import { inProject } from "../../../support/paths.ts";
 import { compileSmall, runningModels } from "../../../support/running-models.ts";
@@ -31,7 +33,7 @@ let bundle: Compiled;
 let one: RunningModel;
 let pool: Serving;
 beforeAll(async () => {
-  bundle = await compileSmall(source, { options: { lanes: LANES } });
+  bundle = await compileSmall(source, { options: { lanes: LANES, entries: ["score", "embed"] } });
   one = await run(await compileSmall(source));
   pool = await poolOf(await run(bundle));
 });
@@ -112,6 +114,38 @@ describe.each([1, 2])("on %i workers", (workers) => {
   });
 });
 
+test("scores and vectors of texts, beside texts that grow", async () => {
+  const model = await run(bundle);
+  const several = await poolOf(model);
+  const texts = [40, 90, 1, 70].map((length, i) => prompt(i, length));
+  const expected = [];
+  for (const text of texts)
+    expected.push(await scoreTokens(model, text, { top: 2 }), await embedTokens(model, text));
+  const asks = Array.from({ length: LANES + 1 }, (_, i) =>
+    asking({ ...free, tokens: prompt(i, 60), most: 50, seed: i }),
+  );
+  const made = asks.map((ask) => several.complete(ask));
+  const { signal } = new AbortController();
+  const stop = new AbortController();
+  const gone = several.score(texts[0]!, { top: 0, signal: stop.signal });
+  const read = texts.flatMap((text) => [
+    several.score(text, { top: 2, signal }),
+    several.embed(text, signal),
+  ]);
+  stop.abort(new Error("gone"));
+  await expect(gone).rejects.toThrow("gone");
+  expect(several.counts().waiting).toBeGreaterThan(0);
+  expect(await Promise.all(read)).toEqual(expected);
+  expect((await Promise.all(made)).map(({ tokens }) => tokens)).toEqual(await Promise.all(asks.map(alone)));
+  expect(several.counts()).toMatchObject({ running: 0, waiting: 0 });
+  await expect(several.score([], { top: 0, signal })).rejects.toMatchObject({ kind: "bad token" });
+  await expect(several.embed(Array(121).fill(1), signal)).rejects.toMatchObject({
+    refusal: { kind: "prompt too long", promptTokens: 121, context: 120 },
+  });
+  const plain = await poolOf(one);
+  await expect(plain.embed([1], signal)).rejects.toMatchObject({ kind: "not built" });
+});
+
 test("a worker ends: what runs is refused, and the rest is served by a new model", async () => {
   const threads: Worker[] = [];
   const host: Host = {
@@ -130,12 +164,18 @@ test("a worker ends: what runs is refused, and the rest is served by a new model
       opened(await createModel(bundle, "infer", { host, workers: 2, target: "relaxed", seed: 5 })),
   });
   await fragile.ready;
-  const endless = { most: 1e9, whenFull: "shift", onText: () => void threads[1]!.terminate() } as const;
+  let read: Promise<unknown> | undefined;
+  const onText = (): void => {
+    read ??= fragile.embed([1], new AbortController().signal).catch((error) => error); // waits for a lane
+    void threads[1]!.terminate();
+  };
+  const endless = { most: 1e9, whenFull: "shift", onText } as const;
   const running = Array.from({ length: LANES }, () => fragile.complete(asking(endless)));
   const asks = [1, 2, 3].map((seed) => asking({ ...free, tokens: prompt(seed, 10), most: 50, seed }));
   const waiting = asks.slice(1).map((ask) => fragile.complete(ask));
   const failed = { status: "rejected", reason: { kind: "model failed" } };
   expect(await Promise.allSettled(running)).toMatchObject(Array(LANES).fill(failed));
+  expect(await read).toMatchObject({ kind: "model failed" });
   const served = await Promise.all([fragile.complete(asks[0]!), ...waiting]);
   expect(served.map(({ tokens }) => tokens)).toEqual(await Promise.all(asks.map(alone)));
   expect(fragile.counts().restarts).toBe(1);
