@@ -12,13 +12,11 @@
  */
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { median } from "../../bench/measure/statistics.ts";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { writeGguf } from "../cli/runs/export-run.ts";
 import { measureLimits, type Limits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { specOf } from "../cli/runs/spec-of.ts";
@@ -27,18 +25,14 @@ import { compileModel } from "../../compiler/compile.ts";
 import type { GgufFile } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
-import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
-import { outgoing } from "../../runtime/formats/outgoing.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
-import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { agreement } from "./agreement.ts";
 import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
+import { drawnGguf } from "./drawn-gguf.ts";
 import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
-import { drawnWeights } from "../../bench/measure/drawn-weights.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -67,28 +61,6 @@ const say = (text: string): void =>
   console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 const prompts = ["Once upon a time, there was a little", "The history of the city begins", "def add(a, b):"];
 const RUNS = 3;
-
-/** A GGUF file with drawn weights. A file that is kept is not written again. */
-async function drawn(name: string, format: string): Promise<string> {
-  const path = join(scratch, `${name}-${format}.gguf`);
-  if (existsSync(path)) return path;
-  const family = name.startsWith("gpt2") ? "gpt2" : "llama3";
-  const { models } = checkSource(
-    readFileSync(fileURLToPath(new URL(`../../specs/${family}.sinter`, import.meta.url)), "utf8"),
-    { model: name, set: { context: o.context } },
-  );
-  const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat);
-  const tokenizer = await openTokenizer(files, o.tokenizer ?? `../shared/data/tokenizers/${family}`);
-  await writeGguf(files, { tokenizer }, model, path, {
-    out: () => {},
-    err: () => {},
-    tty: false,
-    columns: 100,
-    cwd: process.cwd(),
-  });
-  say(`${path} written`);
-  return path;
-}
 
 /** The format of most matrices of a file; f32 where Sinter does not have it. */
 const weightsOf = (type: number): string => ({ 2: "q4_0", 7: "q8_0", 32: "bf16" })[type] ?? "f32";
@@ -211,7 +183,10 @@ try {
       : await o.formats
           .split(",")
           .reduce(
-            async (before, format) => [...(await before), await drawn(o.model!, format)],
+            async (before, format) => [
+              ...(await before),
+              await drawnGguf(o.model!, format, { folder: scratch, context, tokenizer: o.tokenizer }),
+            ],
             Promise.resolve<string[]>([]),
           )),
   ];

@@ -9,6 +9,9 @@
  *     The likeliest token each time. `logits` names the file that gets [count, vocab] as f32.
  *   { do: "time", prompt, count, runs }      → { prefill, decode }
  *     Tokens per second of each run: the prompt at once, then tokens one by one.
+ *   { do: "clients", prompts, count }        → { ms, firstMs: [prompts] }
+ *     A text after each prompt at once, each in a sequence of its own: until the last one's last token, and
+ *     until the first token of each.
  *
  * Requests are a JSON list; the options are JSON, too. With the option `exact`, keys and values are f32 and
  * attention is not fused; llama.cpp's default are f16 keys and values.
@@ -22,6 +25,8 @@ export interface LlamaCppOptions {
   readonly threads?: number;
   readonly context?: number;
   readonly vocabOnly?: boolean;
+  /** Texts that there is room for at once, each with the whole context. Default: 1. */
+  readonly sequences?: number;
 }
 export type LlamaCppRequest =
   | { readonly do: "tokenize"; readonly texts: readonly string[]; readonly special?: boolean }
@@ -36,6 +41,11 @@ export type LlamaCppRequest =
       readonly prompt: readonly number[];
       readonly count: number;
       readonly runs: number;
+    }
+  | {
+      readonly do: "clients";
+      readonly prompts: readonly (readonly number[])[];
+      readonly count: number;
     };
 
 interface Next {
@@ -65,6 +75,7 @@ const {
   threads = 1,
   context = 512,
   vocabOnly = false,
+  sequences = 1,
 } = JSON.parse(options) as LlamaCppOptions;
 const { getLlama } = (await import("node-llama-cpp" as string)) as Peer;
 const llama = await getLlama({
@@ -78,17 +89,17 @@ const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: fa
 const cache = exact
   ? { experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32", flashAttention: false }
   : {};
-const sequence = vocabOnly
+const opened = vocabOnly
   ? undefined
-  : (
-      await model.createContext({
-        contextSize: context,
-        batchSize: context,
-        sequences: 1,
-        threads: { ideal: threads, min: threads },
-        ...cache,
-      })
-    ).getSequence();
+  : await model.createContext({
+      contextSize: context,
+      batchSize: context,
+      sequences,
+      threads: { ideal: threads, min: threads },
+      ...cache,
+    });
+const all = opened ? Array.from({ length: sequences }, () => opened.getSequence()) : [];
+const [sequence] = all;
 
 /** Logits after the last of these tokens. */
 async function logitsAfter(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
@@ -136,6 +147,25 @@ async function time(prompt: readonly number[], count: number, runs: number): Pro
   return { prefill, decode };
 }
 
+const likeliest = { generateNext: { token: true, options: { temperature: 0 } } };
+
+/** One token after the other; an end of text is a token like others. */
+async function clients(prompts: readonly (readonly number[])[], count: number): Promise<unknown> {
+  for (const own of all) await own.clearHistory();
+  const began = performance.now();
+  const firstMs = await Promise.all(
+    prompts.map(async (prompt, i) => {
+      const own = all[i]!;
+      let out = await own.controlledEvaluate([...prompt.slice(0, -1), [prompt.at(-1)!, likeliest]]);
+      const first = performance.now() - began;
+      for (let n = 1; n < count; n++)
+        out = await own.controlledEvaluate([[out.at(-1)!.next.token!, likeliest]]);
+      return first;
+    }),
+  );
+  return { ms: performance.now() - began, firstMs };
+}
+
 const answers: unknown[] = [];
 for (const request of JSON.parse(await textOf(process.stdin)) as readonly LlamaCppRequest[])
   switch (request.do) {
@@ -149,6 +179,9 @@ for (const request of JSON.parse(await textOf(process.stdin)) as readonly LlamaC
       break;
     case "time":
       answers.push(await time(request.prompt, request.count, request.runs));
+      break;
+    case "clients":
+      answers.push(await clients(request.prompts, request.count));
       break;
   }
 // llama.cpp's threads would keep the process alive
