@@ -81,6 +81,7 @@ const rooms = [
   "app/server/pool",
   "app/server/api",
   "app/server",
+  "app/watch",
   "app/cli/terminal",
   "app/cli/options",
   "app/cli/help",

@@ -12,6 +12,7 @@ import { EXTENSION, asJavaScript, withoutMap } from "./page-server.ts";
 /** What each script consists of: a file stands behind those that it imports. Paths are the runtime's. */
 const scripts = {
   compare: ["report/smooth", "report/chart", "report/compare/figures", "report/compare/page-script"],
+  watch: ["report/watch-script"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 const imports = /^import\b[^;]*;\n?/gm;

@@ -115,7 +115,7 @@ export async function startPageServer({
 }
 
 /** A page elsewhere whose name has come to mean this machine (DNS rebinding) sends its own name. */
-const isLocal = (host: string | undefined): boolean =>
+export const isLocal = (host: string | undefined): boolean =>
   /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host ?? "");
 
 /** Undefined: what was asked for is no path. */

@@ -10,7 +10,7 @@ import {
   type StageFacts,
 } from "./chain.ts";
 import { chart } from "./chart.ts";
-import { htmlPage } from "./markup.ts";
+import { htmlPage, type PageScript } from "./markup.ts";
 import { loadMap } from "./load-map.ts";
 import { counted, duration, rateText, thousands } from "../contract/amounts.ts";
 import { pageStyle } from "./page-style.ts";
@@ -29,17 +29,23 @@ export interface ReportFacts extends StageFacts {
   readonly kl?: number | undefined;
 }
 
-/** `earlier`: the stages that have led here, the oldest first. */
+/**
+ * `earlier`: the stages that have led here, the oldest first. `live`: the script of a page that follows the
+ * run (watch-script.ts), from the server that it comes from.
+ */
 export function htmlReport(
   facts: ReportFacts,
   events: readonly TrainEvent[],
   earlier: readonly ReportStage[] = [],
+  live?: PageScript,
 ): string {
   const of = curvesOf(events);
   const small = { height: SMALL, fromZero: true };
   return page(
     facts,
+    live,
     [
+      live ? `<p class="about" id="live" role="status">follows the run</p>` : "",
       chainCards([...earlier, { facts, events }]),
       numbersOf(facts, events),
       ...(isJudgedByLoss(facts.stage) ? [lossChart(events)] : []),
@@ -117,7 +123,7 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
   return [besideEachOther(balance), ...[...loads.values()].map(loadMap)];
 }
 
-function page(facts: ReportFacts, body: string): string {
+function page(facts: ReportFacts, live: PageScript | undefined, body: string): string {
   const about = [
     ...(facts.parameters === undefined ? [] : [`${thousands(facts.parameters)} parameters`]),
     facts.data,
@@ -130,5 +136,7 @@ function page(facts: ReportFacts, body: string): string {
     about: about.join(" · "),
     style: pageStyle,
     body,
+    script: live,
+    isLive: live !== undefined,
   });
 }

@@ -16,7 +16,14 @@ import {
   type Options,
 } from "./option.ts";
 import { checkOptions, specOptions } from "./spec.ts";
-import { beginOptions, refuseBoth, setting, settingsAsked, threadOptions } from "./training-options.ts";
+import {
+  beginOptions,
+  refuseBoth,
+  setting,
+  settingsAsked,
+  threadOptions,
+  watchOptions,
+} from "./training-options.ts";
 import { tuneOptions } from "./tune-file.ts";
 import { weightsFrom } from "./weights.ts";
 
@@ -56,6 +63,7 @@ export const stageOptions = (data: string, behind: string) => ({
   sampleEvery: setting("steps between answers that are shown"),
   saveEvery: setting("steps between checkpoints"),
   keep: withDefault("3", whole("<n>", "checkpoints to keep, besides the best one", { least: 1 })),
+  ...watchOptions,
   json: flag("one JSON object a line, for programs"),
 });
 export type StageOptions = Options<ReturnType<typeof stageOptions>>;

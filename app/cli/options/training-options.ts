@@ -22,6 +22,17 @@ export const beginOptions = {
   force: flag("begin anew where --out holds a run: it is removed once all is checked"),
 };
 
+const MOST_PORT = 65_535;
+
+export const watchOptions = {
+  watch: flag("serve the report on this machine while it trains; its address is printed"),
+  watchPort: whole("<n>", "port of --watch (default: one that is free)", { least: 0, most: MOST_PORT }),
+};
+
+/** The port at which the report is served, 0 for one that is free; undefined: it is not served. */
+export const watchPortOf = ({ watch, watchPort }: Options<typeof watchOptions>): number | undefined =>
+  watchPort ?? (watch ? 0 : undefined);
+
 /** Refuses to begin and to go on at once. */
 export function refuseBoth({ force, resume }: Options<typeof beginOptions>, from: string | undefined): void {
   if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");

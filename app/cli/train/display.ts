@@ -85,6 +85,11 @@ export class Display {
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 
+  /** Says where the report is served. */
+  watched(url: string): void {
+    this.#line(this.#json ? JSON.stringify({ kind: "watch", url }) : `the report follows the run at ${url}`);
+  }
+
   /** Prints settings that change from this step on. */
   changed(step: number, changes: readonly Change[]): void {
     if (changes.length === 0) return;

@@ -19,6 +19,8 @@ import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { train, type SampleOptions } from "../../../runtime/train/train.ts";
+import type { ReportStart } from "../../watch/live-report.ts";
+import { startWatch, type Watch } from "../../watch/watch.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { TrainingData } from "./begin.ts";
 import type { Change } from "./changes.ts";
@@ -32,6 +34,8 @@ export interface GoOnOptions {
   /** Settings that change from here on. */
   readonly changes: readonly Change[];
   readonly json: boolean;
+  /** Where the report is served; 0: any port that is free; undefined: nowhere. */
+  readonly watchPort: number | undefined;
 }
 
 const PROBE_MS = 40;
@@ -87,30 +91,28 @@ async function loadedRun(run: Run, model: RunningModel, o: GoOnOptions, io: Io):
 
 /** Trains to the end, or until the signal; log, report and checkpoints are written on the way. */
 async function trained(
-  { run, model, identity, from }: LoadedRun,
+  loaded: LoadedRun,
   data: TrainingData,
   o: GoOnOptions,
   signal: AbortSignal,
   io: Io,
 ): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
+  const { run, model, identity, from } = loaded;
   const { record, tokenizer, folder } = run;
   const step = from?.step ?? 0;
   const ofStage = record.stage !== undefined;
   const log = await openLog(files, folder, { step, ofStage, now: () => new Date() });
-  const meter = await progressMeter(model, record.settings.steps, data.headline);
-  const show = new Display(io, o.json, meter, data.headline);
-  if (record.stage) show.useFieldNames();
-  show.start(run, model, data, from?.step);
-  show.changed(step, o.changes);
-  const facts = factsOf(run, model);
-  const earlier = await readEarlier(files, folder);
+  const show = await startDisplay(loaded, data, o, io);
+  const page = { facts: factsOf(run, model), earlier: await readEarlier(files, folder), events: log.events };
   const report = async (): Promise<void> => {
     await log.flush();
-    await writeText(files, folder, "report.html", htmlReport(facts, log.events, earlier));
+    await writeText(files, folder, "report.html", htmlReport(page.facts, log.events, page.earlier));
   };
-  const failed = (): Promise<void> => {
+  const watch = await watched(page, o, show, io);
+  const failed = async (): Promise<void> => {
     show.close();
+    await watch?.end("it has failed");
     return report();
   };
   const start = { model, run, step, signal, progress: (text: string) => show.working(text) };
@@ -134,6 +136,7 @@ async function trained(
     },
     report(event) {
       log.add(event);
+      watch?.add(event);
       show.event(event);
       const remark = data.remark?.(event);
       if (remark !== undefined) show.remark(remark);
@@ -143,8 +146,39 @@ async function trained(
   const end = await orLastReport(failed, training);
   if (end === "done") await data.finished?.(start);
   await report();
+  await watch?.end(end);
   show.end(end, folder, record.stage?.stage);
   return end;
+}
+
+async function startDisplay(
+  { run, model, from }: LoadedRun,
+  data: TrainingData,
+  o: GoOnOptions,
+  io: Io,
+): Promise<Display> {
+  const { settings, stage } = run.record;
+  const meter = await progressMeter(model, settings.steps, data.headline);
+  const show = new Display(io, o.json, meter, data.headline);
+  if (stage) show.useFieldNames();
+  show.start(run, model, data, from?.step);
+  show.changed(from?.step ?? 0, o.changes);
+  return show;
+}
+
+/** Serves the report while the run trains, where that was asked for. */
+async function watched(
+  page: ReportStart,
+  { watchPort }: GoOnOptions,
+  show: Display,
+  io: Io,
+): Promise<Watch | undefined> {
+  if (watchPort === undefined) return undefined;
+  const watch = await startWatch({ ...page, port: watchPort }, (why) =>
+    io.err(`warning: the report is not served any more: ${why}\n`),
+  );
+  show.watched(watch.url);
+  return watch;
 }
 
 const sampleOf = ({ bundle }: Run, { questions }: TrainingData): SampleOptions => ({

@@ -7,6 +7,8 @@ import { lockFolder } from "../../../runtime/node/lock.ts";
 import { clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { removeRun } from "../../../runtime/store/remove-run.ts";
 import { beginRun, holdsRun, type Run } from "../../../runtime/store/run-folder.ts";
+import { refuseTaken } from "../../watch/watch.ts";
+import { watchPortOf } from "../options/training-options.ts";
 import type { Io } from "../terminal/io.ts";
 import type { Prepared, Reopened } from "./begin.ts";
 import { withThoseBefore, writeEarlier } from "./earlier.ts";
@@ -22,6 +24,8 @@ export interface StartOptions {
   readonly workers: number | undefined;
   readonly keep: number;
   readonly json: boolean;
+  readonly watch: boolean;
+  readonly watchPort: number | undefined;
   /** A target that was asked for counts from now on, and is recorded. */
   readonly target: Target | undefined;
   /** How one begins, for messages; undefined: enough was said to begin one. */
@@ -45,6 +49,8 @@ export async function startRun(o: StartOptions, calls: StartCalls, io: Io): Prom
       "usage",
       "--from and --out are one folder, and --force would remove it before it is read",
     );
+  const port = watchPortOf(o);
+  if (port) await refuseTaken(port); // before anything is written
   const held = await holdsRun(files, folder);
   const goesOn = held && !force;
   if (goesOn && !resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
@@ -72,10 +78,11 @@ export async function startRun(o: StartOptions, calls: StartCalls, io: Io): Prom
 const atTarget = (run: Run, { target }: StartOptions): Run =>
   target ? { ...run, record: { ...run.record, target } } : run;
 
-const goOnOptions = ({ workers, keep, json }: StartOptions, opened: Prepared | Reopened): GoOnOptions => ({
-  workers,
-  keep,
-  json,
+const goOnOptions = (o: StartOptions, opened: Prepared | Reopened): GoOnOptions => ({
+  workers: o.workers,
+  keep: o.keep,
+  json: o.json,
+  watchPort: watchPortOf(o),
   changes: "changes" in opened ? opened.changes : [],
 });
 

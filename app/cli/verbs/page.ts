@@ -8,7 +8,7 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
 import { flag, text, whole, withDefault } from "../options/option.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
-import { silenceTypeStripping } from "../terminal/node-warnings.ts";
+import { silenceTypeStripping } from "../../../runtime/node/node-warnings.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import { defineVerb } from "./verb.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";

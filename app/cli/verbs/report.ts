@@ -12,7 +12,7 @@ import { flag, optionalText, text, type Options } from "../options/option.ts";
 import { jsonOf, pageOf, writeEventFiles } from "../report/outputs.ts";
 import { readLoggedRun, type LoggedRun } from "../report/read-run.ts";
 import { writeOutput } from "../terminal/files.ts";
-import { silenceTypeStripping } from "../terminal/node-warnings.ts";
+import { silenceTypeStripping } from "../../../runtime/node/node-warnings.ts";
 import { pathFrom, sayer, type Io } from "../terminal/io.ts";
 import { defineVerb } from "./verb.ts";
 

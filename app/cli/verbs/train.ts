@@ -13,6 +13,7 @@ import {
   setting,
   settingsAsked,
   threadOptions,
+  watchOptions,
 } from "../options/training-options.ts";
 import { tuneOptions } from "../options/tune-file.ts";
 import { defineVerb } from "./verb.ts";
@@ -36,6 +37,7 @@ const options = {
   sampleEvery: setting("steps between samples"),
   saveEvery: setting("steps between checkpoints"),
   keep: withDefault("3", whole("<n>", "checkpoints to keep", { least: 1 })),
+  ...watchOptions,
   json: flag("one JSON object a line, for programs"),
 };
 type Asked = Options<typeof options>;

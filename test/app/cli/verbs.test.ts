@@ -12,6 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -173,6 +174,24 @@ describe("a run", () => {
     expect(end.out).toContain('"end":"interrupted"');
     expect(readdirSync(join(folder, "stopped")).filter((name) => name.startsWith("step-"))).toHaveLength(1);
     expect(existsSync(join(folder, "stopped", "lock"))).toBe(false);
+  });
+
+  it("is watched to the same bits, by a page that does not read what it is sent", async () => {
+    fresh("watched");
+    let page: Socket | undefined;
+    const end = await sinter(
+      ["train", "--resume", "--out", "watched", "--workers", "1", "--watch", "--json"],
+      (_, onText) =>
+        onText((text) => {
+          const port = /"url":"http:\/\/127.0.0.1:(\d+)\/"/.exec(text)?.[1];
+          if (page || port === undefined) return;
+          page = connect(Number(port), "127.0.0.1").pause();
+          page.on("error", () => {}).write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        }),
+    );
+    expect(page).toBeDefined();
+    expect(end).toMatchObject({ code: 0, err: "" });
+    expect(last("watched").equals(last("whole"))).toBe(true);
   });
 
   it("is evaluated and sampled", async () => {
