@@ -72,6 +72,7 @@ const rooms = [
   "compiler",
   "compiler/language-service",
   "compiler/planner",
+  "compiler/torch",
   // how fast it is
   "bench/peers",
   "bench/measure",

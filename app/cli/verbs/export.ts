@@ -1,4 +1,7 @@
-/** `sinter export DIR --to hf|gguf|peft`: a run's weights, or its adapters alone, for other programs. */
+/**
+ * `sinter export DIR --to hf|gguf|peft|torch`: a run's weights, its adapters alone, or a program that trains
+ * it elsewhere.
+ */
 import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
@@ -11,6 +14,11 @@ import { sizeText } from "../../../runtime/contract/amounts.ts";
 import { flag, oneWord, read, required, text, type Options } from "../options/option.ts";
 import { adapterOption } from "../options/run-options.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
+import { exportTorch } from "../runs/export-torch.ts";
+import { openMerged } from "../runs/open-weights.ts";
+import { clusterOption } from "../options/cluster.ts";
+import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import { planOf } from "../../../compiler/planner/plan.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -29,21 +37,25 @@ const forms = {
     types: { f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" },
   },
   peft: { title: "PEFT folder", isFolder: true, types: { f32: "F32" } },
-} as const satisfies Readonly<Record<OutgoingForm | "peft", Form>>;
+  torch: { title: "PyTorch program", isFolder: true, types: { f32: "F32" } },
+} as const satisfies Readonly<Record<OutgoingForm | "peft" | "torch", Form>>;
 
 const options = {
   to: required(
     read(
       text(
         "<form>",
-        "hf (config.json, model.safetensors, tokenizer), gguf (llama.cpp), or peft (the adapters alone)",
+        "hf (config.json, model.safetensors, tokenizer), gguf (llama.cpp), peft (the adapters alone), or " +
+          "torch (a program for torchrun; also of a spec)",
       ),
-      (given, name) => oneWord(["hf", "gguf", "peft"], given, name),
+      (given, name) => oneWord(["hf", "gguf", "peft", "torch"], given, name),
     ),
   ),
-  out: required(text("<path>", "the folder (hf, peft) or file (gguf)", { short: "o" })),
+  out: required(text("<path>", "the folder (hf, peft, torch) or file (gguf)", { short: "o" })),
   dtype: text("<type>", "f32, f16, bf16; for gguf also q8_0 and q4_0 (default: as the run keeps them)"),
   adapter: adapterOption,
+  on: clusterOption("torch: devices that the program's plan is for"),
+  ...specOptions,
   force: flag("replace what is there"),
   json: flag("machine-readable"),
 };
@@ -51,7 +63,7 @@ const options = {
 export const exportVerb = defineVerb({
   name: "export",
   summary: "a run's weights for other programs",
-  arguments: [{ name: "<dir>", help: "folder of a run" }],
+  arguments: [{ name: "<dir>", help: "folder of a run; torch: or a spec file" }],
   options,
   notes: ["Adapters (--lora of sft) are merged into the matrices beside which they stand, but for peft."],
   examples: [
@@ -59,6 +71,7 @@ export const exportVerb = defineVerb({
     "sinter export runs/stories --to hf -o stories-hf",
     "sinter export runs/answers --to peft -o answers-adapter",
     "sinter export runs/stories --adapter answers-adapter --to gguf -o answers.gguf",
+    "sinter export specs/llama3.sinter --to torch --on h100:64 -o llama3-torch",
   ],
   async run([dir], asked, io) {
     const { to, out: given, json } = asked;
@@ -66,6 +79,7 @@ export const exportVerb = defineVerb({
     const type = typeAsked(asked);
     const out = pathFrom(io, given);
     await checkOut(out, asked);
+    if (to === "torch") return await program(dir!, out, asked, io);
     const run = await openRunAt(dir!, io);
     const made =
       to === "peft" ? await adaptersOf(run, asked, out, io) : await modelOf(run, to, type, asked, out, io);
@@ -129,4 +143,29 @@ async function modelOf(
   const files = nodeFiles();
   const opened = adapter === undefined ? undefined : await openAdapter(files, adapter, run, openRunAt, io);
   return exportRun(files, run, { form, type, out, adapter: opened?.adapter }, io);
+}
+
+/** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
+async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
+  if (asked.adapter !== undefined) throw new SinterError("usage", "--to torch takes no --adapter");
+  const isSpec = source.endsWith(".sinter") || source === "-";
+  const run = isSpec ? undefined : await openRunAt(source, io);
+  const model = run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
+  const plan = planOf(model, asked.on);
+  if ("together" in plan) throw new Error("a plan without a batch of its own comes out even");
+  const checkpoint = run && (await openMerged(nodeFiles(), run, io));
+  try {
+    const { tensors, step } = await exportTorch(model, plan, out, checkpoint);
+    const facts = { to: "torch", path: asked.out, tensors, ...(step !== undefined && { step }) };
+    const begins = step === undefined ? "first weights of its own" : `weights of step ${step}`;
+    const next = `try it: python3 ${asked.out}/test_parity.py`;
+    io.out(
+      asked.json
+        ? `${JSON.stringify(facts)}\n`
+        : `${asked.out}: PyTorch program, ${tensors} tensors, ${begins}\n${next}\n`,
+    );
+    return exitCodes.ok;
+  } finally {
+    await checkpoint?.close();
+  }
 }

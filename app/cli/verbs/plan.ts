@@ -1,11 +1,5 @@
 /** `sinter plan SPEC`: what training and serving a model takes on machines that are not here. */
-import {
-  accelerators,
-  acceleratorNames,
-  precisions,
-  type Accelerator,
-} from "../../../compiler/planner/hardware.ts";
-import { readAmount } from "../../../compiler/planner/amounts.ts";
+import { precisions } from "../../../compiler/planner/hardware.ts";
 import { costsOf } from "../../../compiler/planner/costs.ts";
 import { recomputations, stateSchemes, type StateScheme } from "../../../compiler/planner/device-memory.ts";
 import { conventions, type Convention } from "../../../compiler/planner/flops.ts";
@@ -20,17 +14,8 @@ import {
 } from "../../../compiler/planner/solve.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import {
-  flag,
-  named,
-  oneWord,
-  read,
-  real,
-  text,
-  whole,
-  withDefault,
-  type Options,
-} from "../options/option.ts";
+import { flag, oneWord, read, real, text, whole, type Options } from "../options/option.ts";
+import { clusterOption } from "../options/cluster.ts";
 import { amount } from "../options/amount.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { defineVerb } from "./verb.ts";
@@ -44,10 +29,7 @@ const goals = ["parallel", ...axes] as const;
 
 const options = {
   ...specOptions,
-  on: withDefault(
-    "h100:8",
-    read(text("<device:n>", `devices and how many: ${acceleratorNames.join(", ")}`), readCluster),
-  ),
+  on: clusterOption("devices, and how many"),
   tokens: amount("<n>", "tokens of the whole run, as 15T (default: 20 for each parameter)"),
   sequence: whole("<n>", "tokens of a sequence (default: the model's context)", { least: 1 }),
   batchTokens: amount("<n>", "tokens of a step over all devices, as 4M (default: one micro-batch each)"),
@@ -109,16 +91,6 @@ export const planVerb = defineVerb({
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
-
-/** "h100:1024"; without a number, one node. */
-function readCluster(given: string): { readonly card: Accelerator; readonly devices: number } {
-  const [name, count] = given.split(":");
-  const card = accelerators.find((a) => a.name === named("device", acceleratorNames, name!))!;
-  const devices = count === undefined ? card.node : readAmount(count);
-  if (devices === undefined || !Number.isInteger(devices))
-    throw new SinterError("usage", `--on takes a device and how many, as h100:1024, not \`${given}\``);
-  return { card, devices };
-}
 
 function readDegrees(given: string): AskedDegrees {
   return Object.fromEntries(

@@ -1,0 +1,199 @@
+/**
+ * A model as a PyTorch program (compiler/torch), with what its shadow computes here, against which the
+ * program is held wherever it runs; and, of a run, its weights and moments.
+ */
+import { mkdir, open, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { checkSource } from "../../../compiler/2-check/check.ts";
+import { compileModel } from "../../../compiler/compile.ts";
+import type { TrainingPlan } from "../../../compiler/planner/plan.ts";
+import { printSpec } from "../../../compiler/planner/print-spec.ts";
+import { shadowOf } from "../../../compiler/planner/shadow.ts";
+import { programTexts } from "../../../compiler/torch/program.ts";
+import { gatherTensor, programTensors, type ProgramTensor } from "../../../compiler/torch/weight-layout.ts";
+import { nameInLayer } from "../../../runtime/contract/parameter-names.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
+import { randomStream } from "../../../runtime/base/random.ts";
+import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
+import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
+import { wholeFolder } from "../terminal/whole-folder.ts";
+
+/** Parameters of the shadow, at most; its batch; steps that both sides take. */
+const PARAMETERS = 100_000;
+const BATCH = 4;
+const CONTEXT = 32;
+const STEPS = 20;
+const SEED = 1337;
+const LEARNING_RATE = 3e-3;
+
+type Values = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+interface Numbers {
+  readonly name: string;
+  readonly dtype: SafeDType;
+  readonly shape: readonly number[];
+  readonly values: Values | (() => Promise<Values>);
+}
+
+export interface TorchExport {
+  readonly tensors: number;
+  /** Of the run's weights. Absent: the program begins with weights of its own. */
+  readonly step: number | undefined;
+}
+
+export async function exportTorch(
+  model: Model,
+  plan: TrainingPlan,
+  out: string,
+  checkpoint?: OpenCheckpoint,
+): Promise<TorchExport> {
+  const shadow = trainable(shadowOf(model, PARAMETERS));
+  const numbers = await shadowNumbers(shadow);
+  const { beta1, beta2, eps, decay, clip } = shadow.train;
+  const parity = { lr: LEARNING_RATE, beta1, beta2, eps, decay, clip };
+  const texts = await programTexts(model, shadow, plan, parity);
+  return wholeFolder(out, "model.json", async (into) => {
+    for (const [name, text] of texts) {
+      await mkdir(dirname(join(into, name)), { recursive: true });
+      await writeFile(join(into, name), text);
+    }
+    await writeNumbers(join(into, "parity/parity.safetensors"), numbers);
+    const tensors = programTensors(model);
+    if (checkpoint) await writeRun(join(into, "run"), tensors, checkpoint);
+    return { tensors: tensors.length, step: checkpoint?.state.step };
+  });
+}
+
+/** With a batch of its own, and all else that training takes by default. */
+function trainable(shadow: Model): Model {
+  const spec = printSpec(shadow, { train: `batch ${BATCH}  context ${CONTEXT}` });
+  return checkSource(spec).models[0]!;
+}
+
+/** What Sinter computes with the shadow: logits, gradients, losses of some steps, weights around them. */
+async function shadowNumbers(shadow: Model): Promise<Numbers[]> {
+  const bundle = await compileModel(shadow, { modules: ["train"], targets: ["simd"] });
+  const model = await createModel(bundle, "train", {
+    host: nodeHost,
+    workers: 1,
+    target: "simd",
+    seed: SEED,
+  });
+  try {
+    const tensors = programTensors(shadow);
+    const batch = drawBatch(shadow.sizes.vocab);
+    const before = named(tensors, "weights.", numbersOf(model, "parameter"));
+    const logits = await logitsOf(model, batch.tokens);
+    const losses: number[] = [];
+    let norm = 0;
+    let gradients: Numbers[] = [];
+    for (let step = 1; step <= STEPS; step++) {
+      const made = await model.trainStep([batch], { lr: LEARNING_RATE, step });
+      losses.push(made.loss);
+      if (step > 1) continue;
+      norm = made.norm;
+      gradients = named(tensors, "gradient.", numbersOf(model, "gradient"));
+    }
+    return [
+      ...before,
+      ...gradients,
+      ...named(tensors, "after.", numbersOf(model, "parameter")),
+      { name: "tokens", dtype: "I32", shape: [BATCH, CONTEXT], values: batch.tokens },
+      { name: "targets", dtype: "I32", shape: [BATCH, CONTEXT], values: batch.targets },
+      { name: "logits", dtype: "F32", shape: [BATCH * CONTEXT, shadow.sizes.vocab], values: logits },
+      { name: "losses", dtype: "F32", shape: [STEPS], values: Float32Array.from(losses) },
+      { name: "norm", dtype: "F32", shape: [1], values: Float32Array.of(norm) },
+    ];
+  } finally {
+    await model.close();
+  }
+}
+
+/** Random tokens; of the targets some do not count. */
+function drawBatch(vocab: number): { tokens: Int32Array<ArrayBuffer>; targets: Int32Array<ArrayBuffer> } {
+  const random = randomStream(SEED, "parity");
+  const draw = (): number => random.below(vocab);
+  const tokens = Int32Array.from({ length: BATCH * CONTEXT }, draw);
+  const targets = Int32Array.from({ length: BATCH * CONTEXT }, (_, i) => (i % 7 === 3 ? -1 : draw()));
+  return { tokens, targets };
+}
+
+/** Each row of each sequence, one token after the other. */
+async function logitsOf(model: RunningModel, tokens: Int32Array): Promise<Float32Array<ArrayBuffer>> {
+  const { vocab } = model.manifest.model.sizes;
+  const logits = new Float32Array(tokens.length * vocab);
+  for (const [i, token] of tokens.entries()) logits.set(await model.feed([token], i % CONTEXT), i * vocab);
+  return logits;
+}
+
+/** Dense tensors by their names in checkpoints. */
+function numbersOf(
+  model: RunningModel,
+  storage: "parameter" | "gradient",
+): Map<string, Float32Array<ArrayBuffer>> {
+  return new Map(
+    model.of(storage).flatMap((tensor) => {
+      const { name, of, slices, layered } = tensor.place;
+      return Array.from({ length: slices }, (_, slice) => {
+        const own = of ?? name;
+        const dense = Float32Array.from(tensor.dense(slice) as Float32Array);
+        return [layered ? nameInLayer(own, slice) : own, dense] as const;
+      });
+    }),
+  );
+}
+
+const named = (
+  tensors: readonly ProgramTensor[],
+  prefix: string,
+  numbers: ReadonlyMap<string, Float32Array<ArrayBuffer>>,
+): Numbers[] =>
+  tensors.map((tensor) => ({
+    name: prefix + tensor.name,
+    dtype: "F32",
+    shape: tensor.shape,
+    values: gatherTensor(tensor, numbers.get(tensor.of)!),
+  }));
+
+async function writeNumbers(path: string, numbers: readonly Numbers[]): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(writeHeader(numbers, { format: "pt" }));
+    for (const { values } of numbers) {
+      const all = typeof values === "function" ? await values() : values;
+      await file.writeFile(new Uint8Array(all.buffer, all.byteOffset, all.byteLength));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** What PyTorch's AdamW calls the two moments. */
+const momentNames = { moment1: "exp_avg", moment2: "exp_avg_sq" } as const;
+
+/**
+ * The run as train.py would have left it: it goes on from there, with the moments where the checkpoint has
+ * them.
+ */
+async function writeRun(
+  folder: string,
+  tensors: readonly ProgramTensor[],
+  checkpoint: OpenCheckpoint,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const gathered = (prefix: string, name: string): Numbers[] =>
+    tensors.map((tensor) => ({
+      name: name + tensor.name,
+      dtype: "F32",
+      shape: tensor.shape,
+      values: async () => gatherTensor(tensor, await checkpoint.read(prefix + tensor.of, tensor.ofShape)),
+    }));
+  await writeNumbers(join(folder, "model.safetensors"), gathered("", ""));
+  const hasMoments = checkpoint.tensors.has(`moment1.${tensors[0]!.of}`);
+  if (!hasMoments) return;
+  const moments = Object.entries(momentNames).flatMap(([ours, theirs]) => gathered(`${ours}.`, `${theirs}.`));
+  await writeNumbers(join(folder, "moments.safetensors"), moments);
+  await writeFile(join(folder, "step.json"), `${JSON.stringify({ step: checkpoint.state.step })}\n`);
+}

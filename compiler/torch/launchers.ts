@@ -1,0 +1,76 @@
+/** What starts an exported program: a shell script, a Slurm job, a SkyPilot task, and its README. */
+import type { Model } from "../../runtime/contract/model.ts";
+import { thousands } from "../../runtime/contract/amounts.ts";
+import { parameterCount } from "../2-check/parameters.ts";
+import { replicas, type Degrees } from "../planner/degrees.ts";
+
+export interface Launch extends Degrees {
+  readonly node: number;
+  /** The name of the device in SkyPilot's catalogue. */
+  readonly accelerator: string;
+}
+
+const nodesOf = ({ devices, node }: Launch): number => Math.max(1, Math.ceil(devices / node));
+const perNode = ({ devices, node }: Launch): number => Math.min(devices, node);
+
+const flags = (launch: Launch): string => {
+  const mode = replicas(launch) === launch.devices ? "ddp" : "fsdp";
+  const tensor = launch.tensor > 1 ? ` --tensor ${launch.tensor}` : "";
+  return `--mode ${mode}${tensor} --recompute --compile --loss-chunks 8`;
+};
+
+export const runSh = `#!/usr/bin/env bash
+# bash run.sh TOKENS [PROCESSES]: trains on this machine.
+set -euo pipefail
+cd "$(dirname "$0")"
+exec torchrun --standalone --nproc_per_node "\${2:-1}" train.py --data "$1" "\${@:3}"
+`;
+
+export const slurm = (model: Model, launch: Launch): string => `#!/usr/bin/env bash
+#SBATCH --job-name=${model.name}
+#SBATCH --nodes=${nodesOf(launch)}
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=${perNode(launch)}
+# sbatch slurm.sbatch TOKENS
+set -euo pipefail
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+srun torchrun --nnodes "$SLURM_NNODES" --nproc_per_node ${perNode(launch)} --rdzv_backend c10d \\
+  --rdzv_endpoint "$head:29500" train.py --data "$1" ${flags(launch)}
+`;
+
+export const sky = (model: Model, launch: Launch): string => `name: ${model.name}
+resources:
+  accelerators: ${launch.accelerator}:${perNode(launch)}
+num_nodes: ${nodesOf(launch)}
+workdir: .
+run: |
+  head=$(echo "$SKYPILOT_NODE_IPS" | head -n1)
+  torchrun --nnodes $SKYPILOT_NUM_NODES --nproc_per_node $SKYPILOT_NUM_GPUS_PER_NODE \\
+    --node_rank $SKYPILOT_NODE_RANK --master_addr $head --master_port 29500 \\
+    train.py --data tokens.bin ${flags(launch)}
+`;
+
+export const readme = (model: Model, structure: string): string => `# ${model.name}, for PyTorch
+
+${thousands(parameterCount(model))} parameters, written by \`sinter export --to torch\`.
+Structure \`${structure}\`.
+
+\`\`\`sh
+python test_parity.py                        # the program against Sinter's own numbers
+bash run.sh tokens.bin                       # one process; tokens.bin: ids of 2 bytes each (.i32: of 4)
+bash run.sh tokens.bin 8 --mode fsdp         # eight processes that share the model (PyTorch 2.6 or later)
+\`\`\`
+
+It needs PyTorch and nothing else: 1.13 or later for one process and DDP, 2.6 or later for FSDP2, tensor
+parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
+
+- \`model.py\`: the model, from its equations, without sizes; \`model.json\`: its sizes and training.
+- \`train.py\`: the loop. Order of data, schedule, groups of weight decay and clipping are Sinter's.
+- \`parallel.py\`: DDP, FSDP2, FSDP2 × tensor parallelism, recomputation, compilation. Pipelines, context and
+  expert parallelism are planned by \`sinter plan\` and not written here.
+- \`weights.py\`: safetensors. \`run/model.safetensors\` and \`run/moments.safetensors\` are what a run
+  leaves; with FSDP a folder of PyTorch's distributed checkpoints.
+- \`parity/\`: the model's shadow, and what Sinter computed with it. \`plan.json\`: what was planned;
+  \`train.py\` prints it beside what it measures on CUDA.
+- \`slurm.sbatch\`, \`sky.yaml\`: the same on a cluster.
+`;

@@ -1,0 +1,237 @@
+/**
+ * model.py of an exported program: the model as a PyTorch module, written from its equations. It holds the
+ * structure and no sizes.
+ */
+import type { Assignment, Expression, Model, Part, PartKind } from "../../runtime/contract/model.ts";
+import { layerParts, partsOf } from "../2-check/parameters.ts";
+import { moduleNames } from "./module-names.ts";
+import { classTexts, type ClassName } from "./module-classes.ts";
+
+/** Python's True and False, numbers as they are. */
+const py = (value: number | boolean | string): string =>
+  typeof value === "boolean"
+    ? value
+      ? "True"
+      : "False"
+    : typeof value === "string"
+      ? `"${value}"`
+      : `${value}`;
+
+/** "RMSNorm(s["parts"]["norm"], eps=1e-05, weight=True, bias=False, **on)". */
+function made(part: Part, name: string): string {
+  const { title, options } = constructorOf(part);
+  const said = Object.entries(options).map(([key, value]) => `${key}=${py(value)}`);
+  return `${title}(${[`s["parts"]["${name}"]`, ...said, "**on"].join(", ")})`;
+}
+
+function constructorOf(part: Part): {
+  readonly title: ClassName;
+  readonly options: Readonly<Record<string, number | boolean | string>>;
+} {
+  switch (part.part) {
+    case "layernorm":
+    case "rmsnorm":
+      return {
+        title: part.part === "layernorm" ? "LayerNorm" : "RMSNorm",
+        options: { eps: part.eps, weight: part.weight, bias: part.bias },
+      };
+    case "attention":
+      return {
+        title: "Attention",
+        options: {
+          bias: part.bias,
+          out_bias: part.outBias ?? part.bias,
+          causal: part.causal,
+          ...(part.qkNorm && { qk_norm: part.qkNorm.eps }),
+        },
+      };
+    case "mlp":
+      return { title: "MLP", options: { activation: part.activation, bias: part.bias } };
+    case "swiglu":
+    case "geglu":
+      return { title: "GatedMLP", options: { activation: part.activation, bias: part.bias } };
+    case "experts": {
+      const { activation, gated, renormalise, balance } = part;
+      return { title: "Experts", options: { activation, gated, renormalise, balance } };
+    }
+    case "linear":
+      return { title: "Projection", options: { bias: part.bias } };
+    default:
+      return part satisfies never;
+  }
+}
+
+/** Statements of equations: experts stand on a line of their own, since they give their balance, too. */
+class Statements {
+  readonly lines: string[] = [];
+  private readonly names: ReadonlyMap<string, string>;
+  private count = 0;
+
+  constructor(names: ReadonlyMap<string, string>) {
+    this.names = names;
+  }
+
+  assign({ name, value }: Assignment): void {
+    const text = this.print(value);
+    this.lines.push(`${name} = ${text}`);
+  }
+
+  print(e: Expression): string {
+    switch (e.kind) {
+      case "value":
+        return e.name;
+      case "add": {
+        const left = this.print(e.left);
+        const right = this.print(e.right);
+        return `${left} + ${e.right.kind === "add" ? `(${right})` : right}`;
+      }
+      case "apply":
+        return this.apply(e.part, this.print(e.input));
+    }
+  }
+
+  private apply(part: Part, input: string): string {
+    const module = `self.${this.names.get(part.name)!}`;
+    if (part.part === "attention") return `${module}(${input}, layer)`;
+    if (part.part !== "experts") return `${module}(${input})`;
+    const mixed = `mixed${this.count++ || ""}`;
+    this.lines.push(`${mixed}, balance = ${module}(${input}, counted)`, "penalty = penalty + balance");
+    return mixed;
+  }
+}
+
+const indented = (lines: readonly string[], spaces: number): string =>
+  lines.map((line) => " ".repeat(spaces) + line).join("\n");
+
+export function modelPy(model: Model): string {
+  const parts = [
+    ...layerParts(model),
+    ...partsOf(model.output),
+    ...(model.embed.norm ? [model.embed.norm] : []),
+  ];
+  const used = new Set<PartKind>(parts.map(({ part }) => part));
+  return [HEAD, ...classTexts(used), blockText(model), trunkText(model), languageModelText(model)].join(
+    "\n\n\n",
+  );
+}
+
+const HEAD = `"""The model, written from its equations. Sizes are in model.json; this is the structure.
+
+Shapes: B sequences of T tokens, C the width, V the vocabulary. Runs on PyTorch 1.13 and later.
+"""
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint`;
+
+function blockText(model: Model): string {
+  const names = moduleNames(model).layer;
+  const statements = new Statements(names);
+  for (const a of model.layer) statements.assign(a);
+  const modules = layerParts(model).map(
+    (part) => `self.${names.get(part.name)!} = ${made(part, names.get(part.name)!)}`,
+  );
+  const isMixture = layerParts(model).some(({ part }) => part === "experts");
+  return `class Block(nn.Module):
+    """One layer: x [B, T, C] to x."""
+
+    def __init__(self, s, **on):
+        super().__init__()
+${indented(modules, 8)}
+
+    def forward(self, x, layer, counted=None):
+${isMixture ? "        penalty = x.new_zeros(())\n" : ""}${indented(statements.lines, 8)}
+        return x, ${isMixture ? "penalty" : "x.new_zeros(())"}`;
+}
+
+function trunkText(model: Model): string {
+  const { embed, output } = model;
+  if (output.kind !== "apply") throw new Error("an output ends in a linear map: the checker refuses others");
+  const names = moduleNames(model).output;
+  const norms = partsOf(output.input).map(
+    (p) => `self.${names.get(p.name)!} = ${made(p, names.get(p.name)!)}`,
+  );
+  const last = new Statements(names);
+  const rows = last.print(output.input);
+  const table = `nn.Embedding(s["vocab"], s["width"], **on)`;
+  return `class Model(nn.Module):
+    """Embedding and layers: tokens [B, T] to the rows [B, T, C] that the output layer reads."""
+
+    def __init__(self, s, **on):
+        super().__init__()
+        self.embed_tokens = ${table}
+${embed.position ? `        self.embed_positions = nn.Embedding(s["context"], s["width"], **on)\n` : ""}${
+    embed.norm ? `        self.${embed.norm.name} = ${made(embed.norm, embed.norm.name)}\n` : ""
+  }        self.layers = nn.ModuleList(Block(s, **on) for _ in range(s["layers"]))
+${norms.length > 0 ? `${indented(norms, 8)}\n` : ""}        # recomputation puts itself around layers
+        self.around = None
+
+    def forward(self, tokens, counted=None):
+        x = self.embed_tokens(tokens)
+${
+  embed.position
+    ? "        x = x + self.embed_positions(torch.arange(tokens.shape[1], device=tokens.device))\n"
+    : ""
+}${embed.norm ? `        x = self.${embed.norm.name}(x)\n` : ""}        penalty = x.new_zeros(())
+        for layer, block in enumerate(self.layers):
+            x, more = self.around(block, x, layer, counted) if self.around else block(x, layer, counted)
+            penalty = penalty + more
+${indented(last.lines, 8)}${last.lines.length > 0 ? "\n" : ""}        return ${rows}, penalty`;
+}
+
+function languageModelText({ output }: Model): string {
+  if (output.kind !== "apply" || output.part.part !== "linear")
+    throw new Error("an output ends in a linear map: the checker refuses others");
+  const { tied, bias } = output.part;
+  return `class LanguageModel(nn.Module):
+    """The whole of it: tokens [B, T] to logits [B, T, V]."""
+
+    tied = ${py(tied)}
+
+    def __init__(self, s, **on):
+        super().__init__()
+        self.sizes, last = s, s["parts"]["lm_head"]
+        self.model = Model(s, **on)
+        self.lm_head = nn.Linear(last["width"], last["out"], bias=${py(bias)}, **on)
+        if self.tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def forward(self, tokens):
+        rows, _ = self.model(tokens)
+        return self.lm_head(rows)
+
+    def loss_sum(self, tokens, targets, chunks=1):
+        """Sum of the cross-entropies of the targets that count (0 and above), and the experts' balance.
+
+        In \`chunks\` pieces of the rows the logits of all rows never exist at once.
+        """
+        counted = targets.flatten() >= 0
+        rows, penalty = self.model(tokens, counted)
+        total = rows.new_zeros(())
+        for piece, wanted in zip(rows.flatten(0, 1).chunk(chunks), targets.flatten().chunk(chunks)):
+            if chunks == 1 or not torch.is_grad_enabled():
+                total = total + self.piece_loss(piece, wanted)
+            else:
+                total = total + checkpoint(self.piece_loss, piece, wanted, use_reentrant=False)
+        return total, penalty
+
+    def piece_loss(self, rows, wanted):
+        logits = self.lm_head(rows)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        return F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
+
+    @torch.no_grad()
+    def initialise(self, seed):
+        """First weights: normal matrices, smaller where a map adds to the residual stream, norms of 1."""
+        noise = torch.Generator().manual_seed(seed)
+        std, residual = self.sizes["initial"]["std"], self.sizes["initial"]["residual"]
+        for name, value in self.named_parameters():
+            if value.dim() < 2:
+                value.fill_(0.0 if name.endswith("bias") else 1.0)
+            else:
+                adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
+                fresh = torch.randn(value.shape, generator=noise) * (residual if adds else std)
+                value.copy_(fresh.to(value.dtype))`;
+}

@@ -1,0 +1,254 @@
+/** parallel.py of an exported program: one process, DDP, FSDP2, and FSDP2 with tensor parallelism. */
+export const parallelPy = `"""How processes share the work.
+
+What PyTorch 1.13 lacks is imported where it is used.
+
+Gradients are summed over processes and divided by the tokens of the whole step, wherever these are. DDP
+averages, so the loss is multiplied by the number of processes; FSDP2 is told to sum on every module
+that it wraps (set on the root alone, #162338). PyTorch 2.11 averages the gradients of the blocks; and
+with gloo its own average was a sum, pytorch/pytorch
+"""
+import contextlib
+import json
+import os
+
+import torch
+import torch.distributed as dist
+from torch.utils.checkpoint import checkpoint
+
+import weights
+
+
+class Single:
+    """One process."""
+
+    gradient_scale = 1
+    is_first = True
+    ranks = 1
+
+    def __init__(self, given, device):
+        self.given, self.device = given, device
+
+    def wrap(self, model):
+        return self.prepared(model)
+
+    def prepared(self, model):
+        if self.given.recompute:
+            model.model.around = lambda block, *ins: checkpoint(block, *ins, use_reentrant=False)
+        if self.given.compile:
+            for block in model.model.layers:
+                block.compile()
+        return model
+
+    def plain(self, model):
+        return model
+
+    def loss_sum(self, model, tokens, targets, chunks):
+        return model.loss_sum(tokens, targets, chunks)
+
+    def sync_last(self, model, is_last):
+        pass
+
+    def total(self, number):
+        return number
+
+    def share(self, tokens, targets):
+        return tokens, targets
+
+    def clip(self, model, most):
+        return torch.nn.utils.clip_grad_norm_(model.parameters(), most if most > 0 else float("inf"))
+
+    def save(self, model, optimizer, out, step):
+        plain = self.plain(model)
+        weights.write(out / "model.safetensors", weights.state(plain), {"step": str(step)})
+        weights.write(
+            out / "moments.safetensors", weights.moments(plain, optimizer), {"step": str(step)}
+        )
+        (out / "step.json").write_text(json.dumps({"step": step}))
+
+    def resume(self, model, optimizer, out):
+        """The step to go on from; 0: the run begins."""
+        if not (out / "step.json").exists():
+            return 0
+        step = json.loads((out / "step.json").read_text())["step"]
+        plain = self.plain(model)
+        weights.load(plain, out / "model.safetensors")
+        weights.load_moments(plain, optimizer, out / "moments.safetensors", step)
+        return step
+
+
+class Many(Single):
+    """Several processes, each with its rows of every micro-batch."""
+
+    def __init__(self, given, device):
+        super().__init__(given, device)
+        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.is_first = self.rank == 0
+
+    def total(self, number):
+        number = number.clone()
+        dist.all_reduce(number)
+        return number
+
+    def share(self, tokens, targets):
+        if tokens.shape[0] % self.ranks:
+            raise SystemExit(
+                f"a micro-batch of {tokens.shape[0]} sequences does not divide among {self.ranks} processes"
+            )
+        return tokens.chunk(self.ranks)[self.rank], targets.chunk(self.ranks)[self.rank]
+
+
+class Loss(torch.nn.Module):
+    """DDP hears of a forward only through the module that it wraps."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner = model
+
+    def forward(self, tokens, targets, chunks):
+        return self.inner.loss_sum(tokens, targets, chunks)
+
+
+class Replicated(Many):
+    """DDP: all of the model on every process."""
+
+    def wrap(self, model):
+        self.gradient_scale = self.ranks
+        return torch.nn.parallel.DistributedDataParallel(Loss(self.prepared(model)))
+
+    def plain(self, model):
+        return model.module.inner
+
+    def loss_sum(self, model, tokens, targets, chunks):
+        return model(tokens, targets, chunks)
+
+    def sync_last(self, model, is_last):
+        model.require_backward_grad_sync = is_last
+
+    def save(self, model, optimizer, out, step):
+        if self.is_first:
+            super().save(model, optimizer, out, step)
+        dist.barrier()
+
+
+class Sharded(Many):
+    """FSDP2, and tensor parallelism within it."""
+
+    def wrap(self, model):
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+        tensor = self.given.tensor
+        mesh = init_device_mesh(
+            self.device.type, (self.ranks // tensor, tensor), mesh_dim_names=("shard", "tensor")
+        )
+        self.shards = self.ranks // tensor
+        if tensor > 1:
+            divide(model, mesh["tensor"])
+        model = self.prepared(model)
+        half = self.device.type == "cuda"
+        policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
+        units = [*model.model.layers, model]
+        for unit in units:
+            fully_shard(unit, mesh=mesh["shard"], mp_policy=policy)
+        for unit in units:
+            unit.set_gradient_divide_factor(1.0)
+            if hasattr(unit, "set_force_sum_reduction_for_comms"):
+                unit.set_force_sum_reduction_for_comms(True)
+        from torch.distributed.fsdp import register_fsdp_forward_method
+
+        register_fsdp_forward_method(model, "loss_sum")
+        self.mesh = mesh
+        return model
+
+    def total(self, number):
+        number = number.clone()
+        dist.all_reduce(number, group=self.mesh["shard"].get_group())
+        return number
+
+    def share(self, tokens, targets):
+        at = self.mesh["shard"].get_local_rank()
+        if tokens.shape[0] % self.shards:
+            raise SystemExit(
+                f"a micro-batch of {tokens.shape[0]} sequences does not divide among {self.shards} shards"
+            )
+        return tokens.chunk(self.shards)[at], targets.chunk(self.shards)[at]
+
+    def sync_last(self, model, is_last):
+        model.set_requires_gradient_sync(is_last)
+
+    def clip(self, model, most):
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), most if most > 0 else float("inf"))
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+    def save(self, model, optimizer, out, step):
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict
+
+        parts = dict(zip(("model", "optimizer"), get_state_dict(model, optimizer)))
+        dcp.save(parts, checkpoint_id=out / f"step-{step}")
+        if self.is_first:
+            (out / "step.json").write_text(json.dumps({"step": step}))
+        dist.barrier()
+
+    def resume(self, model, optimizer, out):
+        if not (out / "step.json").exists():
+            return 0
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+        step = json.loads((out / "step.json").read_text())["step"]
+        parts = dict(zip(("model", "optimizer"), get_state_dict(model, optimizer)))
+        dcp.load(parts, checkpoint_id=out / f"step-{step}")
+        set_state_dict(
+            model, optimizer, model_state_dict=parts["model"], optim_state_dict=parts["optimizer"]
+        )
+        return step
+
+
+def divide(model, mesh):
+    """Tensor parallelism: maps into a part are divided by columns, maps out of it by rows."""
+    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+
+    columns, rows = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), ("o_proj", "down_proj")
+    for block in model.model.layers:
+        plan = {}
+        for name, module in block.named_modules():
+            last = name.rpartition(".")[2]
+            if isinstance(module, torch.nn.Linear) and last in columns:
+                plan[name] = ColwiseParallel()
+            elif isinstance(module, torch.nn.Linear) and last in rows:
+                plan[name] = RowwiseParallel()
+        parallelize_module(block, mesh, plan)
+
+
+@contextlib.contextmanager
+def started(given):
+    """The processes that torchrun has started; one, where it has not."""
+    cuda = torch.cuda.is_available()
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield Single(given, device)
+        return
+    if cuda:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    if given.mode == "fsdp" and not hasattr(torch.distributed, "fsdp"):
+        raise SystemExit("--mode fsdp needs PyTorch 2.6 or later")
+    try:
+        yield (Replicated if given.mode == "ddp" else Sharded)(given, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def compare(plan, rate, device):
+    """What was planned beside what was measured, on devices such as the plan is for."""
+    if device.type != "cuda" or not plan.exists():
+        return
+    planned = json.loads(plan.read_text())
+    cluster = f"{planned['devices']} x {planned['hardware']}"
+    line = f"predicted {planned['tokens_per_second']:,.0f} tok/s on {cluster}"
+    line += f" and {planned['memory_bytes'] / 2**30:.1f} GiB; measured {rate:,.0f} tok/s"
+    print(f"{line} and {torch.cuda.max_memory_reserved() / 2**30:.1f} GiB", flush=True)
+`;

@@ -1,0 +1,60 @@
+/** All texts of an exported PyTorch program. Pure: numbers of parity come from whoever runs the shadow. */
+import type { Model } from "../../runtime/contract/model.ts";
+import { parameterCount } from "../2-check/parameters.ts";
+import type { TrainingPlan } from "../planner/plan.ts";
+import { structureHash } from "../planner/structure.ts";
+import { readme, runSh, sky, slurm, type Launch } from "./launchers.ts";
+import { modelPy } from "./model-py.ts";
+import { parallelPy } from "./parallel-py.ts";
+import { parityPy } from "./parity-py.ts";
+import { initialOf, sizesJson } from "./sizes-json.ts";
+import { trainPy } from "./train-py.ts";
+import { programTensors } from "./weight-layout.ts";
+import { weightsPy } from "./weights-py.ts";
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** File → text. `shadow` is the model in small, on which the program is held against Sinter. */
+export async function programTexts(
+  model: Model,
+  shadow: Model,
+  plan: TrainingPlan,
+  parity: object,
+): Promise<ReadonlyMap<string, string>> {
+  const structure = await structureHash(model);
+  const { settings, memory, step } = plan;
+  const launch: Launch = {
+    ...settings,
+    node: settings.card.node,
+    accelerator: settings.card.name.toUpperCase(),
+  };
+  const tensors = programTensors(model).map(({ name, shape }) => [name, shape] as const);
+  return new Map([
+    ["model.py", `${modelPy(model)}\n`],
+    [
+      "model.json",
+      json({ ...sizesJson(model, structure, initialOf(model)), parameters: parameterCount(model) }),
+    ],
+    ["parallel.py", parallelPy],
+    ["train.py", trainPy],
+    ["weights.py", weightsPy],
+    ["test_parity.py", parityPy],
+    ["parity/model.json", json({ ...sizesJson(shadow, structure, initialOf(shadow)), parity })],
+    ["parity/tensors.json", json(Object.fromEntries(tensors))],
+    [
+      "plan.json",
+      json({
+        hardware: settings.card.name,
+        devices: settings.devices,
+        tokens_per_second: plan.tokensPerSecond,
+        memory_bytes: memory.bytes,
+        step_seconds: step.seconds,
+        run_hours: plan.run.hours,
+      }),
+    ],
+    ["run.sh", runSh],
+    ["slurm.sbatch", slurm(model, launch)],
+    ["sky.yaml", sky(model, launch)],
+    ["README.md", readme(model, structure)],
+  ]);
+}

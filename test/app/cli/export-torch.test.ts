@@ -1,0 +1,78 @@
+/**
+ * `sinter export --to torch`: the program passes its own tests, a run that was begun here goes on there with
+ * the same losses, and what is no model is refused.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run, sinter, trainSmall } from "../../support/command-line.ts";
+
+const PYTHON = "/usr/bin/python3";
+const hasTorch = spawnSync(PYTHON, ["-c", "import torch"]).status === 0;
+const folder = mkdtempSync(join(tmpdir(), "sinter-torch-cli-"));
+const path = (name: string): string => join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const spec = (steps: number): string => `model small {
+  vocab 256   context 32   width 32   layers 2   heads 4   kv_heads 2
+  embed token
+  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 48) }
+  output linear(rmsnorm(x))
+  tokenizer bytes
+  train { batch 4  context 16  steps ${steps}  accumulate 2  lr 1e-2  warmup 0  schedule constant }
+}
+`;
+const text = Array.from({ length: 400 }, (_, i) => `${i % 17} and ${i % 5} make ${(i % 17) + (i % 5)}.`).join(
+  "\n",
+);
+
+/** The losses of a log's steps. */
+function lossesOf(log: string): Map<number, number> {
+  const lines = readFileSync(log, "utf8").trim().split("\n");
+  const rows = lines.map((line) => JSON.parse(line) as { kind?: string; step: number; loss: number });
+  return new Map(
+    rows.filter(({ kind = "step" }) => kind === "step").map(({ step, loss }) => [step, loss] as const),
+  );
+}
+
+beforeAll(async () => {
+  writeFileSync(path("text.txt"), text);
+  writeFileSync(path("tokens.bin"), Buffer.from(Uint16Array.from(Buffer.from(text)).buffer));
+  for (const steps of [4, 8]) {
+    writeFileSync(path(`${steps}.sinter`), spec(steps));
+    await trainSmall(path(`${steps}.sinter`), path(`run-${steps}`), "--data", path("text.txt"));
+  }
+});
+
+describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
+  test("a run goes on there: the same tokens in the same order, the same losses", async () => {
+    await sinter("export", path("run-4"), "--to", "torch", "-o", path("program"));
+    const args = [path("program/train.py"), "--data", path("tokens.bin"), "--steps", "8"];
+    execFileSync(PYTHON, [...args, "--out", path("program/run")], { encoding: "utf8" });
+    const [there, here] = [lossesOf(path("program/run/log.jsonl")), lossesOf(path("run-8/log.jsonl"))];
+    expect([...there.keys()]).toEqual([5, 6, 7, 8]);
+    for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
+  });
+
+  test("the program of a model with 405 B parameters passes its own tests", async () => {
+    const out = path("llama");
+    await sinter("export", "specs/llama3.sinter", "--model", "llama3.1-405b", "--to", "torch", "-o", out);
+    const said = execFileSync(PYTHON, [join(out, "test_parity.py")], { encoding: "utf8" });
+    expect(said).toContain("1137 tensors, 405,853,388,800 parameters");
+    expect(said).toMatch(/losses of two processes \(DDP\): \S+ of 1e-04/);
+    expect(said).toMatch(/\d passed, 0 failed, \d skipped\n$/);
+  });
+});
+
+test("what is there already is not written over, adapters have no place in it", async () => {
+  writeFileSync(path("there"), "mine");
+  const { code, err } = await run("export", path("4.sinter"), "--to", "torch", "-o", path("there"));
+  expect(code).toBe(1);
+  expect(err).toContain("is there already");
+  expect(readFileSync(path("there"), "utf8")).toBe("mine");
+  const adapted = ["--adapter", path("none"), "--to", "torch", "-o", path("other")];
+  expect((await run("export", path("4.sinter"), ...adapted)).err).toContain("--to torch takes no --adapter");
+  expect(existsSync(path("other"))).toBe(false);
+});
