@@ -9,6 +9,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { startPageServer } from "../../runtime/node/page-server.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
@@ -80,8 +81,11 @@ function took(request: IncomingMessage, response: ServerResponse, take: (value: 
   return true;
 }
 
-/** Starts the browser with a profile of its own; `gone` fails when it ends by itself. */
-function startBrowser(url: string, v8: string | undefined) {
+/**
+ * Starts the browser with a profile of its own; `gone` fails when it ends by itself. `input` and `output` are
+ * the pipe of its DevTools protocol.
+ */
+export function startBrowser(url: string, v8?: string) {
   const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
   const flags = [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`];
   const browser = spawn(CHROMIUM!, [...flags, url], {
@@ -93,8 +97,11 @@ function startBrowser(url: string, v8: string | undefined) {
       .once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`)))
       .once("error", reject),
   );
+  const [, , , input, output] = browser.stdio;
   return {
     gone,
+    input: input as Writable,
+    output: output as Readable,
     async end(): Promise<void> {
       try {
         process.kill(-browser.pid!, "SIGKILL");

@@ -89,6 +89,7 @@ function programs(r: BenchReport): string {
     "Beside it",
     "",
     `<div class="text">${table(
+      "peers",
       ["program", "what it is, or how to have it"],
       r.peers.map((p) => [p.name, p.about ?? `not here: ${p.missing}`]),
     )}</div>`,
@@ -110,5 +111,9 @@ function operations(r: BenchReport): string {
   ]);
   const head = ["operation", "sizes", "target", "workers", "time", "GFLOP/s", "GB/s", "of limit", "PyTorch"];
   const summary = element("summary", {}, `All ${rows.length} measurements of operations`);
-  return element("section", {}, element("details", {}, summary + element("div", {}, table(head, rows))));
+  return element(
+    "section",
+    {},
+    element("details", {}, summary + element("div", {}, table("all numbers", head, rows))),
+  );
 }

@@ -2,7 +2,7 @@
  * Styles, cards and tables of the bench's page, light and dark. Every chart is drawn in two widths, so that
  * its text has the same size on a telephone.
  */
-import { element, escapeHtml, htmlPage } from "../../runtime/report/markup.ts";
+import { element, escapeHtml, htmlPage, scrolled } from "../../runtime/report/markup.ts";
 
 const WIDE = 860;
 const NARROW = 350;
@@ -33,13 +33,13 @@ function factCard({ name, value, note }: Fact): string {
   );
 }
 
-/** First cells are names, the others numbers. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** First cells are names, the others numbers. `label`: what it is. */
+export function table(label: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[], tag: "td" | "th"): string =>
     element("tr", {}, row.map((c) => element(tag, {}, escapeHtml(c))).join(""));
   const top = element("thead", {}, line(head, "th"));
   const rest = element("tbody", {}, rows.map((row) => line(row, "td")).join(""));
-  return element("div", { class: "scroll" }, element("table", {}, top + rest));
+  return scrolled(escapeHtml(label), element("table", {}, top + rest));
 }
 
 const colours = (own: string): string => `--paper:${own.split(" ").join(";--")}`;
@@ -93,6 +93,7 @@ const style = `
   @media (max-width: 600px) { body { padding: 1.4rem .8rem 3rem; } section { padding: .9rem .8rem 1rem; }
     .at-wide { display: none; } .at-narrow { display: block; } }
   .scroll { overflow-x: auto; }
+  :focus-visible { outline: 2px solid var(--wide); outline-offset: 2px; }
   table { border-collapse: collapse; font-size: .8rem; width: 100%; font-variant-numeric: tabular-nums; }
   th { text-align: left; color: var(--soft); font-weight: 600; white-space: nowrap; }
   th, td { padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); }

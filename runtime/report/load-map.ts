@@ -4,7 +4,7 @@
  */
 import { percent } from "../contract/amounts.ts";
 import type { ExpertsEvent } from "../train/events.ts";
-import { escapeHtml } from "./markup.ts";
+import { escapeHtml, scrolled } from "./markup.ts";
 
 /** A cell of twice an even share, or more, is full. */
 const FULL = 2;
@@ -25,11 +25,9 @@ export function loadMap({ name, step, shares }: ExpertsEvent): string {
   const about =
     `per cent of a layer's choices by expert; even: ${(100 / experts).toFixed(1)}. No capacity, nothing ` +
     "is dropped";
-  return (
-    `<section><h2>Load per expert of ${escapeHtml(name)} to step ${step}</h2><p class="unit">${about}</p>` +
-    `<div class="scroll"><table ` +
-    `class="load"><tr><th></th>${heads.join("")}</tr>${rows.join("")}</table></div></section>`
-  );
+  const title = `Load per expert of ${escapeHtml(name)} to step ${step}`;
+  const table = `<table class="load"><tr><td></td>${heads.join("")}</tr>${rows.join("")}</table>`;
+  return `<section><h2>${title}</h2><p class="unit">${about}</p>${scrolled(title, table)}</section>`;
 }
 
 function cell(share: number, experts: number, layer: number, expert: number, numbered: boolean): string {

@@ -60,6 +60,10 @@ const policyOf = ({ script, isLive = false }: HtmlPage): string =>
     ...(isLive ? ["connect-src 'self'"] : []),
   ].join("; ");
 
+/** A wide part of a page, scrolled in itself, by the keyboard too. `label`: what it is, as markup. */
+export const scrolled = (label: string, wide: string): string =>
+  `<div class="scroll" tabindex="0" role="region" aria-label="${label}">${wide}</div>`;
+
 /** Data of a page, for its script. */
 export const jsonBlock = (id: string, value: unknown): string =>
   `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll("<", "\\u003c")}</script>`;

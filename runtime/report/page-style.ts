@@ -47,6 +47,7 @@ export const pageStyle = `
   .key.rings i { width: .7em; height: .7em; vertical-align: -.05em; background: none;
     border: 2px solid var(--tone); }
   .scroll { overflow-x: auto; }
+  :focus-visible { outline: 2px solid var(--first); outline-offset: 3px; }
   .load { border-collapse: separate; border-spacing: 2px; width: 100%; font-size: 12px;
     font-variant-numeric: tabular-nums; }
   .load th { color: var(--soft); font-weight: normal; text-align: center; white-space: nowrap; }

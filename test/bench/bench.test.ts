@@ -16,7 +16,6 @@ import {
 } from "../../bench/suite/bench.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
 import { benchModel } from "../../bench/suite/bench-models.ts";
-import type { OpRow } from "../../bench/suite/bench-ops.ts";
 import {
   inferHead,
   inferLine,
@@ -38,8 +37,9 @@ import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { kernelModule } from "../../bench/measure/kernel-module.ts";
 import { measureDots } from "../../bench/measure/limits.ts";
 import { inputsFor } from "../../bench/measure/kernel-numbers.ts";
-import { targets, type Target } from "../../runtime/contract/targets.ts";
+import { targets } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
+import { benchSample } from "../support/bench-sample.ts";
 import { inside as runInside } from "../support/inside.ts";
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -117,106 +117,6 @@ describe("kernels on workers", () => {
   });
 });
 
-const row = (
-  target: Target,
-  workers: number,
-  size: number,
-  op = "matmul",
-): OpRow & { ratios: Record<string, number> } => ({
-  op,
-  sizes: `${size}×${size}×${size}`,
-  target,
-  workers,
-  ms: 1.5,
-  bestMs: 1.2,
-  flops: 2 * size ** 3,
-  bytes: 12 * size ** 2,
-  gflops: 90 * workers,
-  gbs: 4.5,
-  bound: "arithmetic",
-  ofLimit: 0.91,
-  ...(op === "matmul" && { product: `${size}x${size}x${size}` }),
-  ratios: { PyTorch: 1.04 },
-});
-const both = <T>(make: (target: Target, workers: number) => T): T[] =>
-  targets.flatMap((target) => [1, 2].map((workers) => make(target, workers)));
-const sample: BenchReport = {
-  host: { cpu: '<CPU> & "Co"', cores: 2, node: "24.0.0", v8: "13.6", load: 3 },
-  date: "2026-01-02T03:04:05.000Z",
-  limits: {
-    read: { 1: 30, 2: 60 },
-    fma: { simd: { 1: 50, 2: 100 }, relaxed: { 1: 55, 2: 110 }, wide: { 1: 110, 2: 220 } },
-  },
-  peers: [
-    { name: "PyTorch", native: true, about: "torch <1>" },
-    { name: "tfjs", native: false, missing: "not installed; to have it: npm ci --prefix bench/peers" },
-  ],
-  ops: [
-    ...both((t, w) => row(t, w, 64)),
-    ...both((t, w) => row(t, w, 256)),
-    ...both((t, w) => row(t, w, 128, "attention")),
-  ],
-  training: both((target, workers) => ({
-    size: "S",
-    target,
-    workers,
-    tokensPerSecond: 15_000 * workers,
-    best: 17_000,
-    steps: 20,
-    gflops: 80,
-    mfu: 0.7,
-    ratios: { PyTorch: 1.5 },
-  })),
-  inference: both((target, workers) => ({
-    phase: "decode" as const,
-    size: "gpt2",
-    target,
-    workers,
-    tokensPerSecond: 42 * workers,
-    best: 45,
-    ms: 23,
-    rate: 21,
-    ofLimit: 0.8,
-    runs: 64,
-    ratios: { "onnxruntime-web": 1.2 },
-  })),
-  profiles: [
-    {
-      entry: "train",
-      target: "wide",
-      workers: 2,
-      ms: 30,
-      runs: 9,
-      tokens: 768,
-      gflops: 120,
-      busyMs: 25,
-      waitingMs: 3,
-      outsideMs: 2,
-      kernels: [
-        {
-          section: "layer",
-          kernel: "matmul_<1>",
-          calls: 12,
-          ms: 9,
-          waitingMs: 1,
-          share: 0.3,
-          gflops: 180,
-          gbs: 3,
-          bound: "arithmetic",
-          ofLimit: 0.8,
-        },
-      ],
-    },
-  ],
-  interrupted: false,
-  peerRows: [1, 2].flatMap((threads) => [
-    { peer: "PyTorch", what: "sgemm", which: "64x64x64", threads, median: 80, best: 90, runs: 9 },
-    { peer: "PyTorch", what: "sgemm", which: "256x256x256", threads, median: 99, best: 101, runs: 9 },
-    { peer: "PyTorch", what: "train", which: "S", threads, median: 10_000, best: 11_000, runs: 9 },
-    { peer: "onnxruntime-web", what: "decode", which: "gpt2", threads, median: 35, best: 36, runs: 64 },
-  ]),
-};
-
 test("an interrupted run reports what it had, and the page says so", async () => {
   const stop = new AbortController();
   const lines: string[] = [];
@@ -272,23 +172,23 @@ test("how long it takes is said beforehand, and what is left while it runs", () 
 });
 
 test("every line of the table fits into 100 columns", () => {
-  const peers = sample.peerRows.filter((p) => p.what === "train" || p.what === "decode");
+  const peers = benchSample.peerRows.filter((p) => p.what === "train" || p.what === "decode");
   const sizes = [32, 64, 128, 256, 512, 1024];
   const lines = [
-    ...limitLines(sample.limits),
+    ...limitLines(benchSample.limits),
     opHead([1, 2], "torch"),
-    opLine(sample.ops.slice(0, 2), () => 1.04),
+    opLine(benchSample.ops.slice(0, 2), () => 1.04),
     sizeHead(sizes),
     sizeRow(sizes, "Sinter, relaxed, 2 workers", new Map(sizes.map((n) => [n, n]))),
     trainHead(),
     inferHead("decode"),
     ...peers.map(peerRateLine),
-    ...sample.training.map(trainLine),
-    ...sample.inference.map(inferLine),
+    ...benchSample.training.map(trainLine),
+    ...benchSample.inference.map(inferLine),
     ratioLine(20_000, 2, peers)!,
   ];
   for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(100);
-  expect(opLine(sample.ops.slice(0, 2), () => 1.04)).toMatch(
+  expect(opLine(benchSample.ops.slice(0, 2), () => 1.04)).toMatch(
     /simd .* 1\.50 ms +90\.0 GFLOP\/s +91 % +×1\.04/,
   );
   expect(
@@ -301,7 +201,7 @@ test("every line of the table fits into 100 columns", () => {
 });
 
 describe("the page", () => {
-  const html = benchPage(sample);
+  const html = benchPage(benchSample);
   test("stands alone: no scripts, nothing from elsewhere; texts are escaped", () => {
     expect(html).not.toMatch(/<script|<link|<img|@import|url\(|https?:/);
     expect(html.includes("&#60;CPU&#62; &#38; &#34;Co&#34;"), "&#60;CPU&#62; &#38; &#34;Co&#34;").toBe(true);
@@ -338,7 +238,7 @@ describe("the page", () => {
   });
   test("what was not measured is left out", () => {
     const little = benchPage({
-      ...sample,
+      ...benchSample,
       limits: { read: { 1: 30 }, fma: { simd: { 1: 50 } } },
       ops: [],
       training: [],

@@ -4,7 +4,7 @@
  */
 import { counted, duration, rateText, thousands } from "../../contract/amounts.ts";
 import { LOSS, SPEED, TRAIN_LOSS, WHOLE_LOSS, figureNames } from "../log-rows.ts";
-import { escapeHtml, htmlPage, jsonBlock, type PageScript } from "../markup.ts";
+import { escapeHtml, htmlPage, jsonBlock, scrolled, type PageScript } from "../markup.ts";
 import { pageStyle } from "../page-style.ts";
 import { shrink } from "../sparkline.ts";
 import { compareStyle } from "./compare-style.ts";
@@ -101,10 +101,6 @@ const controls =
 
 const head = (cells: readonly string[]): string =>
   `<thead><tr>${cells.map((cell) => `<th scope="col">${cell}</th>`).join("")}</tr></thead>`;
-
-/** Wide tables are scrolled, by the keyboard too. */
-const scrolled = (label: string, table: string): string =>
-  `<div class="scroll" tabindex="0" role="region" aria-label="${label}">${table}</div>`;
 
 function runsTable(runs: readonly ComparedRun[]): string {
   const summaries = runs.map(summaryOf);

@@ -8,7 +8,6 @@ export const compareStyle = `
   @media (prefers-color-scheme: dark) { :root { --run-1: #6ea3ff; --run-2: #ff9a66; --run-3: #5fd0a6;
     --run-4: #d993ea; --run-5: #e0be45; --run-6: #ff86a8; --run-7: #5cc8e0; --run-8: #b3bac6; } }
   .scroll { border-radius: 10px; }
-  .scroll:focus-visible, .plot:focus-visible { outline: 2px solid var(--first); outline-offset: 3px; }
   table.runs, table.settings { border-collapse: collapse; width: 100%; background: var(--card);
     font-size: .85rem; font-variant-numeric: tabular-nums; }
   table.runs th, table.runs td, table.settings th, table.settings td { text-align: left; vertical-align: top;

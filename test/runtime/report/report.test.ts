@@ -1,12 +1,8 @@
 /**
- * report.html: what is on it, that the smoothed curve is where the points are, and, where there is a
- * Chromium, how it looks at three widths.
+ * report.html: what is on it, and that the smoothed curve is where the points are. How it looks in Chromium:
+ * test/pages.test.ts.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { chromiumMissing, inChromium } from "../../../bench/measure/chromium.ts";
+import { describe, expect, test } from "vitest";
 import { chart } from "../../../runtime/report/chart.ts";
 import { htmlReport } from "../../../runtime/report/training-page.ts";
 import { latest, smooth } from "../../../runtime/report/smooth.ts";
@@ -158,49 +154,3 @@ test("the labels of a chart go around its points", () => {
   expect(labels.at(-1)).toBeGreaterThanOrEqual(3.1);
   expect(labels.length).toBeGreaterThanOrEqual(4);
 });
-
-const missing = chromiumMissing();
-const folder = mkdtempSync(join(tmpdir(), "sinter-report-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Look {
-  readonly width: number;
-  /** The width of the page's contents. If it is more than `width`, the page can be scrolled sideways. */
-  readonly scroll: number;
-  readonly smallest: number;
-}
-
-describe.skipIf(missing !== undefined)(
-  `in Chromium${missing === undefined ? "" : ` (skipped: ${missing})`}`,
-  () => {
-    test("labels are 11 pixels or more at every width, and nothing sticks out", async () => {
-      writeFileSync(join(folder, "report.html"), htmlReport(facts, eventsOf(8)));
-      const looks = (await inChromium({
-        folder,
-        program: `export default async () => {
-      const looks = [];
-      for (const width of [360, 768, 1440]) {
-        const frame = document.body.appendChild(document.createElement("iframe"));
-        frame.style.cssText = "border:0;height:900px;width:" + width + "px";
-        const loaded = new Promise((done) => (frame.onload = done));
-        frame.src = "/report.html";
-        await loaded;
-        const page = frame.contentDocument;
-        const hasText = (e) =>
-          e.children.length === 0 && e.textContent.trim() !== "" && e.tagName !== "title";
-        const sizeOf = (e) =>
-          Math.min(parseFloat(getComputedStyle(e).fontSize), e.getBoundingClientRect().height || 99);
-        const sizes = [...page.querySelectorAll("body *")].filter(hasText).map(sizeOf);
-        looks.push({ width, scroll: page.documentElement.scrollWidth, smallest: Math.min(...sizes) });
-      }
-      return looks;
-    }`,
-      })) as Look[];
-      expect(looks.map(({ width }) => width)).toEqual([360, 768, 1440]);
-      for (const { width, scroll, smallest } of looks) {
-        expect(scroll, `at ${width}`).toBeLessThanOrEqual(width);
-        expect(smallest, `at ${width}`).toBeGreaterThanOrEqual(11);
-      }
-    });
-  },
-);
