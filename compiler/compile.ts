@@ -23,7 +23,7 @@ import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
-import type { Partition } from "./3-graph/partition.ts";
+import { structureOf, type Partition } from "./3-graph/partition.ts";
 import { readsLogits } from "./3-graph/objective.ts";
 import { printGraph } from "./3-graph/print.ts";
 import { verifyGraph } from "./3-graph/verify.ts";
@@ -45,7 +45,7 @@ import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
 import type { CompileOptions } from "./compile-options.ts";
 import { runPasses, runStage, type Pass, type Stage } from "./pipeline.ts";
-import { planMemories, type ModulePlan, type PartitionPlan } from "./plan.ts";
+import { planMemories, type ModulePlan, type PartitionPlan, type PlanPartition } from "./plan.ts";
 
 /** What a pass may know beside the graph: its entry, and how its module stores what it reads most of. */
 interface EntryContext {
@@ -231,10 +231,27 @@ const formatsOf = (
  * Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and
  * `compile` share it.
  */
-export const planModule = (model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan =>
-  planMemories(model, name, options.memoryLimit ?? MEMORY_LIMIT, (partition, folder) =>
-    planPartition(model, name, partition, options, folder),
+export function planModule(model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan {
+  const plan: PlanPartition = (partition, folder) => planPartition(model, name, partition, options, folder);
+  const isWatched = options.dump !== undefined || options.verify === true;
+  return planMemories(
+    model,
+    name,
+    options.memoryLimit ?? MEMORY_LIMIT,
+    isWatched ? plan : eachStructureOnce(model, plan),
   );
+}
+
+/** Partitions of one structure have one plan, but for the layers that it is about. */
+function eachStructureOnce(model: Model, plan: PlanPartition): PlanPartition {
+  const known = new Map<string, PartitionPlan>();
+  return (partition, folder) => {
+    const structure = structureOf(model, partition);
+    const made = known.get(structure) ?? plan(partition, folder);
+    known.set(structure, made);
+    return { ...made, partition };
+  };
+}
 
 /** One memory's programs and addresses. Without a folder for its dumps: only to see how large it is. */
 function planPartition(

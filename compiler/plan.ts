@@ -41,7 +41,7 @@ export interface ModulePlan extends PartitionPlan {
 export type TooLarge = "training" | Extract<Cut, { tooLarge: string }>["tooLarge"];
 
 /** Plans one memory's share of the model. `folder` is that of its dumps; without one, nothing is dumped. */
-type PlanPartition = (partition: Partition, folder?: string) => PartitionPlan;
+export type PlanPartition = (partition: Partition, folder?: string) => PartitionPlan;
 
 /** The module in one memory, or over as many as it takes. */
 export function planMemories(model: Model, name: ModuleName, limit: number, plan: PlanPartition): ModulePlan {

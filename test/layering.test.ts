@@ -70,9 +70,9 @@ const rooms = [
   "compiler/8-emit",
   "compiler/9-bundle",
   "compiler",
-  "compiler/language-service",
   "compiler/planner",
   "compiler/torch",
+  "compiler/language-service",
   // how fast it is
   "bench/peers",
   "bench/measure",

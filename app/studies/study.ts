@@ -26,6 +26,7 @@ const studies = {
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
   "fit-planner":
     "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",
+  language: "the language service on every beginning of every spec: how long it takes: [--every N]",
   addition: "X12, addition by policy gradients: [--seeds 5] [--control shuffled] [--results FILE]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",

@@ -29,6 +29,12 @@ export type Cut =
   | { readonly partitions: readonly Partition[] }
   | { readonly tooLarge: "embedding" | "layer" | "output"; readonly partition: Partition };
 
+/** What a partition's plan depends on: how many layers, which ends, where in the pattern it begins. */
+export const structureOf = ({ pattern = ["dense"] }: Pick<Model, "pattern">, partition: Partition): string =>
+  partition
+    .map(({ embed, from, to, output }) => [embed, to - from, from % pattern.length, output].join(" "))
+    .join(", ");
+
 const isTied = (model: Model): boolean => partsOf(model.output).some((p) => p.part === "linear" && p.tied);
 
 /** Makes as few partitions as fit, with bytes as even as whole layers allow. `limit` is in bytes. */

@@ -6,6 +6,7 @@ import { objectiveFields, objectives } from "../2-check/objectives.ts";
 import { parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stageDocs } from "../2-check/stages.ts";
+import { amountText } from "../planner/amounts.ts";
 import { thousands } from "../../runtime/contract/amounts.ts";
 import type { PartKind, TokenizerName } from "../../runtime/contract/model.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
@@ -79,25 +80,8 @@ export const layerKindDocs: Readonly<Record<string, string>> = {
 /** Shapes as people read them: one row per token. */
 export const shapeText = (columns: number): string => `[T, ${columns}]`;
 
-/** "7,077,888 parameters", "7.08 M parameters". */
-export const amountText = (n: number): string => {
-  const units = [
-    [1e12, "T"],
-    [1e9, "B"],
-    [1e6, "M"],
-  ] as const;
-  const unit = units.find(([size]) => n >= size);
-  return unit ? `${(n / unit[0]).toPrecision(3)} ${unit[1]}` : thousands(n);
-};
+/** "24,672", "7.08 M": exact where that is short. */
+export const countText = (n: number): string => (n < 1e6 ? thousands(n) : amountText(n));
 
-/** "12.3 MFLOP". */
-export const flopsText = (n: number): string => {
-  const units = [
-    [1e12, "TFLOP"],
-    [1e9, "GFLOP"],
-    [1e6, "MFLOP"],
-    [1e3, "kFLOP"],
-  ] as const;
-  const unit = units.find(([size]) => n >= size);
-  return unit ? `${(n / unit[0]).toPrecision(3)} ${unit[1]}` : `${n} FLOP`;
-};
+/** "286 M FLOP". */
+export const flopsText = (flops: number): string => `${amountText(flops)} FLOP`;

@@ -7,7 +7,7 @@ import { grouped } from "../diagnostics/messages/message.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { counted, sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Model, Part } from "../../runtime/contract/model.ts";
-import { amountText, shapeText } from "./describe.ts";
+import { countText, shapeText } from "./describe.ts";
 import type { Document } from "./document.ts";
 import { inModels } from "./in-models.ts";
 import type { InlayHint } from "./language-service.ts";
@@ -100,7 +100,7 @@ function shape(
       : all.reduce((sum, part) => sum + partParameters(part), 0);
   const layers = section === "layer" ? (model?.sizes.layers ?? 1) : 1;
   const times = layers > 1 ? ` × ${layers}` : "";
-  const count = parameters > 0 ? [`${amountText(parameters)} parameters${times}`] : [];
+  const count = parameters > 0 ? [`${countText(parameters)} parameters${times}`] : [];
   const exact = parameters > 0 ? [counted(parameters, "parameter") + (times && " in each layer")] : [];
   const rows = `in model \`${first.model}\` a row of ${counted(first.fact, "number")} for each of T tokens`;
   const text = [shapeText(first.fact), ...count].join(" · ");

@@ -59,8 +59,18 @@ export interface ModelFacts {
   readonly activeParameters: number;
   /** Arithmetic of one token at the end of a full context, in floating-point operations. */
   readonly flopsPerToken: number;
-  /** For `moduleBytes`, and for whoever compiles it. */
+  /** For `exactBytes`, and for whoever compiles it. */
   readonly model: Model;
+}
+
+/** What a module takes when it runs, with as many workers as its machine gives it. */
+export interface ModuleBytes {
+  /** In all its memories together. */
+  readonly bytes: number;
+  /** Over how many memories it is divided. */
+  readonly memories: number;
+  /** False: one of its pieces is larger than a memory may be. */
+  readonly fits: boolean;
 }
 
 export interface Hover {

@@ -8,6 +8,7 @@ test("declarations of the packages' entries", () => {
   const entries = entriesOf(root);
   expect([...entries.keys()]).toEqual([
     "sinter",
+    "sinter/language",
     "sinter/runtime",
     "sinter/runtime/node",
     "sinter/runtime/browser",

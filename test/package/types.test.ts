@@ -8,6 +8,8 @@ import { output, shell } from "./programs.ts";
 
 const page = `import { openModel, type PageModel } from "sinter/runtime/browser";
 import { sampleToken, randomStream, samplerDefaults } from "@sinter/runtime";
+import { analyse, type Hover } from "sinter/language";
+export const hover: Hover | undefined = analyse("model m { width 8 }").hover(10);
 export const open = (): Promise<PageModel> => openModel({ bundle: "gpt2/", weights: "gpt2.gguf" });
 export const id: number = sampleToken(new Float32Array(4), samplerDefaults, [], randomStream(1, "sample"));
 `;

@@ -7,21 +7,12 @@ import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
 import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
+import { fits, memoryBytes, workerBytes, workersOn } from "../../../compiler/planned-memory.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
-import {
-  bytesFor,
-  cacheBytes,
-  leastBytes,
-  PLANNED_WORKERS,
-  type Placement,
-} from "../../../compiler/7-place/place.ts";
+import { bytesFor, cacheBytes, leastBytes, PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT } from "../../../runtime/contract/memory-import.ts";
-import { defaultWorkers } from "../../../runtime/contract/worker-memory.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-
-/** A module fits in one memory, or cut into several. */
-export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
 
 /**
  * "6,415,310,848 bytes in 2 parts (3.05 GiB: embedding, layers 0…22, output; …)", with so many workers. What
@@ -72,29 +63,6 @@ function groupText(model: Model, group: readonly PartitionPlan[], workers: numbe
   const { to } = group.at(-1)!.partition[0]!;
   return `${group.length} × ${size} for ${partitionText(model, [{ ...partition[0]!, to }])}`;
 }
-
-/** A module's memories: its partitions', or the one that it has. */
-const placements = ({ placement, over }: ModulePlan): readonly Placement[] =>
-  over?.partitions?.map((part) => part.placement) ?? [placement];
-
-/** Bytes of all memories of a module together. */
-const memoryBytes = (plan: ModulePlan, workers: number): number =>
-  placements(plan).reduce((sum, placement) => sum + bytesFor(placement, workers), 0);
-
-/** Bytes that one worker more takes, in all memories of a module together. */
-const workerBytes = (plan: ModulePlan): number =>
-  placements(plan).reduce((sum, { worker }) => sum + worker.bytes, 0);
-
-/** How many workers a module has on a machine of so many cores, where nothing else is said. */
-const workersOn = (plan: ModulePlan, cores: number): number =>
-  defaultWorkers(
-    placements(plan).map(({ bytes, worker }) => ({
-      memoryBytes: bytes,
-      maxWorkers: PLANNED_WORKERS,
-      workerBytes: worker.bytes,
-    })),
-    cores,
-  );
 
 const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : sizeText(limit));
 
