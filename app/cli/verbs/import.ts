@@ -11,7 +11,8 @@ import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { publishedSampling } from "../runs/import-sampling.ts";
 import { findPublishedTokenizer } from "../runs/import-tokenizer.ts";
 import { importRun } from "../runs/import-run.ts";
-import { checkIfRun } from "../runs/use-run.ts";
+import { importTorch } from "../runs/import-torch.ts";
+import { checkIfRun, openRunAt } from "../runs/use-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../options/weights.ts";
 import { flag, read, required, text, whole } from "../options/option.ts";
 import { memoryOptions, targetOption } from "../options/run-options.ts";
@@ -48,6 +49,7 @@ const options = {
     dtypeFrom,
   ),
   target: targetOption(),
+  back: flag("the path is where an exported PyTorch program has trained; -o is the run that it came from"),
   force: flag("replace the run that is in the folder, once all is checked"),
   json: flag("machine-readable"),
 };
@@ -68,11 +70,18 @@ export const importVerb = defineVerb({
     "sinter import model.gguf -o runs/model --context 2048",
     "sinter import llama/ -o runs/llama --dtype q4_0",
     'sinter sample runs/stories -p "Once upon a time"',
+    "sinter import stories-torch/run --back -o runs/stories",
   ],
   async run([path], asked, io) {
     const files = nodeFiles();
     const folder = pathFrom(io, asked.out);
     const source = pathFrom(io, path!);
+    if (asked.back) {
+      const step = await importTorch(await openRunAt(asked.out, io), source, io);
+      const facts = { folder: asked.out, step };
+      io.out(asked.json ? `${JSON.stringify(facts)}\n` : `${asked.out}: is at step ${step} now\n`);
+      return exitCodes.ok;
+    }
     const held = await holdsRun(files, folder);
     if (held && !asked.force)
       throw new SinterError(

@@ -40,7 +40,7 @@ function lossesOf(log: string): Map<number, number> {
 beforeAll(async () => {
   writeFileSync(path("text.txt"), text);
   writeFileSync(path("tokens.bin"), Buffer.from(Uint16Array.from(Buffer.from(text)).buffer));
-  for (const steps of [4, 8]) {
+  for (const steps of [4, 12]) {
     writeFileSync(path(`${steps}.sinter`), spec(steps));
     await trainSmall(path(`${steps}.sinter`), path(`run-${steps}`), "--data", path("text.txt"));
   }
@@ -51,9 +51,20 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     await sinter("export", path("run-4"), "--to", "torch", "-o", path("program"));
     const args = [path("program/train.py"), "--data", path("tokens.bin"), "--steps", "8"];
     execFileSync(PYTHON, [...args, "--out", path("program/run")], { encoding: "utf8" });
-    const [there, here] = [lossesOf(path("program/run/log.jsonl")), lossesOf(path("run-8/log.jsonl"))];
+    const [there, here] = [lossesOf(path("program/run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
     expect([...there.keys()]).toEqual([5, 6, 7, 8]);
     for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
+  });
+
+  test("and comes back: the run goes on here with the losses of one that never left", async () => {
+    const back = ["import", path("program/run"), "--back", "-o", path("run-4")];
+    expect(await sinter(...back)).toContain("is at step 8 now");
+    expect((await run(...back)).err).toContain("is of step 8, and");
+    const goOn = ["--resume", "--set", "train.steps=12", "--data", path("text.txt")];
+    await trainSmall(path("4.sinter"), path("run-4"), ...goOn);
+    const [back4, here] = [lossesOf(path("run-4/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
+    for (const step of [9, 10, 11, 12])
+      expect(Math.abs(back4.get(step)! - here.get(step)!)).toBeLessThan(1e-5);
   });
 
   test("the program of a model with 405 B parameters passes its own tests", async () => {

@@ -1,0 +1,100 @@
+/**
+ * What an exported PyTorch program has learnt comes back into the run that it went out from: its weights and
+ * moments become a checkpoint of their step, and the run goes on from there, with the batches that come next.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { programTensors, scatterTensor } from "../../../compiler/torch/weight-layout.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { randomFrom } from "../../../runtime/base/random.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
+import { lockFolder } from "../../../runtime/node/lock.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
+import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import { readSafetensors } from "../../../runtime/store/safetensors.ts";
+import type { TrainState } from "../../../runtime/store/train-state.ts";
+import type { Io } from "../terminal/io.ts";
+import { openWeights } from "./open-weights.ts";
+
+/** Files that train.py leaves, and what they hold by Sinter's prefixes and by PyTorch's. */
+const FILES = [
+  { file: "model.safetensors", kinds: { "": "" } },
+  { file: "moments.safetensors", kinds: { "moment1.": "exp_avg.", "moment2.": "exp_avg_sq." } },
+] as const;
+const STEP = "step.json";
+
+/** `from`: the program's folder of its run. Returns the step of the new checkpoint. */
+export async function importTorch(run: Run, from: string, io: Io): Promise<number> {
+  const { model } = run.bundle.manifest;
+  if (model.train.rows !== undefined || run.record.stage)
+    throw new SinterError(
+      "input",
+      `${run.folder} learns from documents or examples: the program does not know which come next`,
+      "Only runs over windows of a text go there and come back.",
+    );
+  const step = stepOf(from);
+  const opened = await openWeights(nodeFiles(), run, io);
+  const { state } = opened;
+  await opened.close();
+  if (step <= state.step)
+    throw new SinterError("input", `${from} is of step ${step}, and ${run.folder} is at step ${state.step}`);
+  const tensors = FILES.flatMap(({ file, kinds }) =>
+    Object.entries(kinds).flatMap(([ours, theirs]) => gathered(model, join(from, file), ours, theirs)),
+  );
+  const unlock = lockFolder(run.folder);
+  try {
+    const next = afterSteps(model, state, step);
+    await writeCheckpoint(nodeFiles(), run.folder, checkpointFile(step), tensors, next);
+  } finally {
+    unlock();
+  }
+  return step;
+}
+
+function stepOf(folder: string): number {
+  const path = join(folder, STEP);
+  const said = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { step?: unknown }) : {};
+  if (typeof said.step === "number" && Number.isSafeInteger(said.step) && said.step > 0) return said.step;
+  throw new SinterError(
+    "input",
+    `${folder} is no folder that an exported program has trained in: it has no ${STEP}`,
+    "It is the --out of train.py.",
+  );
+}
+
+/** Sinter's tensors out of a file of the program's. */
+function gathered(model: Model, path: string, ours: string, theirs: string): TensorToSave[] {
+  if (!existsSync(path)) throw new SinterError("input", `${path} is missing`, "train.py writes it.");
+  const bytes = readFileSync(path);
+  const { tensors } = readSafetensors(bytes, path);
+  const made = new Map<string, { shape: readonly number[]; values: Float32Array<ArrayBuffer> }>();
+  for (const tensor of programTensors(model)) {
+    const name = theirs + tensor.name;
+    const found = tensors.get(name);
+    if (found?.dtype !== "F32" || found.shape.join() !== tensor.shape.join())
+      throw new SinterError("input", `${path}: ${name} is no F32 [${tensor.shape.join(", ")}]`);
+    const own = Uint8Array.from(bytes.subarray(found.begin, found.end)).buffer;
+    const into = made.get(tensor.of) ?? {
+      shape: tensor.ofShape,
+      values: new Float32Array(tensor.ofShape.reduce((a, b) => a * b, 1)),
+    };
+    scatterTensor(tensor, new Float32Array(own), into.values);
+    made.set(tensor.of, into);
+  }
+  return [...made].map(([name, { shape, values }]) => ({
+    name: ours + name,
+    shape,
+    bytes: () => [new Uint8Array(values.buffer)],
+  }));
+}
+
+/** The run's state as if it had made the steps itself: the stream of batches has gone on. */
+function afterSteps({ train }: Model, state: TrainState, step: number): TrainState {
+  const random = randomFrom(state.batches);
+  const windows = (step - state.step) * train.accumulate * train.batch;
+  for (let i = 0; i < windows; i++) random.below(1);
+  const { best: _, ...rest } = state;
+  return { ...rest, step, tokens: state.tokens + windows * train.context, batches: random.state() };
+}
