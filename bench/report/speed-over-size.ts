@@ -74,8 +74,10 @@ function endNames(series: readonly Series[], y: (v: number) => number, a: Area):
   return placed
     .map(
       ({ s, at }) =>
-        `<text x="${a.width - a.right + 8}" y="${(at - over + 4).toFixed(1)}" class="name" ` +
-        `style="fill:var(--${s.colour})">${s.name.replace("onnxruntime", "ort")}</text>`,
+        `<circle cx="${a.width - a.right + 12}" cy="${(at - over).toFixed(1)}" r="3.5" ` +
+        `style="fill:var(--${s.colour})"/><text x="${a.width - a.right + 20}" ` +
+        `y="${(at - over + 4).toFixed(1)}" class="name${s.own ? " own" : ""}">` +
+        `${s.name.replace("onnxruntime", "ort")}</text>`,
     )
     .join("");
 }

@@ -53,6 +53,11 @@ export const pageStyle = `
   .load th { color: var(--soft); font-weight: normal; text-align: center; white-space: nowrap; }
   .load th[scope=row] { text-align: right; padding-right: .4rem; }
   .load td { min-width: .4rem; height: 1.5rem; padding: 0 2px; border-radius: 2px; text-align: center; }
+  .runs, .settings { border-collapse: collapse; background: var(--card); font-size: .85rem;
+    font-variant-numeric: tabular-nums; }
+  .runs th, .runs td, .settings th, .settings td { text-align: left; vertical-align: top;
+    padding: .45rem .8rem; border: 1px solid var(--line); font-weight: normal; }
+  .settings td { min-width: 6rem; max-width: 22rem; overflow-wrap: anywhere; }
   .chain { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .75rem;
     margin: 0 0 1rem; padding: 0; list-style: none; counter-reset: stage; }
   .chain li { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
@@ -72,6 +77,7 @@ export const pageStyle = `
     body { padding: 1.25rem .75rem 3rem; }
     .numbers { grid-template-columns: 1fr 1fr; gap: .5rem; }
     .numbers div, section { padding: .6rem .75rem; }
+    .runs th, .runs td, .settings th, .settings td { padding: .4rem .5rem; }
     .key { margin: 0 1rem 0 0; } section h2 .key:first-of-type { margin-left: 0; }
     section.chart h2 { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: .5rem; }
     section.chart h2 .title { flex: 1 1 100%; }

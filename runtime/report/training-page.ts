@@ -10,7 +10,7 @@ import {
   type StageFacts,
 } from "./chain.ts";
 import { chart } from "./chart.ts";
-import { htmlPage, type PageScript } from "./markup.ts";
+import { escapeHtml, htmlPage, scrolled, type PageScript } from "./markup.ts";
 import { loadMap } from "./load-map.ts";
 import { counted, duration, rateText, thousands } from "../contract/amounts.ts";
 import { pageStyle } from "./page-style.ts";
@@ -27,6 +27,8 @@ export interface ReportFacts extends StageFacts {
   readonly workers?: number | undefined;
   /** Of rl: what a nat of divergence costs, where that stays the same. */
   readonly kl?: number | undefined;
+  /** All that decides its numbers, by name. */
+  readonly settings?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -69,6 +71,7 @@ export function htmlReport(
       }),
       samplesSection(events),
       earlierStages(earlier),
+      settingsSection(facts.settings),
     ]
       .filter((part) => part !== "")
       .join("\n"),
@@ -121,6 +124,20 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
     }),
   ];
   return [besideEachOther(balance), ...[...loads.values()].map(loadMap)];
+}
+
+/** What somebody needs who wants the same numbers. */
+function settingsSection(settings: ReportFacts["settings"]): string {
+  if (!settings) return "";
+  const rows = [...settings].map(
+    ([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
+  );
+  return (
+    `<h2>How it was made</h2><p class="about">The same text, settings and wasm give these numbers to the ` +
+    `last digit, with any number of threads.</p>` +
+    `<details><summary>Settings, and hashes of text and wasm</summary>` +
+    `${scrolled("settings", `<table class="settings">${rows.join("")}</table>`)}</details>`
+  );
 }
 
 function page(facts: ReportFacts, live: PageScript | undefined, body: string): string {

@@ -14,7 +14,7 @@ import type { ReportFacts } from "../../../runtime/report/training-page.ts";
 import { readManifest, readRecord } from "../../../runtime/store/run-folder.ts";
 import { readWholeLog } from "../../../runtime/train/log.ts";
 import { constantKl, readEarlier, stageFacts, type Facts } from "../train/earlier.ts";
-import { runSettings } from "./run-settings.ts";
+import { runSettings } from "../runs/run-settings.ts";
 
 export interface LoggedRun extends ComparedRun {
   readonly facts: ReportFacts;
@@ -23,8 +23,7 @@ export interface LoggedRun extends ComparedRun {
 
 /** Throws `input` where there is no run or no log, and `corrupt` where the record is damaged. */
 export async function readLoggedRun(files: Files, folder: string, name: string): Promise<LoggedRun> {
-  const read = await readRecord(files, folder);
-  const { record } = read;
+  const { record } = await readRecord(files, folder);
   const manifest = await readManifest(files, folder).catch(() => undefined);
   const log = await readWholeLog(files, folder);
   if (!log)
@@ -34,14 +33,15 @@ export async function readLoggedRun(files: Files, folder: string, name: string):
       "Name the folder of a run that has been trained: sinter train SPEC --out DIR",
     );
   const { events, damaged } = log;
+  const settings = runSettings(record, manifest);
   if (events.length === 0 && damaged > 0)
     throw new SinterError("corrupt", `${folder}/log.jsonl: none of its ${damaged} lines holds an event`);
   return {
     name,
     folder,
-    facts: factsOf(record, manifest),
+    facts: factsOf(record, manifest, settings),
     earlier: await readEarlier(files, folder),
-    settings: runSettings(read, manifest),
+    settings,
     events,
     rows: logRows(events),
     damaged,
@@ -49,11 +49,16 @@ export async function readLoggedRun(files: Files, folder: string, name: string):
   };
 }
 
-const factsOf = (record: Facts, manifest: Manifest | undefined): ReportFacts => ({
+const factsOf = (
+  record: Facts,
+  manifest: Manifest | undefined,
+  settings: ReadonlyMap<string, string>,
+): ReportFacts => ({
   ...stageFacts({ record }),
   parameters: manifest?.parameters,
   target: record.target,
   kl: constantKl(record),
+  settings,
 });
 
 function stateOf(folder: string, { settings }: Facts, step: number): RunState {

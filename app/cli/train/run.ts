@@ -19,6 +19,7 @@ import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { train, type SampleOptions } from "../../../runtime/train/train.ts";
+import { runSettings } from "../runs/run-settings.ts";
 import type { ReportStart } from "../../watch/live-report.ts";
 import { startWatch, type Watch } from "../../watch/watch.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
@@ -245,6 +246,7 @@ const factsOf = (run: Run, model: RunningModel): ReportFacts => ({
   target: model.target,
   workers: model.workers,
   kl: constantKl(run.record),
+  settings: runSettings(run.record, run.bundle.manifest),
 });
 
 export interface Stop {

@@ -8,16 +8,11 @@ export const compareStyle = `
   @media (prefers-color-scheme: dark) { :root { --run-1: #6ea3ff; --run-2: #ff9a66; --run-3: #5fd0a6;
     --run-4: #d993ea; --run-5: #e0be45; --run-6: #ff86a8; --run-7: #5cc8e0; --run-8: #b3bac6; } }
   .scroll { border-radius: 10px; }
-  table.runs, table.settings { border-collapse: collapse; width: 100%; background: var(--card);
-    font-size: .85rem; font-variant-numeric: tabular-nums; }
-  table.runs th, table.runs td, table.settings th, table.settings td { text-align: left; vertical-align: top;
-    padding: .45rem .8rem; border: 1px solid var(--line); font-weight: normal; }
   thead th { color: var(--soft); white-space: nowrap; }
   table.runs td, table.runs thead th:nth-child(n+2) { text-align: right; white-space: nowrap; }
   table small { display: block; color: var(--soft); font-size: .78rem; line-height: 1.35; }
   table.runs label { font-weight: 600; display: flex; align-items: center; gap: .4rem; min-height: 1.5rem; }
   table.runs th[scope=row] { min-width: 9rem; max-width: 18rem; overflow-wrap: anywhere; }
-  table.settings td { min-width: 6rem; max-width: 22rem; overflow-wrap: anywhere; }
   .swatch { flex: none; width: 1.3em; border-top: .25em solid var(--tone); }
   .swatch.dash-1 { border-top-style: dashed; } .swatch.dash-2 { border-top-style: dotted; }
   .common { margin: 1rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
@@ -41,6 +36,5 @@ export const compareStyle = `
     line-height: 1.45; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; pointer-events: none; }
   .reading.on-left { right: auto; left: .2rem; } .reading:empty { display: none; }
   .reading i { display: inline-block; width: .8em; height: .25em; margin-right: .4em; vertical-align: .2em; }
-  @media (max-width: 30rem) { table.runs th, table.runs td, table.settings th,
-    table.settings td { padding: .4rem .5rem; } #view { position: static; } }
+  @media (max-width: 30rem) { #view { position: static; } }
 `;

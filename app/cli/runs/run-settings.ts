@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { canonical, isObject } from "../../../runtime/base/schema.ts";
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { inSpec } from "../options/training-options.ts";
-import type { ReadRecord, RunRecord } from "../../../runtime/store/run-record.ts";
+import type { RunRecord } from "../../../runtime/store/run-record.ts";
 
 /** A number that was divided, like min_lr, is not shown to its last bit. */
 const DIGITS = 9;
@@ -12,7 +12,7 @@ type Named = readonly [name: string, value: string];
 
 /** `manifest`: undefined where it is damaged; the model's sizes are left out then. */
 export function runSettings(
-  { record }: Pick<ReadRecord, "record">,
+  record: Omit<RunRecord, "id" | "files"> | RunRecord,
   manifest: Manifest | undefined,
 ): ReadonlyMap<string, string> {
   const { settings, stage, data, from, imported, compiler, target, changes = [] } = record;
