@@ -18,6 +18,7 @@ import { createModel, type RunningModel } from "../../../runtime/engine/model.ts
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
+import type { Tokens } from "../../../runtime/train/sources/text-windows.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 
 /** Parameters of the shadow, at most; its batch; steps that both sides take. */
@@ -43,11 +44,18 @@ export interface TorchExport {
   readonly step: number | undefined;
 }
 
+/** What a run adds to the program. */
+export interface TorchContents {
+  readonly checkpoint?: OpenCheckpoint | undefined;
+  /** Of the text that it learns, in 2 or 4 bytes each. */
+  readonly tokens?: Tokens | undefined;
+}
+
 export async function exportTorch(
   model: Model,
   plan: TrainingPlan,
   out: string,
-  checkpoint?: OpenCheckpoint,
+  { checkpoint, tokens }: TorchContents,
 ): Promise<TorchExport> {
   const shadow = trainable(shadowOf(model, PARAMETERS));
   const numbers = await shadowNumbers(shadow);
@@ -61,6 +69,10 @@ export async function exportTorch(
     }
     await writeNumbers(join(into, "parity/parity.safetensors"), numbers);
     const tensors = programTensors(model);
+    if (tokens) {
+      const name = tokens instanceof Uint16Array ? "tokens.bin" : "tokens.i32";
+      await writeFile(join(into, name), new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
+    }
     if (checkpoint) await writeRun(join(into, "run"), tensors, checkpoint);
     return { tensors: tensors.length, step: checkpoint?.state.step };
   });

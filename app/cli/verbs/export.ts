@@ -5,7 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
-import type { Run } from "../../../runtime/store/run-folder.ts";
+import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import type { OutgoingForm, OutgoingType } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { openAdapter } from "../runs/adapters.ts";
@@ -13,6 +13,8 @@ import { exportAdapters, exportRun, type Exported } from "../runs/export-run.ts"
 import { sizeText } from "../../../runtime/contract/amounts.ts";
 import { flag, oneWord, read, required, text, type Options } from "../options/option.ts";
 import { adapterOption } from "../options/run-options.ts";
+import { encodeText, type Tokens } from "../../../runtime/train/sources/text-windows.ts";
+import { dataPath, readData } from "../train/data-text.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import { exportTorch } from "../runs/export-torch.ts";
 import { openMerged } from "../runs/open-weights.ts";
@@ -55,6 +57,7 @@ const options = {
   dtype: text("<type>", "f32, f16, bf16; for gguf also q8_0 and q4_0 (default: as the run keeps them)"),
   adapter: adapterOption,
   on: clusterOption("torch: devices that the program's plan is for"),
+  data: text("<file>", "torch, of a run: a text, whose tokens the program gets"),
   ...specOptions,
   force: flag("replace what is there"),
   json: flag("machine-readable"),
@@ -72,6 +75,7 @@ export const exportVerb = defineVerb({
     "sinter export runs/answers --to peft -o answers-adapter",
     "sinter export runs/stories --adapter answers-adapter --to gguf -o answers.gguf",
     "sinter export specs/llama3.sinter --to torch --on h100:64 -o llama3-torch",
+    "sinter export runs/tiny --to torch --data shakespeare.txt -o tiny-torch",
   ],
   async run([dir], asked, io) {
     const { to, out: given, json } = asked;
@@ -147,15 +151,17 @@ async function modelOf(
 
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
+  if (asked.data !== undefined && isSpecPath(source))
+    throw new SinterError("usage", "--data needs a run, which has a tokenizer");
   if (asked.adapter !== undefined) throw new SinterError("usage", "--to torch takes no --adapter");
-  const isSpec = source.endsWith(".sinter") || source === "-";
-  const run = isSpec ? undefined : await openRunAt(source, io);
+  const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
   const model = run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
   const plan = planOf(model, asked.on);
   if ("together" in plan) throw new Error("a plan without a batch of its own comes out even");
   const checkpoint = run && (await openMerged(nodeFiles(), run, io));
   try {
-    const { tensors, step } = await exportTorch(model, plan, out, checkpoint);
+    const tokens = asked.data === undefined ? undefined : tokensOf(asked.data, run, io);
+    const { tensors, step } = await exportTorch(model, plan, out, { checkpoint, tokens });
     const facts = { to: "torch", path: asked.out, tensors, ...(step !== undefined && { step }) };
     const begins = step === undefined ? "first weights of its own" : `weights of step ${step}`;
     const next = `try it: python3 ${asked.out}/test_parity.py`;
@@ -168,4 +174,13 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   } finally {
     await checkpoint?.close();
   }
+}
+
+const isSpecPath = (source: string): boolean => source.endsWith(".sinter") || source === "-";
+
+/** The ids of a text as the run would learn them. */
+function tokensOf(path: string, run: Run | undefined, io: Io): Tokens | undefined {
+  if (!run) return undefined;
+  const { vocab } = run.bundle.manifest.model.sizes;
+  return encodeText(readData(dataPath(path, io), io), run.tokenizer, vocab, textRuleOf(run.record));
 }

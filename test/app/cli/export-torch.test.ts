@@ -39,7 +39,6 @@ function lossesOf(log: string): Map<number, number> {
 
 beforeAll(async () => {
   writeFileSync(path("text.txt"), text);
-  writeFileSync(path("tokens.bin"), Buffer.from(Uint16Array.from(Buffer.from(text)).buffer));
   for (const steps of [4, 12]) {
     writeFileSync(path(`${steps}.sinter`), spec(steps));
     await trainSmall(path(`${steps}.sinter`), path(`run-${steps}`), "--data", path("text.txt"));
@@ -48,8 +47,8 @@ beforeAll(async () => {
 
 describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
   test("a run goes on there: the same tokens in the same order, the same losses", async () => {
-    await sinter("export", path("run-4"), "--to", "torch", "-o", path("program"));
-    const args = [path("program/train.py"), "--data", path("tokens.bin"), "--steps", "8"];
+    await sinter("export", path("run-4"), "--to", "torch", "--data", path("text.txt"), "-o", path("program"));
+    const args = [path("program/train.py"), "--data", path("program/tokens.bin"), "--steps", "8"];
     execFileSync(PYTHON, [...args, "--out", path("program/run")], { encoding: "utf8" });
     const [there, here] = [lossesOf(path("program/run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
     expect([...there.keys()]).toEqual([5, 6, 7, 8]);
