@@ -93,6 +93,7 @@ const rooms = [
   "app/cli/verbs",
   "app/cli",
   "app/editor/grammar",
+  "app/editor/vscode",
   "app/studies/planner",
   "app/studies/posttraining",
   "app/studies",

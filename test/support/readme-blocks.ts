@@ -67,12 +67,14 @@ export function likeness(): string {
 
 /**
  * The environment of a reader's shell: without the Node that npm puts first for its scripts, so that `node`
- * is the machine's.
+ * is the machine's. The certificates of the machine's network stay: a registry is reached with them.
  */
 export function readersEnvironment(): NodeJS.ProcessEnv {
   const path = (process.env["PATH"] ?? "")
     .split(delimiter)
     .filter((folder) => !folder.includes("node_modules"));
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITEST|TEST$)/.test(name));
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|VITEST|TEST$)/.test(name),
+  );
   return { ...Object.fromEntries(own), PATH: path.join(delimiter), NO_COLOR: "1" };
 }
