@@ -27,7 +27,9 @@ const studies = {
   "fit-planner":
     "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",
   language: "the language service on every beginning of every spec: how long it takes: [--every N]",
-  addition: "X12, addition by policy gradients: [--seeds 5] [--control shuffled] [--results FILE]",
+  policies:
+    "X12 to X14, tasks learnt from rewards: addition|sorting|echo [--seeds 5] [--control shuffled] " +
+    "[--results FILE]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",

@@ -27,6 +27,14 @@ export const campaigns: readonly Row[] = [
     load: async () => (await import("./tour.ts")).tour,
   },
   {
+    name: "chain",
+    covers:
+      "README's chain from a text to rewards: rewards beat the best of eight answers before them, on " +
+      "questions that nobody has seen",
+    minutes: 3,
+    load: async () => (await import("./chain.ts")).chain,
+  },
+  {
     name: "flips",
     covers:
       "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint " +

@@ -47,6 +47,12 @@ function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
   return { when: "tour", exit, stdin };
 }
 
+/** The chain from a text to rewards: its data, and its commands. */
+export const chainBlocks = (readme: string): readonly string[] =>
+  codeBlocks(readme)
+    .map(({ command }) => command)
+    .filter((command) => command.includes("sums"));
+
 /** Lines that look like commands, and that no test would find: indented instead of between ```sh and ```. */
 export const strayCommands = (text: string): string[] =>
   text.split("\n").filter((line) => /^ {4}(?:npx|npm|node|sinter) /.test(line));

@@ -1,7 +1,8 @@
 /**
  * Evaluation of a run that has learnt from rewards: what its answers to prompts are worth. It draws as in
  * training, from streams of their own, so that the same weights give the same figures; and it gives the
- * likeliest answers, which is what people see at temperature 0.
+ * likeliest answers, which is what people see at temperature 0. The model that it began with is asked the
+ * same: its pass@k is how often the best of k answers is right, which learning has to beat.
  */
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
@@ -11,6 +12,7 @@ import type { PromptExample } from "../../../runtime/train/examples/example.ts";
 import { evaluatePolicy } from "../../../runtime/train/rl/evaluate-policy.ts";
 import { sampleAnswers, scoresOf, type Prompt } from "../../../runtime/train/rl/experience.ts";
 import { rewardFigures } from "../../../runtime/train/rl/answer-figures.ts";
+import type { Reference } from "../../../runtime/train/rl/reference.ts";
 import type { Figures } from "../../../runtime/train/sources/batch-source.ts";
 import { loadRun, type UsedRun } from "../runs/use-run.ts";
 import { type Io, sayer, type Say } from "../terminal/io.ts";
@@ -37,9 +39,11 @@ export async function evalPolicy(
   try {
     const used = await loadRun(run, { ...asked, cache: undefined }, io);
     try {
-      const figures = await figuresOf(used, prompts, opened);
-      const facts = { ...figures, prompts: prompts.length, part, step: used.step };
-      io.out(asked.json ? `${JSON.stringify(facts)}\n` : textOf(figures, prompts, part, used));
+      const reference = await startOf(run, used.model);
+      const figures = await figuresOf(used, prompts, opened, reference);
+      const start = await reference.within(() => figuresOf(used, prompts, opened));
+      const facts = { ...figures, start, prompts: prompts.length, part, step: used.step };
+      io.out(asked.json ? `${JSON.stringify(facts)}\n` : textOf(figures, start, prompts, part, used));
       return exitCodes.ok;
     } finally {
       await used.model.close();
@@ -72,15 +76,16 @@ function spread<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: count }, (_, i) => all[Math.floor((i * all.length) / count)]!);
 }
 
+/** Without a reference: what needs none. */
 async function figuresOf(
   { run, model }: UsedRun,
   prompts: readonly Prompt[],
   { rewards }: OpenedRewards,
+  reference?: Reference,
 ): Promise<Figures> {
   const { group, answer: most } = run.bundle.manifest.model.rl!;
   const { seed } = run.record.settings;
   const asked = { prompts, most, seed, key: ["eval"], tokenizer: run.tokenizer };
-  const reference = await startOf(run, model);
   const shape = model.entry("evaluate");
   const { figures } = await evaluatePolicy(model, { ...asked, group, rewards, reference, shape });
   const likeliest = await sampleAnswers(model, { ...asked, group: 1, temperature: 0 });
@@ -88,21 +93,34 @@ async function figuresOf(
   return { ...figures, group, likeliest_reward: reward! };
 }
 
-/** "reward 0.7350 (0.7800 of the likeliest answers)  pass@1 0.7350 …". */
-function textOf(figures: Figures, prompts: readonly Prompt[], part: string, { step }: UsedRun): string {
-  const { group, reward, likeliest_reward: likeliest } = figures;
+/** "reward 0.7350 (0.7800 of the likeliest answers)  pass@1 0.7350 …", and the same of the start. */
+function textOf(
+  figures: Figures,
+  start: Figures,
+  prompts: readonly Prompt[],
+  part: string,
+  { step }: UsedRun,
+): string {
   const number = (name: string): string => figures[name]!.toFixed(4);
-  const passes = Object.keys(figures).filter((name) => name.startsWith("pass@"));
-  const lines = [
-    [`reward ${reward!.toFixed(4)} (${likeliest!.toFixed(4)} of the likeliest answers)`],
-    passes.map((name) => `${name} ${number(name)}`),
-    [`kl ${number("kl")} nats per token, ${number("objective/kl")} per answer, from the start`],
-    figures["exact_kl"] === undefined ? [] : [`exact_kl ${number("exact_kl")} per answer`],
-    [
-      `${figures["completions/mean_length"]!.toFixed(1)} tokens an answer`,
-      `${(100 * figures["completions/clipped_ratio"]!).toFixed(1)} % cut off`,
-    ],
+  const now = [
+    ...worthOf(figures),
+    `kl ${number("kl")} nats per token, ${number("objective/kl")} per answer, from the start`,
+    ...(figures["exact_kl"] === undefined ? [] : [`exact_kl ${number("exact_kl")} per answer`]),
+    `${figures["completions/mean_length"]!.toFixed(1)} tokens an answer`,
+    `${(100 * figures["completions/clipped_ratio"]!).toFixed(1)} % cut off`,
   ];
-  const asked = `${counted(prompts.length, "prompt")} (${part}), ${counted(group!, "answer")} each`;
-  return `${lines.flat().join("  ")}\n${asked}, step ${step}\n`;
+  const asked =
+    `${counted(prompts.length, "prompt")} (${part}), ${counted(figures["group"]!, "answer")} each, ` +
+    `step ${step}`;
+  return `${now.join("  ")}\nat the start: ${worthOf(start).join("  ")}\n${asked}\n`;
+}
+
+/** What answers are worth, and how often one of several is right. */
+function worthOf(figures: Figures): readonly string[] {
+  const { reward, likeliest_reward: likeliest } = figures;
+  const passes = Object.keys(figures).filter((name) => /^(pass|maj)@/.test(name));
+  return [
+    `reward ${reward!.toFixed(4)} (${likeliest!.toFixed(4)} of the likeliest answers)`,
+    ...passes.map((name) => `${name} ${figures[name]!.toFixed(4)}`),
+  ];
 }

@@ -15,6 +15,8 @@ export interface ExperienceFacts {
   readonly divergences: readonly (readonly number[])[];
   readonly settings: PolicySettings;
   readonly zeroStd?: number | undefined;
+  /** What a value head is to learn. */
+  readonly returns?: readonly (readonly number[])[];
 }
 
 const known = (scores: readonly Score[]): number[] => scores.filter((score) => score !== null);
@@ -30,11 +32,24 @@ export function experienceFigures(facts: ExperienceFacts): Figures {
     ...(zeroStd !== undefined && { frac_reward_zero_std: zeroStd }),
     ...lengthFigures(answers),
     entropy: meanOf(numbers.entropies.flat()),
+    ...(numbers.values && { "val/explained_variance": explained(numbers.values, facts.returns!) }),
     ...(numbers.references && { kl: meanOf(divergences.flat()), "objective/kl": meanOf(ofAnswers) }),
     ...(klInReward(settings) > 0 && paidFigures(facts, ofAnswers)),
     "sampling/sampling_logp_difference/mean": meanOf(differences),
     "sampling/sampling_logp_difference/max": differences.reduce((a, b) => Math.max(a, b), 0),
   };
+}
+
+/**
+ * The share of the returns' variance that the value head foretells; below 0: it is worse than their mean. 0
+ * where they are all the same.
+ */
+function explained(values: readonly (readonly number[])[], returns: readonly (readonly number[])[]): number {
+  // of an answer without a score there are no returns
+  const scored = returns.flatMap((of, i) => of.map((value, t) => [value, value - values[i]![t]!] as const));
+  const [all, missed] = [scored.map(([value]) => value), scored.map(([, by]) => by)];
+  const spread = deviationOf(all);
+  return spread === 0 ? 0 : 1 - (deviationOf(missed) / spread) ** 2;
 }
 
 /** reward_std: the mean of the groups' deviations, as in TRL. */

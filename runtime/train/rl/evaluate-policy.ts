@@ -17,7 +17,7 @@ import {
   type SampledAnswer,
 } from "./experience.ts";
 import { lengthFigures, rewardFigures } from "./answer-figures.ts";
-import { passAtK } from "./pass-at-k.ts";
+import { mostFrequent, passAtK } from "./pass-at-k.ts";
 import type { Reference } from "./reference.ts";
 import { meanOf, sumOf } from "./statistics.ts";
 
@@ -47,7 +47,7 @@ export async function evaluatePolicy(model: RunningModel, o: PolicyEvaluation): 
   const isSmall = model.manifest.model.sizes.vocab <= SMALL_VOCABULARY;
   const figures = {
     ...rewardFigures(scores, o.group),
-    ...passes(scores.total, o.group),
+    ...passes(scores.total, answers, o.group),
     ...lengthFigures(answers),
     ...(numbers && {
       kl: meanOf(divergences.flat()),
@@ -59,14 +59,25 @@ export async function evaluatePolicy(model: RunningModel, o: PolicyEvaluation): 
   return { figures, tokens: sumOf(answers.map(({ tokens }) => tokens.length)) };
 }
 
-/** Where scores are 1 or 0: how often one answer is right, and how often one of a prompt's is. */
-function passes(total: readonly (number | null)[], group: number): Figures {
+/**
+ * Where scores are 1 or 0: how often one answer is right; how often one of a prompt's is, as who chooses by
+ * the reward would have it; and how often the most frequent one is, for which nobody has to know.
+ */
+function passes(
+  total: readonly (number | null)[],
+  answers: readonly SampledAnswer[],
+  group: number,
+): Figures {
   if (!total.every((score) => score === 0 || score === 1)) return {};
-  const right = Array.from({ length: total.length / group }, (_, p) =>
-    sumOf(total.slice(p * group, (p + 1) * group) as number[]),
-  );
-  const pass = (k: number): number => meanOf(right.map((c) => passAtK(group, c, k)));
-  return { "pass@1": pass(1), ...(group > 1 && { [`pass@${group}`]: pass(group) }) };
+  const groups = Array.from({ length: total.length / group }, (_, p) => {
+    const scores = total.slice(p * group, (p + 1) * group) as number[];
+    const texts = answers.slice(p * group, (p + 1) * group).map(({ text }) => text);
+    return { right: sumOf(scores), vote: scores[mostFrequent(texts)]! };
+  });
+  const pass = (k: number): number => meanOf(groups.map(({ right }) => passAtK(group, right, k)));
+  if (group === 1) return { "pass@1": pass(1) };
+  const votes = meanOf(groups.map(({ vote }) => vote));
+  return { "pass@1": pass(1), [`pass@${group}`]: pass(group), [`maj@${group}`]: votes };
 }
 
 /**

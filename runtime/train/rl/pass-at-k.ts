@@ -11,3 +11,9 @@ export function passAtK(n: number, right: number, k: number): number {
   for (let i = 0; i < k; i++) missed *= (n - right - i) / (n - i);
   return 1 - missed;
 }
+
+/** Where the most frequent one first stands; of several, the first. */
+export function mostFrequent(texts: readonly string[]): number {
+  const counts = texts.map((text) => texts.filter((other) => other === text).length);
+  return counts.indexOf(counts.reduce((a, b) => Math.max(a, b)));
+}

@@ -9,7 +9,7 @@ import {
   exactDivergence,
   leastDivergence,
 } from "../../../../runtime/train/rl/divergence.ts";
-import { passAtK } from "../../../../runtime/train/rl/pass-at-k.ts";
+import { mostFrequent, passAtK } from "../../../../runtime/train/rl/pass-at-k.ts";
 import { deviationOf, meanOf } from "../../../../runtime/train/rl/statistics.ts";
 
 const p = [0.5, 0.25, 0.15, 0.1];
@@ -83,5 +83,7 @@ test("pass@k is the chance that k of the n answers hold a right one", () => {
   expect(passAtK(8, 0, 8)).toBe(0);
   expect(passAtK(8, 3, 6)).toBe(1);
   expect(passAtK(4, 2, 2)).toBeCloseTo(5 / 6, 12); // all pairs but the wrong one, of six
+  expect(mostFrequent(["7", "8", "9", "8"])).toBe(1);
+  expect(mostFrequent(["9", "7", "7", "9"])).toBe(0); // as many: the first
   expect(() => passAtK(4, 2, 5)).toThrow("pass@5 of 4 answers");
 });

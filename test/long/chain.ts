@@ -1,0 +1,70 @@
+/**
+ * README's chain from a text to rewards, as it stands there: does learning from rewards bring more than
+ * choosing the best of several answers of the model before it? And what is left of the base's text?
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runPatiently } from "../support/patient.ts";
+import { root } from "../support/paths.ts";
+import { chainBlocks, likeness, readersEnvironment } from "../support/readme-blocks.ts";
+import type { Campaign, Outcome } from "./campaign.ts";
+
+interface Answers {
+  readonly "pass@1": number;
+  readonly "pass@8": number;
+  readonly "maj@8": number;
+}
+/** What `eval --json` says of a run that has learnt from rewards. */
+interface Evaluated extends Answers {
+  readonly start: Answers;
+  readonly "objective/kl": number;
+}
+
+export const chain: Campaign["run"] = async ({ out, say, signal }) => {
+  const folder = likeness();
+  const run = async (command: string): Promise<string> => {
+    say(command.split("\n")[0]!);
+    const { exit, output } = await runPatiently(command, { cwd: folder, env: readersEnvironment() });
+    writeFileSync(join(out, "output.txt"), `${command}\n${output}\n`, { flag: "a" });
+    if (exit !== 0) throw new Error(`exit code ${exit}: ${command}\n${output.slice(-2000)}`);
+    return output;
+  };
+  try {
+    const began = performance.now();
+    for (const block of chainBlocks(readFileSync(join(root, "README.md"), "utf8"))) {
+      if (signal.aborted) return { counts: [], findings: [], complete: false };
+      await run(block);
+    }
+    const seconds = (performance.now() - began) / 1000;
+    const end = json<Evaluated>(await run("npx sinter eval runs/sums-rl --answers 800 --json"));
+    const losses: number[] = [];
+    for (const name of ["text", "sums", "sums-rl"]) {
+      const said = await run(`npx sinter eval runs/${name} --text --context 128 --json`);
+      losses.push(json<{ readonly loss: number }>(said).loss);
+    }
+    return outcome(end, losses, seconds);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+/** The last line that is JSON. */
+const json = <T>(output: string): T =>
+  JSON.parse(output.split("\n").findLast((line) => line.startsWith("{"))!) as T;
+
+function outcome(end: Evaluated, losses: readonly number[], seconds: number): Outcome {
+  const [now, best] = [end["pass@1"], end.start["pass@8"]];
+  return {
+    counts: [
+      ["seconds of README's commands", seconds.toFixed(0)],
+      ["right answers before rewards", end.start["pass@1"].toFixed(4)],
+      ["most frequent of 8 before rewards", end.start["maj@8"].toFixed(4)],
+      ["best of 8 before rewards", best.toFixed(4)],
+      ["right answers after rewards", now.toFixed(4)],
+      ["nats per answer from the start", end["objective/kl"].toFixed(3)],
+      ["loss over the text: base, sft, rl", losses.map((loss) => loss.toFixed(3)).join(", ")],
+    ],
+    findings: now > best ? [] : [`one answer is right in ${now}, the best of 8 before rewards in ${best}`],
+    complete: true,
+  };
+}
