@@ -3,6 +3,8 @@ import { precisions } from "../../../compiler/planner/hardware.ts";
 import { costsOf } from "../../../compiler/planner/costs.ts";
 import { recomputations, stateSchemes, type StateScheme } from "../../../compiler/planner/device-memory.ts";
 import { conventions, type Convention } from "../../../compiler/planner/flops.ts";
+import { factsText } from "../../../compiler/planner/facts-text.ts";
+import { publishedRuns } from "../../../compiler/planner/published-runs.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { planJson, planText } from "../../../compiler/planner/plan-text.ts";
 import {
@@ -59,6 +61,7 @@ const options = {
   hours: amount("<n>", "most device hours"),
   days: real("<n>", "most days", { least: 0 }),
   tokensPerSecond: amount("<n>", "least speed of training, all devices together"),
+  facts: flag("what was published of the model's training, beside what follows here"),
   json: flag("machine-readable: bytes, seconds, operations, dollars, joules"),
 };
 type Given = Options<typeof options>;
@@ -82,15 +85,29 @@ export const planVerb = defineVerb({
     "sinter plan specs/llama3.sinter --on h100:1024 --tokens 15T --batch-tokens 16M",
     "sinter plan specs/gpt3.sinter --model gpt3-175b --on a100:1024 --parallel tensor=8,pipeline=8",
     "sinter plan specs/llama3.sinter --on h100:64 --solve parallel",
+    "sinter plan specs/llama3.sinter --model llama3.1-405b --facts",
     "sinter plan specs/llama3.sinter --on h100:8 --solve width --budget 1M --tokens 100B --price 2.69",
   ],
   async run([path], given, io) {
     const { model } = oneModel(path!, checkOptions(given), io);
+    if (given.facts) {
+      const facts = factsText(costsOf(model));
+      if (facts === undefined) throw nothingPublished(model);
+      io.out(facts);
+      return exitCodes.ok;
+    }
     const plan = given.solve ? solved(model, given, io) : planned(model, given);
     io.out(given.json ? `${JSON.stringify(planJson(plan), null, 2)}\n` : planText(plan, io.columns));
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
+
+const nothingPublished = ({ name }: Model): SinterError =>
+  new SinterError(
+    "input",
+    `nothing published is known of ${name}`,
+    `known are ${publishedRuns.map(({ model }) => model).join(", ")}`,
+  );
 
 function readDegrees(given: string): AskedDegrees {
   return Object.fromEntries(

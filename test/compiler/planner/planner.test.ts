@@ -5,6 +5,7 @@ import { cardOf, fitConstants, mptCosts, mptSpec, predictedRate } from "../../..
 import { mosaicRows, mptParameters, type MptSize } from "../../../app/studies/planner/mosaicml.ts";
 import { check } from "../../../compiler/index.ts";
 import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
+import { publishedRuns, runFlops, utilisationOfHours } from "../../../compiler/planner/published-runs.ts";
 import { fits, optimumOf } from "../../../compiler/planner/chinchilla.ts";
 import { trainingFlops } from "../../../compiler/planner/flops.ts";
 import { acceleratorNamed } from "../../../compiler/planner/hardware.ts";
@@ -298,4 +299,26 @@ test("a scaled model keeps its proportions", () => {
   expect(JSON.stringify(layer)).toContain('"hidden":3584');
   const same = models.get("llama3-70b")!;
   expect(scaleModel(same, {})).toEqual(same);
+});
+
+test("whole runs: the published operations, and the utilisation that published hours mean", () => {
+  const of = (name: string): ModelCosts => costs(name);
+  const utilisations: Record<string, number> = {};
+  for (const run of publishedRuns)
+    for (const { what, value } of run.said) {
+      if (what === "flops") expect(Math.abs(runFlops(of(run.model), run) / value - 1)).toBeLessThan(0.05);
+      if (what === "hours") utilisations[run.model] = utilisationOfHours(of(run.model), run, value);
+    }
+  // SCALE, row 251 and others: by 6·N·D and 989.4 TFLOP/s of bf16
+  const wanted = {
+    "gpt3-175b": 0.197,
+    "gpt4-rumour-16x111b": 0.34,
+    "llama3-8b": 0.156,
+    "llama3-70b": 0.279,
+    "llama3.1-8b": 0.139,
+    "llama3.1-70b": 0.255,
+    "llama3.1-405b": 0.346,
+  };
+  expect(Object.keys(utilisations)).toEqual(Object.keys(wanted));
+  for (const [name, share] of Object.entries(wanted)) expect(utilisations[name]).toBeCloseTo(share, 2);
 });
