@@ -30,19 +30,11 @@ function classOf({ roles, symbols, checked }: Document, token: IToken): TokenCla
   if (brackets.has(type)) return "bracket";
   if (!t.isName(type)) return t.keywordNames.includes(token.image) ? "keyword" : "operator";
   const placed = roles.words.get(token.startOffset);
-  // a word of the language in its place, a name behind a "." or one that no tree has
-  if (!placed) return isKeywordHere(token) ? "keyword" : isMember(roles.words, token) ? "value" : "wrong";
+  // a word of the language in its place, or a name that no tree has
+  if (!placed) return type === t.Name ? "wrong" : "keyword";
   if (isUnknown(checked.diagnostics, token)) return "wrong";
   return classOfRole(placed.role, symbols.definitionAt(token.startOffset)?.kind === "let");
 }
-
-const isKeywordHere = ({ tokenType }: IToken): boolean => tokenType !== t.Name;
-
-/** "ratio" of "chosen.ratio": the tree has the two as one word. */
-const isMember = (words: Document["roles"]["words"], { startOffset }: IToken): boolean =>
-  [...words.values()].some(
-    ({ word: { span, text } }) => text.includes(".") && span.start < startOffset && startOffset < span.end,
-  );
 
 const unknownNames: readonly string[] = ["E0202", "E0210", "E0302", "E0303", "E0305", "E0330", "E0403"];
 const isUnknown = (diagnostics: Document["checked"]["diagnostics"], token: IToken): boolean =>

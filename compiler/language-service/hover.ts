@@ -1,9 +1,11 @@
 /** What stands at a place: its meaning from the language's tables, and what it comes to in this text. */
 import type { IToken } from "chevrotain";
-import type { ModelNode, Value } from "../1-parse/ast.ts";
+import type { ModelNode, Value, Word } from "../1-parse/ast.ts";
+import { facts, isFact } from "../2-check/facts.ts";
 import { partParameters } from "../2-check/parameters.ts";
 import { isPart } from "../2-check/parts.ts";
 import { sizeFields } from "../2-check/settings.ts";
+import { loraOf, stages } from "../2-check/stages.ts";
 import { grouped, quoted } from "../diagnostics/messages/message.ts";
 import { positionOf, type Span } from "../diagnostics/span.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
@@ -26,11 +28,11 @@ import { indexBefore, nameAt, spanOf, type Document } from "./document.ts";
 import { inModels, saidInModels } from "./in-models.ts";
 import type { Hover } from "./language-service.ts";
 import { definition } from "./names.ts";
-import { contains, fieldsIn, within, type Call, type PlacedWord, type Role } from "./roles.ts";
+import { contains, fieldsIn, within, type Block, type Call, type PlacedWord, type Role } from "./roles.ts";
 
 export function hover(doc: Document, at: number): Hover | undefined {
   const name = nameAt(doc, at);
-  const placed = name && placedAt(doc, name.startOffset);
+  const placed = name && doc.roles.words.get(name.startOffset);
   if (placed) {
     const text = wordHover(doc, placed, at);
     if (text !== undefined) return { span: placed.word.span, markdown: text };
@@ -38,23 +40,30 @@ export function hover(doc: Document, at: number): Hover | undefined {
   return arithmeticHover(doc, at) ?? keywordHover(name ?? tokenAt(doc, at));
 }
 
-/** The word that a name belongs to: "chosen.ratio" is one. */
-const placedAt = ({ roles }: Document, start: number): PlacedWord | undefined =>
-  roles.words.get(start) ??
-  [...roles.words.values()].find(
-    ({ word: { text, span } }) => text.includes(".") && span.start < start && start < span.end,
-  );
-
 function tokenAt(doc: Document, at: number): IToken | undefined {
   const token = doc.tokens[indexBefore(doc, at + 1)];
   return token && contains(spanOf(token), at) ? token : undefined;
 }
 
 function keywordHover(token: IToken | undefined): Hover | undefined {
-  const doc = token && Object.hasOwn(keywordDocs, token.image) ? keywordDocs[token.image] : undefined;
-  return token && doc !== undefined
-    ? { span: spanOf(token), markdown: `**${token.image}**\n\n${doc}` }
-    : undefined;
+  const word = token?.image ?? "";
+  if (!token || !Object.hasOwn(keywordDocs, word)) return undefined;
+  const block = blockOf(word);
+  const settings = block && `Its settings: ${Object.keys(fieldsIn(block)).join(", ")}`;
+  return { span: spanOf(token), markdown: paragraphs(`**${word}**`, keywordDocs[word], settings) };
+}
+
+/** The block that a word begins; all stages have the same adapters. */
+function blockOf(word: string): Block | undefined {
+  if (word === "lora") return loraOf("sft");
+  return word === "train" || word === "sample" ? word : stages.find((stage) => stage === word);
+}
+
+/** "found: 8": what a fact is in the model that states it. */
+function factFound({ checked, file }: Document, { text, span }: Word): string | undefined {
+  const owner = file.models.find((model) => contains(model.span, span.start));
+  const model = checked.models.find(({ name }) => name === owner?.name.text);
+  return model && isFact(text) ? `found: ${grouped(facts[text].of(model))}` : undefined;
 }
 
 const paragraphs = (...texts: readonly (string | undefined)[]): string =>
@@ -81,7 +90,7 @@ function wordHover(doc: Document, { word, role }: PlacedWord, at: number): strin
     case "layer kind":
       return titled(Object.hasOwn(layerKindDocs, word.text) ? layerKindDocs[word.text] : undefined);
     case "fact":
-      return titled(factDoc(word.text));
+      return titled(factDoc(word.text), factFound(doc, word));
     case "part":
       return partHover(doc, role.call);
     case "group":
@@ -107,7 +116,8 @@ function wordHover(doc: Document, { word, role }: PlacedWord, at: number): strin
   }
 }
 
-function modelHover({ checked, file }: Document, name: string): string | undefined {
+function modelHover(doc: Document, name: string): string | undefined {
+  const { checked, file } = doc;
   const node = file.models.find((model) => model.name.text === name);
   if (!node) return undefined;
   const i = checked.models.findIndex((model) => model.name === name);
@@ -123,9 +133,29 @@ function modelHover({ checked, file }: Document, name: string): string | undefin
     `**${name}**`,
     like,
     sizes,
+    origins(doc, name),
     `${thousands(checked.summaries[i]!.parameters)} parameters`,
     costLine(flops, bytes),
   );
+}
+
+/** "from `a`: context, heads; by default: kv_heads": where sizes come from that the model does not say. */
+function origins({ symbols, file }: Document, name: string): string | undefined {
+  const notes = symbols.models.find(({ resolved }) => resolved.node.name.text === name);
+  if (!notes) return undefined;
+  const { sizes, node } = notes.resolved;
+  const origin = (key: string): string | undefined => {
+    const given = sizes.get(key);
+    if (!given) return "by default";
+    const owner = file.models.find(({ span }) => contains(span, given.key.span.start));
+    return owner && owner !== node ? `from ${quoted(owner.name.text)}` : undefined;
+  };
+  const groups = new Map<string, string[]>();
+  for (const key of Object.keys(sizeFields)) {
+    const from = origin(key);
+    if (from !== undefined) groups.set(from, [...(groups.get(from) ?? []), key]);
+  }
+  return [...groups].map(([from, keys]) => `${from}: ${keys.join(", ")}`).join("; ");
 }
 
 const costLine = (flops: number, bytes: number): string =>

@@ -56,7 +56,7 @@ export interface PlacedWord {
 }
 
 export interface Roles {
-  /** By where they begin. */
+  /** By where they begin; "chosen.ratio" is one word, and stands here by where either name begins. */
   readonly words: ReadonlyMap<number, PlacedWord>;
   /** Arithmetic as a whole: what stands behind a setting, a let, an option or a fact. */
   readonly arithmetic: readonly Value[];
@@ -167,6 +167,8 @@ class Walk implements Roles {
 
   private word(word: Word, role: Role): void {
     this.words.set(word.span.start, { word, role });
+    const dot = word.text.indexOf(".");
+    if (dot >= 0) this.words.set(word.span.end - (word.text.length - dot - 1), { word, role });
   }
 }
 

@@ -62,13 +62,25 @@ describe("hover", () => {
     ["tokenizer ‸bytes", ["One token per byte"]],
     ["‸rank", ["**rank**: setting of `prefer { lora`", "= 4"]],
     ["2 ‸* 50", ["2 * 50 = 100"]],
-    ["‸prefer", ["Preferences"]],
+    ["‸prefer", ["Preferences", "Its settings: batch,", "label_smoothing"]],
+    ["‸lora", ["Two thin matrices", "Its settings: rank, alpha, on"]],
     ["‸beta", ["How strongly the reference holds"]],
     ["chosen.‸ratio", ["sum(logp - ref)"]],
     ["‸logsigmoid", ["ln sigmoid(x)"]],
-    ["expect ‸width", ["The setting."]],
+    ["expect ‸width", ["The setting.", "found: 8"]],
     ["‸expect", ["It is checked."]],
-    ["model ‸b", ["**b**", "like `a`", "width 16", "parameters", "FLOP"]],
+    [
+      "model ‸b",
+      [
+        "**b**",
+        "like `a`",
+        "width 16",
+        "by default: vocab, kv_heads, head_dim, band",
+        "from `a`: context, layers, heads",
+        "parameters",
+        "FLOP",
+      ],
+    ],
   ])("%s", (piece, texts) => {
     const said = hoverAt(piece);
     for (const text of texts) expect(said).toContain(text);
