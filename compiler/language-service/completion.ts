@@ -2,15 +2,12 @@
 import type { IToken } from "chevrotain";
 import { isName, keywordNames, ModelName } from "../1-parse/tokens.ts";
 import { factNames, facts } from "../2-check/facts.ts";
-import type { Field, Option, Options } from "../2-check/fields.ts";
-import { objectiveFields } from "../2-check/objectives.ts";
-import { isPart, partNames, parts, type PartSpec, type Section } from "../2-check/parts.ts";
+import type { Option, Options } from "../2-check/fields.ts";
+import { isPart, partNames, parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
-import { sizeExamples } from "../2-check/sizes.ts";
 import { stages } from "../2-check/stages.ts";
 import type { Span } from "../diagnostics/span.ts";
-import { norms, layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
-import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
+import { layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
 import { contextAfter, INPUT, type Owner, type Slot, type WritingContext } from "./completion-context.ts";
 import {
   factDoc,
@@ -18,28 +15,27 @@ import {
   fieldDoc,
   keywordDocs,
   layerKindDocs,
-  objectiveNameDoc,
-  partDoc,
   tokenizerDoc,
   wordDoc,
 } from "./describe.ts";
 import { indexBefore, spanOf, type Document } from "./document.ts";
-import type { Completion, CompletionKind } from "./language-service.ts";
+import type { Completion } from "./language-service.ts";
+import {
+  blockOffer,
+  exampleOf,
+  newModel,
+  objectiveNumbers,
+  objectiveOperands,
+  partOffer,
+  pieces,
+  snippet,
+  type Offer,
+} from "./offers.ts";
 import { fieldsIn, type Block } from "./roles.ts";
 import type { ModelNotes } from "./symbol-table.ts";
 
-/** What is offered, before it is known what it replaces. */
-interface Offer {
-  readonly label: string;
-  readonly kind: CompletionKind;
-  /** Default: the label. */
-  readonly insert?: string;
-  readonly isSnippet?: boolean;
-  readonly detail?: string;
-  readonly documentation?: string;
-}
-
-export function complete(doc: Document, at: number): readonly Completion[] {
+export function complete(doc: Document, place: number): readonly Completion[] {
+  const at = Math.max(0, Math.min(place, doc.text.length));
   if (doc.comments.some((comment) => comment.startOffset < at && at <= spanOf(comment).end)) return [];
   const last = indexBefore(doc, at);
   const touching = doc.tokens[last];
@@ -102,7 +98,7 @@ class Offers {
       case "layer kind":
         return layerKinds.map((label) => ({ label, kind: "word", documentation: layerKindDocs[label]! }));
       case "member":
-        return this.objectiveNumbers();
+        return objectiveNumbers();
       case "operand":
         return this.operands(waiting.slot);
       case "argument":
@@ -235,7 +231,7 @@ class Offers {
       case "expect":
         return this.numbers("model");
       case "objective":
-        return this.objectiveOperands();
+        return objectiveOperands();
       case "equation":
         return this.inputs(slot);
       case "option":
@@ -306,7 +302,7 @@ class Offers {
 
   /** The one input first, then options. */
   private arguments(slot: Slot): readonly Offer[] {
-    if (slot.kind === "objective") return this.objectiveOperands();
+    if (slot.kind === "objective") return objectiveOperands();
     return [...(this.context.given.includes(INPUT) ? [] : this.inputs(slot)), ...this.options()];
   }
 
@@ -325,110 +321,6 @@ class Offers {
         documentation: fieldDoc(field),
       }));
   }
-
-  // ---- objectives
-
-  private objectiveNumbers(): readonly Offer[] {
-    return [...Object.keys(answerNames), ...Object.keys(tokenNames)].map((label) => ({
-      label,
-      kind: "value",
-      documentation: objectiveNameDoc(label)!,
-    }));
-  }
-
-  private objectiveOperands(): readonly Offer[] {
-    const calls: readonly (readonly [string, number])[] = [
-      ...Object.keys(overRows).map((name) => [name, 1] as const),
-      ["nll", 1],
-      ...Object.entries(functions).map(([name, { arguments: count }]) => [name, count] as const),
-    ];
-    return [
-      ...["chosen.", "rejected."].map((label): Offer => ({ label, kind: "value" })),
-      ...this.objectiveNumbers(),
-      ...Object.entries(objectiveFields).map(([label, field]): Offer => ({
-        label,
-        kind: "setting",
-        detail: fieldDetail(field),
-        documentation: fieldDoc(field),
-      })),
-      ...calls.map(([label, count]): Offer => ({
-        label,
-        kind: "function",
-        insert: `${label}(${Array.from({ length: count }, (_, i) => `\${${i + 1}}`).join(", ")})`,
-        isSnippet: true,
-        documentation: objectiveNameDoc(label)!,
-      })),
-    ];
-  }
-}
-
-// ---- snippets
-
-const newModel: Offer = {
-  label: "model",
-  kind: "keyword",
-  insert: [
-    "model ${1:name} {",
-    "  context ${2:64}   width ${3:128}   layers ${4:4}   heads ${5:4}",
-    "",
-    "  embed token + position",
-    "  layer {",
-    "    x += attention(layernorm(x))",
-    "    x += mlp(layernorm(x))",
-    "  }",
-    "  output linear(layernorm(x), tied: true)",
-    "}",
-  ].join("\n"),
-  isSnippet: true,
-  documentation: keywordDocs["model"]!,
-};
-
-const pieces = {
-  embed: { label: "embed", kind: "keyword", ...snippet("embed ", "token + position") },
-  layer: {
-    label: "layer",
-    kind: "keyword",
-    insert: "layer {\n  x += ${1:mlp(layernorm(x))}\n}",
-    isSnippet: true,
-  },
-  output: { label: "output", kind: "keyword", ...snippet("output ", "linear(layernorm(x), tied: true)") },
-} as const satisfies Record<string, Offer>;
-
-function blockOffer(label: string): Offer {
-  return {
-    label,
-    kind: "section",
-    insert: `${label} {\n  \${1}\n}`,
-    isSnippet: true,
-    documentation: keywordDocs[label]!,
-  };
-}
-
-function partOffer(label: (typeof partNames)[number], section: Section): Offer {
-  const { equation }: PartSpec = parts[label];
-  const isNorm = norms.some((norm) => norm === label);
-  const input = section === "embed" ? "token" : isNorm || section === "output" ? "x" : "layernorm(x)";
-  return {
-    label,
-    kind: "part",
-    ...snippet(`${label}(`, input, ")"),
-    detail: equation,
-    documentation: partDoc(label),
-  };
-}
-
-function snippet(before: string, text: string | undefined, after = ""): Pick<Offer, "insert" | "isSnippet"> {
-  return text === undefined
-    ? { insert: before }
-    : { insert: `${before}\${1:${text.replaceAll(/[\\$}]/g, "\\$&")}}${after}`, isSnippet: true };
-}
-
-/** What may stand behind a name: its default where that is one value, a size that small models have. */
-function exampleOf(key: string, field: Field): string | undefined {
-  const example = (sizeExamples as Readonly<Record<string, string | undefined>>)[key];
-  if (example !== undefined) return example;
-  if (field.kind === "flag") return field.shown === "true" ? "false" : "true";
-  return field.shown !== undefined && /^[\w.]+$/.test(field.shown) ? field.shown : undefined;
 }
 
 const optionsOf = ({ callee, of }: Owner): Options => {

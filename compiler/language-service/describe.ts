@@ -7,7 +7,7 @@ import { parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stageDocs } from "../2-check/stages.ts";
 import { amountText } from "../planner/amounts.ts";
-import { thousands } from "../../runtime/contract/amounts.ts";
+import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { PartKind, TokenizerName } from "../../runtime/contract/model.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
 
@@ -85,3 +85,11 @@ export const countText = (n: number): string => (n < 1e6 ? thousands(n) : amount
 
 /** "286 M FLOP". */
 export const flopsText = (flops: number): string => `${amountText(flops)} FLOP`;
+
+/** "per token …: 94.4 M FLOP, 253 MiB moved". */
+export const costLine = (flops: number, bytes: number): string =>
+  `per token, at the end of a full context: ${flopsText(flops)}, ${sizeText(bytes)} moved`;
+
+/** Those that are there, with empty lines between them. */
+export const paragraphs = (...texts: readonly (string | undefined)[]): string =>
+  texts.filter((text) => text !== undefined && text !== "").join("\n\n");

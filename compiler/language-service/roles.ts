@@ -48,6 +48,8 @@ export type Role =
   /** In an objective's equation: a number of tokens or answers or a setting, or a function. */
   | { readonly kind: "objective name" | "function" };
 
+export type RoleOf<K extends Role["kind"]> = Extract<Role, { kind: K }>;
+
 export type Call = Extract<Value, { kind: "call" }>;
 
 export interface PlacedWord {

@@ -32,5 +32,6 @@ test("a place outside of the text is asked in vain", () => {
   expect(definition(-5)).toBeUndefined();
   expect(rename(1e6, "h")).toHaveProperty("refused");
   expect(actions(outside)).toEqual([]);
-  expect(complete(-1).length).toBeGreaterThan(0);
+  expect(complete(-1)[0]!.replaces).toEqual({ start: 0, end: 0 });
+  expect(complete(1e6)[0]!.replaces.start).toBe(specs[0]!.text.length);
 });
