@@ -89,25 +89,36 @@ const looks = [
 /** What axe finds wrong: rule, and the elements. */
 const FLAWS = `axe.run().then(({ violations }) =>
   violations.map(({ id, nodes }) => id + ": " + nodes.map((n) => n.html.slice(0, 200)).join(" ")))`;
-/**
- * Texts smaller than 11 pixels; texts of drawings, which axe does not look at, with a contrast below 4.5 : 1
- * (WCAG 2.2 §1.4.3); how far the page can be scrolled sideways.
- */
-const LAYOUT = `(({ contrast }) => ({
-  small: [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() &&
-    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim() !== "") &&
-    parseFloat(getComputedStyle(e).fontSize) < 11).map((e) => e.outerHTML.slice(0, 100)),
-  faint: [...document.querySelectorAll("section svg text")].filter((e) => e.checkVisibility() &&
-    contrast(getComputedStyle(e).fill, getComputedStyle(e.closest("section")).backgroundColor) < 4.5)
-    .map((e) => e.outerHTML.slice(0, 100)),
-  wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-}))({ contrast(a, b) {
-  const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+/** In a page: how many pixels a text is high, and the contrast of two colours (WCAG 2.2). */
+const measures = `
+  const heightOf = (e) => {
+    const drawn = e.getScreenCTM?.();
+    return parseFloat(getComputedStyle(e).fontSize) * (drawn ? Math.hypot(drawn.a, drawn.b) : 1);
+  };
+  const lightOf = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
     .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const [dark, bright] = [light(a), light(b)].sort((x, y) => x - y);
-  return (bright + 0.05) / (dark + 0.05);
-} })`;
+  const contrast = (a, b) => {
+    const [dark, bright] = [lightOf(a), lightOf(b)].sort((x, y) => x - y);
+    return (bright + 0.05) / (dark + 0.05);
+  };`;
+/**
+ * Texts smaller than 11 pixels; texts of drawings, which axe does not look at, with a contrast below 4.5 : 1;
+ * how far the page can be scrolled sideways.
+ */
+const LAYOUT = `(() => {${measures}
+  const { scrollWidth, clientWidth } = document.documentElement;
+  const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim() !== "");
+  const background = (e) => getComputedStyle(e.closest("section")).backgroundColor;
+  const said = (elements) => elements.map((e) => e.outerHTML.slice(0, 100));
+  const seen = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && hasText(e));
+  const drawn = seen.filter((e) => e.matches("section svg text"));
+  return {
+    small: said(seen.filter((e) => heightOf(e) < 11)),
+    faint: said(drawn.filter((e) => contrast(getComputedStyle(e).fill, background(e)) < 4.5)),
+    wide: scrollWidth - clientWidth,
+  };
+})()`;
 
 /** Opens every <details>, so that what is in it is looked at as well. */
 const OPEN = `document.querySelectorAll("details").forEach((each) => (each.open = true))`;

@@ -5,7 +5,7 @@
 import { element, escapeHtml, htmlPage, scrolled } from "../../runtime/report/markup.ts";
 
 const WIDE = 860;
-const NARROW = 350;
+const NARROW = 310;
 
 /** The chart twice; the page shows the one that fits. */
 export const responsive = (chart: (width: number) => string): string =>
@@ -73,7 +73,7 @@ const style = `
   dd { margin: 0; font-size: 1.3rem; font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
   dd small { display: block; color: var(--soft); font-size: .78rem; letter-spacing: 0; }
   svg { display: block; width: 100%; height: auto; overflow: visible; }
-  svg text { fill: var(--soft); font: 11.5px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+  svg text { fill: var(--soft); font: 12px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
   svg .axis { font-weight: 600; } svg .label, svg .value, svg .group, svg .name { fill: var(--ink); }
   svg .group { font-weight: 600; font-size: 13px; } svg .own { font-weight: 650; }
   svg .name:not(.own) { fill: var(--soft); }
@@ -90,8 +90,8 @@ const style = `
     color: var(--soft); }
   .keys i { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em; }
   .at-narrow { display: none; }
-  @media (max-width: 600px) { body { padding: 1.4rem .8rem 3rem; } section { padding: .9rem .8rem 1rem; }
-    .at-wide { display: none; } .at-narrow { display: block; } }
+  @media (max-width: 930px) { .at-wide { display: none; } .at-narrow { display: block; max-width: 24rem; } }
+  @media (max-width: 600px) { body { padding: 1.4rem .8rem 3rem; } section { padding: .9rem .8rem 1rem; } }
   .scroll { overflow-x: auto; }
   :focus-visible { outline: 2px solid var(--wide); outline-offset: 2px; }
   table { border-collapse: collapse; font-size: .8rem; width: 100%; font-variant-numeric: tabular-nums; }
