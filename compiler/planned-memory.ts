@@ -7,7 +7,7 @@ import { defaultWorkers } from "../runtime/contract/worker-memory.ts";
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
 
 /** A module's memories: its partitions', or the one that it has. */
-const placements = ({ placement, over }: ModulePlan): readonly Placement[] =>
+export const placements = ({ placement, over }: ModulePlan): readonly Placement[] =>
   over?.partitions?.map((part) => part.placement) ?? [placement];
 
 /** Bytes of all memories of a module together. */

@@ -20,7 +20,7 @@ import { renderPrompt } from "../../runtime/tokenizers/chat/render-dialogue.ts";
 import type { AnswerExample } from "../../runtime/train/examples/example.ts";
 import { loadRun, openRunAt, type UsedRun } from "../cli/runs/use-run.ts";
 import { readStageData } from "../cli/train/example-data.ts";
-import { formatOfRun } from "../cli/train/stage-format.ts";
+import { formatOfRun } from "../cli/runs/run-format.ts";
 import type { Io } from "../cli/terminal/io.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./ask-llama-cpp.ts";
 

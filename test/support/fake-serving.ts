@@ -153,7 +153,7 @@ export const settings: ServiceSettings = {
   stallMs: 30_000,
   hasMetrics: true,
   hasSlots: true,
-  knowsChats: true,
+  knowsChats: () => true,
   version: "0.0.0",
 };
 

@@ -7,7 +7,7 @@ import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
 import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { fits, memoryBytes, workerBytes, workersOn } from "../../../compiler/planned-memory.ts";
+import { fits, memoryBytes, placements, workerBytes, workersOn } from "../../../compiler/planned-memory.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { bytesFor, cacheBytes, leastBytes, PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT } from "../../../runtime/contract/memory-import.ts";
@@ -156,6 +156,29 @@ function cacheLine(
   const positions = `keys and values of ${thousands(model.sizes.context)} positions`;
   const each = lanes > 1 ? `${lanes} lanes × ${thousands(bytes / lanes)} = ` : "";
   return [`  of ${name}, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
+}
+
+/** The memory of the module `infer`: in all, of which so much for the keys and values of all lanes. */
+export interface InferMemory {
+  readonly bytes: number;
+  readonly cacheBytes: number;
+  readonly workers: number;
+}
+
+/**
+ * With so many workers; undefined: as many as a machine of so many cores has where nothing else is said.
+ * Throws `memory` where the module does not fit into WebAssembly's memories.
+ */
+export function inferMemory(
+  model: Model,
+  options: CompileOptions,
+  workers: number | undefined,
+  cores: number,
+): InferMemory {
+  const [plan] = planAll(model, ["infer"], options) as [ModulePlan];
+  const count = workers ?? workersOn(plan, cores);
+  const cache = placements(plan).reduce((sum, placement) => sum + cacheBytes(placement), 0);
+  return { bytes: memoryBytes(plan, count), cacheBytes: cache, workers: count };
 }
 
 /** A module of a model that is trained, or a stage after it. */

@@ -8,7 +8,7 @@ import type { SampleSettings } from "../../../runtime/contract/model.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
 import { chatFormatNames } from "../../../runtime/tokenizers/chat/chat-formats.ts";
-import { named, oneWord, read, real, text, texts, whole, type Options } from "./option.ts";
+import { named, oneWord, read, real, text, texts, whole, withDefault, type Options } from "./option.ts";
 import { cacheOption, numericsOption, weightsOption } from "./weights.ts";
 
 /** The number of threads. `help` says what the default is. */
@@ -55,6 +55,14 @@ function bytesOf(given: string, flag: string): number {
 export const adapterOption = text(
   "<dir>",
   "adapters that count: a run that was trained with --lora from this one, or PEFT's folder",
+);
+
+const MOST_PORT = 65_535;
+
+/** Of a verb that listens. */
+export const portOption = withDefault(
+  "8080",
+  whole("<n>", "port of this machine, 0 for one that is free", { least: 0, most: MOST_PORT }),
 );
 
 /** How a trained model is run. */

@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { checkSource } from "../../../compiler/2-check/check.ts";
+import type { RowEntryName } from "../../../runtime/contract/entries.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
@@ -54,6 +55,8 @@ export interface ImportOptions {
   readonly memoryLimit: number | undefined;
   /** How many texts the module has room for. */
   readonly lanes: number | undefined;
+  /** What the module does besides. */
+  readonly entries?: readonly RowEntryName[] | undefined;
   /** The number format of matrices; undefined: the format that they came in. */
   readonly dtype: Mixed<FloatFormat> | undefined;
   readonly tiles: ChosenTiles | undefined;
@@ -113,7 +116,7 @@ interface ImportPlan {
 
 async function planImport(
   published: Published,
-  { tokenizer, sample, target, memoryLimit, lanes, dtype, tiles }: ImportOptions,
+  { tokenizer, sample, target, memoryLimit, lanes, entries, dtype, tiles }: ImportOptions,
 ): Promise<ImportPlan> {
   const { index } = published;
   const spec = specText(published, tokenizer, sample);
@@ -126,7 +129,8 @@ async function planImport(
   const weights = weightsHeld(
     [...formats].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
   );
-  const options = { targets: [target], modules: ["infer"], memoryLimit, lanes, weights, tiles } as const;
+  const modules = ["infer"] as const;
+  const options = { targets: [target], modules, memoryLimit, lanes, entries, weights, tiles };
   planAll(model, options.modules, options);
   const bundle = await compileModel(model, options);
   const tensors = tensorsToSave(published, links, formats, bundle.manifest);

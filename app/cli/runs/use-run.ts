@@ -48,13 +48,20 @@ export async function checkIfRun(path: string, io: Io): Promise<void> {
 export const useRun = async (dir: string, options: RunOptions, io: Io): Promise<UsedRun> =>
   loadToSample(await openRunAt(dir, io), options, io);
 
-/** A small model makes text on one worker unless the user says otherwise. */
+/** As many workers as the user says; a small model makes text on one, others on all cores (undefined). */
+export const workersToSample = (
+  { bundle }: Pick<Run, "bundle">,
+  { workers }: Pick<RunOptions, "workers">,
+): number | undefined => workers ?? (isSmall(bundle.manifest) ? 1 : undefined);
+
+/** A run for making text, or a variant of its model. */
 export function loadToSample(
   run: Run,
   options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
+  variant?: Model,
 ): Promise<UsedRun> {
-  return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
+  return loadRun(run, options, io, { workers: workersToSample(run, options), variant });
 }
 
 /**

@@ -18,3 +18,7 @@ export function onFirstSignal(signals: readonly NodeJS.Signals[], stop: () => vo
   signals.forEach((signal) => process.on(signal, heard));
   return release;
 }
+
+/** Resolves when the user, the system or the terminal asks a verb to end that would go on for ever. */
+export const untilStopped = (): Promise<void> =>
+  new Promise((done) => void onFirstSignal(["SIGINT", "SIGTERM", "SIGHUP"], done));

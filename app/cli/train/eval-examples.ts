@@ -16,7 +16,7 @@ import { LiveLine } from "../terminal/live-line.ts";
 import { type Io, sayer } from "../terminal/io.ts";
 import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
 import { encodeStage } from "./example-data.ts";
-import { formatOf } from "./stage-format.ts";
+import { formatOf } from "../runs/run-format.ts";
 import { loadRun, untilInterrupted, type UsedRun } from "../runs/use-run.ts";
 
 interface Chosen {

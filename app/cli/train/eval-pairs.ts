@@ -24,7 +24,7 @@ import { lengthsOf, type TwoParts } from "./answer-data.ts";
 import type { StageExamples } from "./example-data.ts";
 import { askedOf, encodePreferences, giveReference, keyOf, type PreferAnswers } from "./prefer.ts";
 import { scoredPairs } from "./reward.ts";
-import { formatOf } from "./stage-format.ts";
+import { formatOf } from "../runs/run-format.ts";
 
 /** Returns the exit code. */
 export async function evalPairs(

@@ -19,7 +19,7 @@ import { type Io, sayer, type Say } from "../terminal/io.ts";
 import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
 import { openRewards, recordedRewards } from "./rewards.ts";
 import { encodePrompts, startOf, type OpenedRewards } from "./rl.ts";
-import { formatOf } from "./stage-format.ts";
+import { formatOf } from "../runs/run-format.ts";
 
 /** Returns the exit code. */
 export async function evalPolicy(

@@ -31,7 +31,7 @@ import { pathFrom, type Io } from "../terminal/io.ts";
 import { CTRL_C, type KeySource } from "../terminal/keys.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { keysText, pairText } from "../terminal/pair-view.ts";
-import { formatToAsk } from "./stage-format.ts";
+import { formatToAsk } from "../runs/run-format.ts";
 import { FeedbackFile } from "./feedback-file.ts";
 import { loadToSample, openRunAt, untilInterrupted, type UsedRun } from "../runs/use-run.ts";
 

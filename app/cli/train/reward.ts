@@ -27,7 +27,7 @@ import type { Start } from "./begin.ts";
 import type { StageExamples } from "./example-data.ts";
 import { recordedObjective } from "./prefer.ts";
 import { previewAnswers } from "./preview.ts";
-import { formatOf } from "./stage-format.ts";
+import { formatOf } from "../runs/run-format.ts";
 import { headOf, stageModules } from "./stage-modules.ts";
 import type { StageKind } from "./stage.ts";
 

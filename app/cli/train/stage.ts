@@ -26,7 +26,8 @@ import { readStageData, textOf, type StageExamples } from "./example-data.ts";
 import { findTokenizer } from "./find-tokenizer.ts";
 import { checkSameParameters, type Source } from "./from.ts";
 import { specWithVocabulary, withVocabulary } from "./grow-vocabulary.ts";
-import { formatOf, stageFormat } from "./stage-format.ts";
+import { formatOf } from "../runs/run-format.ts";
+import { stageFormat } from "./stage-format.ts";
 import type { StageSpec } from "./stage-settings.ts";
 
 export interface StageAsked extends TuneOptions {

@@ -5,7 +5,7 @@
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
-import { formatToAsk } from "../train/stage-format.ts";
+import { formatToAsk } from "../runs/run-format.ts";
 import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
 import { causeOf } from "../terminal/files.ts";
 import { flag, text, type Options } from "../options/option.ts";

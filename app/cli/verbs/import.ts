@@ -1,18 +1,13 @@
 /** `sinter import PATH -o DIR`: a published model becomes a run folder. */
-import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { openPublished } from "../../../runtime/formats/published.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { holdsRun } from "../../../runtime/store/run-folder.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
-import { publishedSampling } from "../runs/import-sampling.ts";
-import { findPublishedTokenizer } from "../runs/import-tokenizer.ts";
-import { importRun } from "../runs/import-run.ts";
+import { importPublished } from "../runs/import-published.ts";
 import { importTorch } from "../runs/import-torch.ts";
-import { checkIfRun, openRunAt } from "../runs/use-run.ts";
+import { openRunAt } from "../runs/use-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../options/weights.ts";
 import { flag, read, required, text, whole } from "../options/option.ts";
 import { memoryOptions, targetOption } from "../options/run-options.ts";
@@ -89,43 +84,32 @@ export const importVerb = defineVerb({
         `${folder} holds a run already`,
         "Name another folder: -o DIR. Or replace it: --force",
       );
-    const opened = await openPublished(files, source);
-    try {
-      const context = shorter(opened.architecture, asked.context);
-      const published = { ...opened, architecture: { ...opened.architecture, context } };
-      if (asked.tokenizer !== undefined) await checkIfRun(asked.tokenizer, io);
-      const given = asked.tokenizer === undefined ? undefined : pathFrom(io, asked.tokenizer);
-      const { tokenizer, notes: besides } = await findPublishedTokenizer(files, published, source, given);
-      const { settings: sample, notes: samples } = publishedSampling(tokenizer);
-      const imported = await importRun(published, {
-        files,
-        folder,
-        tokenizer,
-        sample,
-        target: asked.target ?? (await bestTarget(nodeHost)),
-        memoryLimit: asked.memoryLimit,
-        lanes: asked.lanes,
-        dtype: asked.dtype,
-        tiles: tilesFor(source, asked, io),
-        force: held,
-        io,
-      });
-      const facts = {
-        folder: asked.out,
-        model: imported.model.name,
-        form: published.title,
-        parameters: imported.parameters,
-        tensors: imported.tensors,
-        tokenizer: tokenizer.name,
-        bytes: imported.bytes,
-        weights: weightsText(imported.weights),
-        notes: [...published.notes, ...imported.notes, ...besides, ...samples],
-      };
-      io.out(asked.json ? `${JSON.stringify(facts)}\n` : importedText(facts));
-      return exitCodes.ok;
-    } finally {
-      await opened.file.close();
-    }
+    const { published, imported, tokenizer, notes } = await importPublished(source, {
+      files,
+      folder,
+      tokenizer: asked.tokenizer,
+      context: asked.context,
+      target: asked.target,
+      memoryLimit: asked.memoryLimit,
+      lanes: asked.lanes,
+      dtype: asked.dtype,
+      tiles: tilesFor(source, asked, io),
+      force: held,
+      io,
+    });
+    const facts = {
+      folder: asked.out,
+      model: imported.model.name,
+      form: published.title,
+      parameters: imported.parameters,
+      tensors: imported.tensors,
+      tokenizer: tokenizer.name,
+      bytes: imported.bytes,
+      weights: weightsText(imported.weights),
+      notes,
+    };
+    io.out(asked.json ? `${JSON.stringify(facts)}\n` : importedText(facts));
+    return exitCodes.ok;
   },
 });
 
@@ -154,18 +138,4 @@ function importedText(f: Facts): string {
     `${f.folder}/spec.sinter is its spec; go on with: sinter sample ${f.folder}`,
     "",
   ].join("\n");
-}
-
-function shorter(
-  { family, context }: { readonly family: string; readonly context: number },
-  wanted: number | undefined,
-): number {
-  if (wanted === undefined || wanted === context) return context;
-  if (wanted > context) throw new SinterError("usage", `--context is at most the published ${context}`);
-  if (family === "gpt2")
-    throw new SinterError(
-      "usage",
-      `--context ${wanted}: the model has learned ${context} positions, and its context is fixed`,
-    );
-  return wanted;
 }

@@ -130,6 +130,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./chat.ts")).chatVerb,
   },
   {
+    name: "serve",
+    group: "using",
+    summary: "a model behind HTTP, for OpenAI's and llama.cpp's clients",
+    load: async () => (await import("./serve.ts")).serveVerb,
+  },
+  {
     name: "page",
     group: "using",
     summary: "serve a page with a model of yours from this machine",

@@ -6,14 +6,15 @@ import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
-import { flag, text, whole, withDefault } from "../options/option.ts";
+import { flag, text } from "../options/option.ts";
+import { portOption } from "../options/run-options.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 import { silenceTypeStripping } from "../../../runtime/node/node-warnings.ts";
-import { onFirstSignal } from "../terminal/stop-signals.ts";
+import { untilStopped } from "../terminal/stop-signals.ts";
+import { withPort } from "../terminal/taken-port.ts";
 import { defineVerb } from "./verb.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 
-const MOST_PORT = 65_535;
 const ENTRY = "browser/index.js";
 
 export const pageVerb = defineVerb({
@@ -27,10 +28,7 @@ export const pageVerb = defineVerb({
     },
   ],
   options: {
-    port: withDefault(
-      "8080",
-      whole("<n>", "port of this machine, 0 for one that is free", { least: 0, most: MOST_PORT }),
-    ),
+    port: portOption,
     out: text("<dir>", "serve nothing: write the runtime as JavaScript into this folder, for another server"),
     json: flag("one line for programs"),
   },
@@ -56,7 +54,7 @@ export const pageVerb = defineVerb({
         `there is no folder ${root} to serve`,
         "Name the folder that has bundle/ and model.gguf: sinter page FOLDER",
       );
-    const { url, server } = await listen(root, port);
+    const { url, server } = await withPort(port, startPageServer({ folder: root, port }));
     io.out(json ? `${JSON.stringify({ url })}\n` : `Serving ${root} at ${url} (Ctrl-C ends it)\n`);
     await untilStopped();
     server.close();
@@ -75,27 +73,3 @@ async function writeOut(out: string, json: boolean, io: Io): Promise<number> {
   );
   return exitCodes.ok;
 }
-
-async function listen(folder: string, port: number): ReturnType<typeof startPageServer> {
-  try {
-    return await startPageServer({ folder, port });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE")
-      throw new SinterError(
-        "input",
-        `port ${port} is taken`,
-        "Choose another, --port 8081, or any that is free, --port 0",
-      );
-    if (code === "EACCES")
-      throw new SinterError(
-        "input",
-        `port ${port} is not ours to use`,
-        "Choose one from 1024 on: --port 8080",
-      );
-    throw cause;
-  }
-}
-
-const untilStopped = (): Promise<void> =>
-  new Promise((done) => void onFirstSignal(["SIGINT", "SIGTERM", "SIGHUP"], done));

@@ -23,7 +23,7 @@ export interface ServiceSettings {
   readonly hasMetrics: boolean;
   readonly hasSlots: boolean;
   /** The model has a chat format of its own, and not only the plain one. */
-  readonly knowsChats: boolean;
+  knowsChats(): boolean;
   /** The release, for /props. */
   readonly version: string;
 }

@@ -70,7 +70,7 @@ function props(call: Call): Response {
     // the name alone: where it lies is nobody's business
     model_path: name,
     chat_template: templateOf(tokenizer.files)?.template ?? "",
-    knows_chats: call.settings.knowsChats,
+    knows_chats: call.settings.knowsChats(),
     bos_token: nameOf(tokenizer, tokenizer.beginOfText),
     eos_token: nameOf(tokenizer, tokenizer.endOfText),
     modalities: { vision: false, audio: false },
