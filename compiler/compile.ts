@@ -42,7 +42,7 @@ import { printArena } from "./7-place/arena.ts";
 import { placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
-import { bundleFiles } from "./9-bundle/bundle.ts";
+import { bundleFiles, manifestOf } from "./9-bundle/bundle.ts";
 import type { CompileOptions } from "./compile-options.ts";
 import { runPasses, runStage, type Pass, type Stage } from "./pipeline.ts";
 import { planMemories, type ModulePlan, type PartitionPlan, type PlanPartition } from "./plan.ts";
@@ -325,6 +325,16 @@ export async function compileModel(model: Model, options: CompileOptions = {}): 
       throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);
   const built = plans.map((plan) => emitted(plan, options));
   return { ...(await bundleFiles(model, built)), plans };
+}
+
+/** What a bundle's manifest says, without the code: for its types. */
+export function describeModel(model: Model, options: Omit<CompileOptions, "targets"> = {}): Manifest {
+  const { modules = moduleNames } = options;
+  const of = { ...options, targets: [allTargets[0]] };
+  return manifestOf(
+    model,
+    modules.map((name) => emitted(planModule(model, name, of), of)),
+  );
 }
 
 /** The module with its kernels, one source for each target; each partition has its own. */

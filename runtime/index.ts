@@ -5,6 +5,16 @@
 export type { Manifest, ModuleManifest, ModuleName } from "./contract/manifest.ts";
 export type { Bundle } from "./engine/bundle.ts";
 export { parseManifest } from "./engine/bundle.ts";
+export type { Tensor } from "./engine/tensors.ts";
+export type {
+  BundleTypes,
+  LinkedBundle,
+  ModelOf,
+  ModulesOf,
+  ModuleTypes,
+  TensorsByName,
+  TypedModel,
+} from "./engine/linked-bundle.ts";
 export { SinterError, exitCodes } from "./base/errors.ts";
 export { randomStream, type Random } from "./base/random.ts";
 export type { Host, Pool } from "./engine/host.ts";

@@ -95,6 +95,7 @@ const rooms = [
   "app/editor/grammar",
   "app/editor/vscode",
   "app/studies/planner",
+  "app/vite",
   "app/studies/posttraining",
   "app/studies",
   "app/package",
@@ -109,7 +110,8 @@ const roomOf = (file: string): string => (file.startsWith("test/") ? "test" : di
 const sources = ["runtime", "compiler", "bench", "app", "test"].flatMap((top) =>
   readdirSync(inProject(top), { recursive: true, encoding: "utf8" })
     .map((file) => `${top}/${file.replaceAll("\\", "/")}`)
-    .filter((file) => file.endsWith(".ts") && !/\/(?:node_modules|dist)\//.test(file)),
+    // examples are programs of their own, that import packages
+    .filter((file) => file.endsWith(".ts") && !/\/(?:node_modules|dist|examples)\//.test(file)),
 );
 
 const specifier = /(?:\bfrom\s+|\bimport\(|^import\s+)"([^"]+)"/gm;

@@ -62,6 +62,7 @@ test("the shipped code imports its dependencies, all of them and nothing else", 
   expect(importedIn("runtime")).toEqual(Object.keys(runtime.peerDependencies));
   expect(runtime.peerDependencies["@huggingface/jinja"]).toBe(others["@huggingface/jinja"]);
   expect(runtime.dependencies).toBeUndefined();
+  expect(importedIn("app/vite")).toEqual(Object.keys(ours.peerDependencies));
   expect(same).toBe(runtime.version);
 });
 

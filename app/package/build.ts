@@ -1,8 +1,8 @@
 /**
  * `npm run build`: two packages from one run of tsc.
  *
- *   compiler/, app/cli/ and what it uses, bench/  → dist/           package `sinter`
- *   runtime/                                      → runtime/dist/   package `@sinter/runtime`
+ *   compiler/, app/cli/ and what it uses, app/vite/, bench/  → dist/           package `sinter`
+ *   runtime/                                                 → runtime/dist/   package `@sinter/runtime`
  *
  * In the checkout everything imports TypeScript by relative paths. What tsc leaves of that is changed here:
  * an import that leads from one package into the other becomes an import by name, and file names that end in
@@ -97,6 +97,7 @@ function copyBeside(): void {
   cpSync(join(root, "bench/specs"), join(DIST, "bench/specs"), { recursive: true });
   copyFileSync(join(root, "compiler/LANGUAGE.md"), join(DIST, "compiler/LANGUAGE.md"));
   copyFileSync(join(root, "app/server/chat-page.html"), join(DIST, "app/server/chat-page.html"));
+  copyFileSync(join(root, "app/vite/client.d.ts"), join(DIST, "app/vite/client.d.ts"));
   mkdirSync(join(RUNTIME_DIST, "browser"), { recursive: true });
   copyFileSync(join(root, "runtime/browser/example.html"), join(RUNTIME_DIST, "browser/example.html"));
   for (const name of ["LICENSE", "CHANGELOG.md"]) copyFileSync(join(root, name), join(root, "runtime", name));
@@ -114,7 +115,7 @@ function flawsOf(file: string): string[] {
     ),
   ];
   return names
-    .filter((name) => name !== "./manifest.json") // in the text of a bundle's index.js
+    .filter((name) => name !== "./manifest.json" && !name.includes(".sinter")) // in texts, and for users
     .filter((name) => {
       const target = resolve(dirname(file), name);
       return name.endsWith(".ts") || !isInside(target, folder) || !existsSync(target);

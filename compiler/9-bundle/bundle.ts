@@ -6,7 +6,7 @@
  *   infer.0.wide.wasm …      where a module is divided into partitions, one for each structure of a partition
  *   train.wide.kernels.ts …  the source of each, for readers
  *   report.txt               sizes, memory, fusions, kernels
- *   index.js, index.d.ts     the bundle as a package entry
+ *   index.js, index.d.ts     the bundle as a module that programs import
  */
 import type { Model } from "../../runtime/contract/model.ts";
 import { segmentEntry, type OutputName } from "../../runtime/contract/entries.ts";
@@ -49,19 +49,21 @@ const pagesFor = (placement: Placement, workers: number): number =>
   Math.ceil(bytesFor(placement, workers) / PAGE_BYTES);
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
+type WasmFiles = Partial<Record<Target, WasmFile>>;
+
 export async function bundleFiles(
   model: Model,
   modules: readonly BuiltModule[],
 ): Promise<{ manifest: Manifest; files: Map<string, Uint8Array<ArrayBuffer>> }> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  const manifests: { train?: ModuleManifest; infer?: ModuleManifest } = {};
+  const code = new Map<BuiltModule, WasmFiles>();
   // by target and source: partitions of equal structure share their code
   const made = new Map<string, WasmFile>();
-  const build = async (module: BuiltModule, stem: string): Promise<Partial<Record<Target, WasmFile>>> => {
-    const wasm: Partial<Record<Target, WasmFile>> = {};
+  const build = async (module: BuiltModule, stem: string): Promise<void> => {
+    const wasm: WasmFiles = {};
     for (const [target, source] of module.sources)
       wasm[target] = made.get(target + source) ?? (await assembled(target, source, module.placement, stem));
-    return wasm;
+    code.set(module, wasm);
   };
   const assembled = async (
     target: Target,
@@ -83,30 +85,42 @@ export async function bundleFiles(
     return row;
   };
   for (const module of modules) {
-    const parts: PartitionManifest[] = [];
-    for (const [i, part] of (module.partitions ?? []).entries())
-      parts.push({
-        holds: partitionText(model, part.partition),
-        ...moduleManifest(part, await build(part, `${module.name}.${i}`), model),
-      });
-    const whole = moduleManifest(module, await build(module, module.name), model);
-    manifests[module.name] = module.partitions ? withPartitions(whole, parts, module.partitions) : whole;
+    for (const [i, part] of (module.partitions ?? []).entries()) await build(part, `${module.name}.${i}`);
+    await build(module, module.name);
   }
-  const parameters = countParameters(modules[0]!.placement);
-  const manifest: Manifest = {
-    version: MANIFEST_VERSION,
-    compiler: COMPILER_VERSION,
-    model,
-    parameters,
-    control,
-    hyper,
-    modules: manifests,
-  };
+  const manifest = manifestOf(model, modules, code);
   files.set("manifest.json", encode(JSON.stringify(manifest, null, 1) + "\n"));
   files.set("report.txt", encode(report(manifest, modules)));
   files.set("index.js", encode(indexJs(manifest)));
   files.set("index.d.ts", encode(indexDts(manifest)));
   return { manifest, files };
+}
+
+/** `code`: what was made of each module and partition. Nothing was, where only its shape is asked for. */
+export function manifestOf(
+  model: Model,
+  modules: readonly BuiltModule[],
+  code: ReadonlyMap<BuiltModule, WasmFiles> = new Map(),
+): Manifest {
+  const manifests: { train?: ModuleManifest; infer?: ModuleManifest } = {};
+  for (const module of modules) {
+    const of = (part: BuiltModule): ModuleManifest => moduleManifest(part, code.get(part) ?? {}, model);
+    const parts = module.partitions?.map((part) => ({
+      holds: partitionText(model, part.partition),
+      ...of(part),
+    }));
+    const whole = of(module);
+    manifests[module.name] = parts ? withPartitions(whole, parts, module.partitions!) : whole;
+  }
+  return {
+    version: MANIFEST_VERSION,
+    compiler: COMPILER_VERSION,
+    model,
+    parameters: countParameters(modules[0]!.placement),
+    control,
+    hyper,
+    modules: manifests,
+  };
 }
 
 export const countParameters = (placement: Placement): number =>
@@ -118,11 +132,7 @@ export const countParameters = (placement: Placement): number =>
       0,
     );
 
-function moduleManifest(
-  module: BuiltModule,
-  wasm: Partial<Record<Target, WasmFile>>,
-  model: Model,
-): ModuleManifest {
+function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): ModuleManifest {
   const { placement } = module;
   const programs = [...module.programs.values()][0]!;
   const quantised = [...placement.persistent.values()].some(

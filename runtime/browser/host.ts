@@ -6,6 +6,7 @@
  * --experimental-wasm-revectorize).
  */
 import { SinterError } from "../base/errors.ts";
+import { fetchFiles } from "./fetch-files.ts";
 import type { Host, Pool, PoolPlan } from "../engine/host.ts";
 import { startPool as start, type StartThread, type WorkerReport } from "../engine/pool.ts";
 
@@ -27,6 +28,7 @@ export const browserHost: Host = {
       waiting.push(resolve);
       port1.postMessage(undefined);
     }),
+  readUrl: (url) => fetchFiles().read(url),
 };
 
 /** `breathe` sends a message to this thread itself, because timers wait 4 ms. */

@@ -1,11 +1,15 @@
 /** The messages between a page and the model's thread. */
 import type { Target } from "../contract/targets.ts";
+import type { LinkedBundle } from "../engine/linked-bundle.ts";
 import { SinterError, type ExitKind } from "../base/errors.ts";
 import type { Generated, GenerateOptions } from "../sample/generate.ts";
 
 export interface OpenOptions {
-  /** The address of a bundle's folder, as `sinter compile` or a run has it; relative to the page. */
-  readonly bundle: string;
+  /**
+   * A bundle that was imported; or the address of its folder, as `sinter compile` or a run has it, relative
+   * to the page.
+   */
+  readonly bundle: string | LinkedBundle;
   /**
    * The address of the weights: a GGUF file, a safetensors file with config.json beside it, or the checkpoint
    * of a run.
@@ -13,7 +17,7 @@ export interface OpenOptions {
   readonly weights: string;
   /**
    * The address of a tokenizer's folder, which ends in "/", or of its file. Default: what the GGUF file
-   * holds, else the folder tokenizer/ beside the bundle's, as in a run.
+   * holds, else the folder tokenizer/ beside the bundle's, as in a run, or beside the weights.
    */
   readonly tokenizer?: string | undefined;
   /**

@@ -59,7 +59,7 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
       say({ kind: "progress", loaded, total });
     },
   });
-  const bundle = await readBundle(files, at.replace(/\/$/, ""));
+  const bundle = typeof at === "string" ? await readBundle(files, at.replace(/\/$/, "")) : at;
   const name = bundle.manifest.modules.infer ? "infer" : "train";
   if (workers !== undefined && workers > 1 && !threadsSupported())
     throw new SinterError(
@@ -75,7 +75,11 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
   try {
     const found = await load(files, weights, model);
     say({ kind: "progress", loaded: bytes, total: bytes }); // the rest of the file is not needed here
-    const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
+    const own =
+      tokenizer ??
+      (typeof at === "string"
+        ? `${at.replace(/\/$/, "")}/../tokenizer/`
+        : new URL("tokenizer/", weights).href);
     const read = (tokenizer === undefined ? found : undefined) ?? (await tokenizerFrom(files, own, bundle));
     return { model, session: createSession(model), tokenizer: tokenizerFor(bundle.manifest.model, read) };
   } catch (cause) {
@@ -87,7 +91,7 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
 const tokenizerFrom = (
   files: ReturnType<typeof fetchFiles>,
   path: string,
-  { manifest }: Bundle,
+  { manifest }: Pick<Bundle, "manifest">,
 ): Promise<Tokenizer> =>
   path.endsWith("/")
     ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer)

@@ -1,7 +1,7 @@
 /**
  * A model for a page: it lives in a thread of its own, and its text comes in pieces.
  *
- *   const files = { bundle: "gpt2/", weights: "gpt2-q8_0.gguf" };
+ *   const files = { bundle: "gpt2/", weights: "gpt2-q8_0.gguf" }; // or { bundle: model }, imported
  *   const model = await openModel(files, { onProgress: (part) => (bar.value = part) });
  *   const text = model.generate("Once upon a time", { tokens: 200 });
  *   for await (const piece of text) out.append(piece); // to break out of the loop stops it
@@ -95,7 +95,7 @@ class ModelThread {
       kind: "open",
       options: {
         ...options,
-        bundle: absolute(bundle),
+        bundle: typeof bundle === "string" ? absolute(bundle) : bundle,
         weights: absolute(weights),
         ...(tokenizer !== undefined && { tokenizer: absolute(tokenizer) }),
       },

@@ -12,6 +12,8 @@ import {
 } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkPartitions } from "./check-partitions.ts";
+import type { Host } from "./host.ts";
+import type { LinkedBundle } from "./linked-bundle.ts";
 import { sha256 } from "../contract/sha256.ts";
 
 export interface Bundle {
@@ -30,7 +32,11 @@ export function parseManifest(text: string, from: string): Manifest {
   } catch (cause) {
     throw new SinterError("corrupt", `${from} is not JSON: ${(cause as Error).message}`, RECOMPILE);
   }
-  const manifest = value as Manifest;
+  return checkManifest(value as Manifest, from);
+}
+
+/** Throws `corrupt` when it is of another version, or contradicts itself. */
+export function checkManifest(manifest: Manifest, from: string): Manifest {
   if (manifest?.version !== MANIFEST_VERSION)
     throw new SinterError(
       "corrupt",
@@ -59,7 +65,7 @@ function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
     );
 }
 
-export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
+export function moduleOf(bundle: Pick<Bundle, "manifest">, name: ModuleName): ModuleManifest {
   const module = bundle.manifest.modules[name];
   if (!module)
     throw new SinterError(
@@ -72,11 +78,11 @@ export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
 
 /** A module's bytes, checked against the manifest, with its memory import declared shared or not. */
 export async function wasmBytes(
-  bundle: Bundle,
+  bundle: Bundle | LinkedBundle,
   wasm: WasmFile,
-  shared: boolean,
+  { shared, host }: { readonly shared: boolean; readonly host: Pick<Host, "readUrl"> },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const stored = bundle.files.get(wasm.file);
+  const stored = await bytesOf(bundle, wasm.file, host);
   if (!stored) throw new SinterError("corrupt", `the bundle lacks ${wasm.file}`, RECOMPILE);
   const found = await sha256(stored);
   if (found !== wasm.sha256)
@@ -87,4 +93,15 @@ export async function wasmBytes(
       RECOMPILE,
     );
   return withSharedMemory(stored, wasm.memoryFlagOffset, shared);
+}
+
+/** A file of a bundle. Undefined: it has none of this name. */
+function bytesOf(
+  bundle: Bundle | LinkedBundle,
+  file: string,
+  host: Pick<Host, "readUrl">,
+): Uint8Array | undefined | Promise<Uint8Array> {
+  if (!("urls" in bundle)) return bundle.files.get(file);
+  const url = Object.hasOwn(bundle.urls, file) ? bundle.urls[file] : undefined;
+  return url === undefined ? undefined : host.readUrl(url);
 }

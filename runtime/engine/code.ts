@@ -8,6 +8,7 @@ import { requireTarget, whyNot } from "./choose-target.ts";
 import { SinterError } from "../base/errors.ts";
 import { fillParameters } from "./fill.ts";
 import type { Host } from "./host.ts";
+import type { LinkedBundle } from "./linked-bundle.ts";
 import type { Partition } from "./partitions.ts";
 import { selfCheck } from "./self-check.ts";
 
@@ -28,7 +29,7 @@ export interface CodeOptions {
 }
 
 export async function loadCode(
-  bundle: Bundle,
+  bundle: Bundle | LinkedBundle,
   partitions: readonly Partition[],
   options: CodeOptions,
 ): Promise<Code> {
@@ -59,17 +60,17 @@ export async function loadCode(
 
 /** The code of each partition; a file that several have is compiled once. */
 async function compile(
-  bundle: Bundle,
+  bundle: Bundle | LinkedBundle,
   partitions: readonly Partition[],
   target: Target,
-  { host, shared }: CodeOptions,
+  options: CodeOptions,
 ): Promise<WebAssembly.Module[]> {
-  if (target === "wide") host.enableWide();
+  if (target === "wide") options.host.enableWide();
   const byFile = new Map<string, WebAssembly.Module>();
   const modules: WebAssembly.Module[] = [];
   for (const { manifest } of partitions) {
     const wasm = manifest.wasm[target]!;
-    const module = byFile.get(wasm.file) ?? host.compile(await wasmBytes(bundle, wasm, shared));
+    const module = byFile.get(wasm.file) ?? options.host.compile(await wasmBytes(bundle, wasm, options));
     byFile.set(wasm.file, module);
     modules.push(module);
   }
@@ -81,15 +82,16 @@ async function compile(
  * joining.
  */
 async function wrongWide(
-  bundle: Bundle,
+  bundle: Bundle | LinkedBundle,
   partitions: readonly Partition[],
   modules: readonly WebAssembly.Module[],
-  { host, shared, drawn }: CodeOptions,
+  options: CodeOptions,
 ): Promise<string | undefined> {
+  const { host, drawn } = options;
   for (const [i, joined] of modules.entries()) {
     if (modules.indexOf(joined) < i) continue; // the same file has been checked
     const partition = partitions[i]!;
-    const bytes = await wasmBytes(bundle, partition.manifest.wasm.wide!, shared);
+    const bytes = await wasmBytes(bundle, partition.manifest.wasm.wide!, options);
     const unjoined = host.compile(withEmptySection(bytes), false);
     if (!drawn) fillParameters(partition);
     const wrong = selfCheck(bundle.manifest, partition, joined, unjoined);

@@ -47,6 +47,8 @@ export interface Host {
   startPool(plan: PoolPlan): Promise<Pool>;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
+  /** All bytes behind an absolute address, of a linked bundle. Rejects with a SinterError. */
+  readUrl(url: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** The exported entries of an instance. */

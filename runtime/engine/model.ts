@@ -13,7 +13,7 @@ import type { EntryPlace, Manifest, ModuleManifest, ModuleName } from "../contra
 import type { Target } from "../contract/targets.ts";
 import { memoryBytesFor } from "../contract/worker-memory.ts";
 import { useAdapters } from "./adapters.ts";
-import { moduleOf, type Bundle } from "./bundle.ts";
+import { checkManifest, moduleOf, type Bundle } from "./bundle.ts";
 import { CallQueue } from "./call-queue.ts";
 import { workersFor } from "./choose-workers.ts";
 import { loadCode } from "./code.ts";
@@ -23,6 +23,7 @@ import { callingThread, type Host, type LoadedPartition, type Pool } from "./hos
 import { initParameters } from "./init.ts";
 import { laneCopier } from "./copy-lane.ts";
 import { feedByPosition, lanesOf, type Lanes } from "./lanes.ts";
+import type { LinkedBundle, ModelOf, ModulesOf } from "./linked-bundle.ts";
 import { allocatePartitions, tensorsOf } from "./partitions.ts";
 import { profileOf, type SiteTimes } from "./profile.ts";
 import { Reservations, type OpenLane } from "./reservations.ts";
@@ -138,15 +139,22 @@ export interface ModelOptions {
 
 /**
  * From a bundle to a running model, one step after the other: the module's manifest → its memory → code that
- * runs here → workers → entries by name.
+ * runs here → workers → entries by name. Of an imported bundle, the type of the model says what it has.
  */
-export async function createModel(
-  bundle: Bundle,
+export const createModel = <Compiled extends Bundle | LinkedBundle, Name extends ModulesOf<Compiled>>(
+  bundle: Compiled,
+  name: Name,
+  options: ModelOptions,
+): Promise<ModelOf<Compiled, Name>> => openModule(bundle, name, options) as Promise<ModelOf<Compiled, Name>>;
+
+async function openModule(
+  bundle: Bundle | LinkedBundle,
   name: ModuleName,
   options: ModelOptions,
 ): Promise<RunningModel> {
-  const { manifest } = bundle;
   const { host, seed } = options;
+  const { manifest } = bundle;
+  if ("urls" in bundle) checkManifest(manifest, `the bundle of ${manifest.model.name}`);
   const module = moduleOf(bundle, name);
   const workers = workersFor(module, host, options.workers);
   const shared = workers > 1;

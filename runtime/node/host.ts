@@ -1,7 +1,10 @@
 /** Node as a host: worker threads, and flags of V8. */
 import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 import type { Host } from "../engine/host.ts";
+import { fetchFiles } from "../browser/fetch-files.ts";
+import { nodeFiles } from "./files.ts";
 import { startPool } from "./pool.ts";
 
 const JOIN = "experimental-wasm-revectorize";
@@ -27,4 +30,6 @@ export const nodeHost: Host = {
   },
   startPool: (plan) => startPool(plan),
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
+  readUrl: (url) =>
+    url.startsWith("file:") ? nodeFiles().read(fileURLToPath(url)) : fetchFiles(url).read(url),
 };

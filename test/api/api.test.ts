@@ -12,6 +12,7 @@ test("declarations of the packages' entries", () => {
     "sinter/runtime",
     "sinter/runtime/node",
     "sinter/runtime/browser",
+    "sinter/vite",
     "@sinter/runtime",
     "@sinter/runtime/node",
     "@sinter/runtime/browser",

@@ -1,19 +1,14 @@
 /** A page that runs a model, built by each bundler from the packed packages, in Chromium. */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
-import { request, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import type { Stats } from "webpack";
-import { chromiumMissing, inChromium } from "../../bench/measure/chromium.ts";
+import { inChromium } from "../../bench/measure/chromium.ts";
 import { inProject } from "../support/paths.ts";
 import { codeBlocks } from "../support/readme-blocks.ts";
-import { folderOfUser, packed, packageTest } from "./installed.ts";
+import { folderOfUser, noBrowser, packed, pageTest as test } from "./installed.ts";
+import { portOf, through } from "./proxy.ts";
 import { output, shell, tool } from "./programs.ts";
-
-const noBrowser = chromiumMissing();
-if (noBrowser !== undefined) console.warn(`skipped: ${noBrowser}`);
-const test = noBrowser === undefined ? packageTest : packageTest.skip;
 
 /** The page's program: two threads if the page may, else one. Its text goes to the page around it. */
 const MAIN = `import { openModel } from "@sinter/runtime/browser";
@@ -65,19 +60,6 @@ async function answerOf(site: string): Promise<unknown> {
   return inChromium({ program: SHOW, folder: join(folder, site), limitMs: LIMIT_MS });
 }
 
-/** Hands what the page asks for on to a server that sends no headers for threads, and adds them. */
-const through =
-  (port: number) =>
-  (asked: IncomingMessage, answer: ServerResponse): true => {
-    const to = { host: "127.0.0.1", port, path: asked.url, method: asked.method };
-    const sent = request({ ...to, headers: { ...asked.headers, host: `127.0.0.1:${port}` } }, (given) => {
-      for (const [name, value] of Object.entries(given.headers)) answer.setHeader(name, value!);
-      given.pipe(answer.writeHead(given.statusCode!));
-    });
-    asked.pipe(sent.on("error", () => answer.destroy()));
-    return true;
-  };
-
 test("Vite", async () => {
   const config =
     'export default { worker: { format: "es" }, build: { outDir: "vite", target: "esnext" } };\n';
@@ -92,8 +74,7 @@ test("Vite's development server", async () => {
   const server = await createServer({ root: folder, server: { host: "127.0.0.1", port: 0, hmr: false } });
   try {
     await server.listen();
-    const { port } = server.httpServer!.address() as AddressInfo;
-    const page = { program: SHOW, folder, limitMs: LIMIT_MS, handle: through(port) };
+    const page = { program: SHOW, folder, limitMs: LIMIT_MS, handle: through(portOf(server)) };
     expect(await inChromium(page)).toEqual({ text: expected, workers: 2 });
   } finally {
     await server.close();

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { inject, test } from "vitest";
+import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import type { Packed } from "./programs.ts";
 
 declare module "vitest" {
@@ -15,6 +16,12 @@ export const packed = inject("packed");
 /** A test that is skipped, with its reason, where the packages could not be installed. */
 export const packageTest = packed.missing === undefined ? test : test.skip;
 if (packed.missing !== undefined) console.warn(`skipped, all of them: ${packed.missing}`);
+
+/** Why there is no browser here; undefined: there is one. */
+export const noBrowser = chromiumMissing();
+/** A test that needs a browser too. */
+export const pageTest = noBrowser === undefined ? packageTest : packageTest.skip;
+if (noBrowser !== undefined) console.warn(`skipped, what needs a browser: ${noBrowser}`);
 
 /** A folder of a test's own from which the packages of `packed.user` are found. */
 export function folderOfUser(name: string): string {

@@ -24,6 +24,13 @@ export const nodes = [
 ] as const;
 export const [oldestNode, currentNode] = nodes;
 
+/** What TypeScript programs are compiled with. */
+export const compilers = [
+  ["TypeScript 7", inProject("node_modules/.bin/tsc")],
+  // the oldest that has generic arrays
+  ["TypeScript 5.7", inProject("test/package/node_modules/typescript-5/bin/tsc")],
+] as const;
+
 /** A program of the folder's `package.json`: "esbuild". */
 export const tool = (name: string): string => inProject(`test/package/node_modules/.bin/${name}`);
 

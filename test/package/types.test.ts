@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { inProject } from "../support/paths.ts";
 import { exampleIn, folderOfUser, packageTest as test } from "./installed.ts";
-import { output, shell } from "./programs.ts";
+import { compilers, output, shell } from "./programs.ts";
 
 const page = `import { openModel, type PageModel } from "sinter/runtime/browser";
 import { sampleToken, randomStream, samplerDefaults } from "@sinter/runtime";
@@ -13,11 +13,6 @@ export const hover: Hover | undefined = analyse("model m { width 8 }").hover(10)
 export const open = (): Promise<PageModel> => openModel({ bundle: "gpt2/", weights: "gpt2.gguf" });
 export const id: number = sampleToken(new Float32Array(4), samplerDefaults, [], randomStream(1, "sample"));
 `;
-const compilers = [
-  ["TypeScript 7", inProject("node_modules/.bin/tsc")],
-  // the oldest that has generic arrays
-  ["TypeScript 5.7", inProject("test/package/node_modules/typescript-5/bin/tsc")],
-] as const;
 
 test.each(
   compilers.flatMap(([name, tsc]) =>

@@ -26,7 +26,7 @@ interface DeclarationFile {
 
 interface PackageFile {
   readonly name: string;
-  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  readonly exports: Readonly<Record<string, string | { readonly default?: string }>>;
 }
 
 /** Entries of both packages that programs import: "@sinter/runtime/node" to its source file. */
@@ -34,7 +34,7 @@ export function entriesOf(root: string): Map<string, string> {
   const entries = [root, join(root, "runtime")].flatMap((folder) => {
     const { name, exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageFile;
     return Object.entries(exports).flatMap(([key, to]): [string, string][] =>
-      typeof to === "string" || /\*|-worker$/.test(key)
+      typeof to === "string" || to.default === undefined || /\*|-worker$/.test(key)
         ? []
         : [[name + key.slice(1), join(folder, to.default.replace(/^\.\/dist\/(.*)\.js$/, "$1.ts"))]],
     );

@@ -64,6 +64,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./shadow.ts")).shadowVerb,
   },
   {
+    name: "types",
+    group: "specs",
+    summary: "write declaration files of specs that programs import",
+    load: async () => (await import("./types.ts")).typesVerb,
+  },
+  {
     name: "tokenizer",
     group: "learning",
     summary: "train a tokenizer, encode and decode text",

@@ -145,6 +145,7 @@ describe("the evaluation at the end", () => {
     },
     startPool: () => Promise.reject(new Error("none")),
     breathe: async () => {},
+    readUrl: () => Promise.reject(new Error("no files")),
   };
   const run = async (stopAt: "evaluating" | "never") => {
     const stop = new AbortController();

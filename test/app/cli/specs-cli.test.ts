@@ -248,6 +248,26 @@ describe("fmt, init, explain", () => {
   });
 });
 
+describe("types", () => {
+  test("a declaration file beside each spec, written where it changes", async () => {
+    const path = put("typed.sinter", base);
+    expect(await run("types", path)).toMatchObject({ code: 0, out: "wrote typed.d.sinter.ts\n" });
+    expect(take("typed.d.sinter.ts")).toContain('  readonly name: "base";\n');
+    const before = statSync(join(folder, "typed.d.sinter.ts")).mtimeMs;
+    expect(await run("types", path)).toMatchObject({ code: 0, out: "unchanged typed.d.sinter.ts\n" });
+    expect(statSync(join(folder, "typed.d.sinter.ts")).mtimeMs).toBe(before);
+    const { out } = await run("types", path, "--model", "base", "--train");
+    expect(out).toBe("wrote typed.sinter-base-train.d.ts\n");
+    expect(take("typed.sinter-base-train.d.ts")).toContain('| "train"');
+  });
+  test("not of a spec with errors, nor of standard input", async () => {
+    const wrong = put("mistyped.sinter", base.replace("width", "wodth"));
+    expect(await run("types", wrong)).toMatchObject({ code: 1, out: "" });
+    expect(existsSync(join(folder, "mistyped.d.sinter.ts"))).toBe(false);
+    expect(await run("types", "-")).toMatchObject({ code: 2 });
+  });
+});
+
 describe("the launcher", () => {
   const oldNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));
   const launcher = join(root, "sinter.js");

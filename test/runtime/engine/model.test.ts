@@ -178,7 +178,7 @@ describe("the self-check", () => {
       new Float32Array(memory.buffer, t.place.offset, (t.place.stride * t.place.slices) / 4).set(
         new Float32Array(t.padded().buffer, t.place.offset, (t.place.stride * t.place.slices) / 4),
       );
-    const bytes = await wasmBytes(bundle, module.wasm.wide!, false);
+    const bytes = await wasmBytes(bundle, module.wasm.wide!, { shared: false, host: nodeHost });
     nodeHost.enableWide();
     const wide = nodeHost.compile(bytes);
     const narrow = nodeHost.compile(Uint8Array.of(...bytes, 0, 1, 0), false);

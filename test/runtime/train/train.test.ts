@@ -22,6 +22,7 @@ const host: Host = {
   compile: (bytes) => new WebAssembly.Module(bytes),
   startPool: () => Promise.reject(new Error("no pool")),
   breathe: async () => {},
+  readUrl: () => Promise.reject(new Error("no files")),
 };
 const tokens = Uint16Array.from({ length: 400 }, (_, i) => (i * 7) % 16);
 
