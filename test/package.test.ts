@@ -42,7 +42,7 @@ const importedIn = (...folders: readonly string[]): string[] => {
   // our own name is in the text of a bundle's index.d.ts
   return [...new Set(names)].filter((name) => name !== ours.name).sort();
 };
-const shipped = importedIn("compiler", "app/cli", "app/editor/lsp", "bench");
+const shipped = importedIn("compiler", "app/cli", "app/editor/lsp", "app/server", "bench");
 
 test("imports of packages are found in every form", () => {
   const text = [
