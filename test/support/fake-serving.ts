@@ -96,6 +96,7 @@ export function fakeServing(format: ChatFormat | undefined = plainChat(tokenizer
       cancelled: { waiting: 0, prompt: 1, text: 2 },
       restarts: 0,
     }),
+    renew: async () => {},
     drain: async () => void (fake.state = "draining"),
     close: async () => {},
   };

@@ -101,9 +101,11 @@ export class AskedText {
     return text;
   }
 
-  /** Its model is no more; it waits for the next one. */
+  /** It has not begun: it leaves the texts that grow, and waits to join others. */
   leave(): void {
+    const joined = this.#joined;
     this.#joined = undefined;
+    joined?.batch.removeText(joined.text);
   }
 
   /** Takes what a step of the batch has done for it. */

@@ -58,7 +58,9 @@ class Pool implements Serving {
   #loading: "loading" | "ready" | "failed" = "loading";
   #isDraining = false;
   #isClosed = false;
-  /** Settles when nothing is being opened or closed. Never rejects. */
+  /** The weights are about to change: nothing begins. */
+  #isRenewing = false;
+  /** Settles when nothing is being opened, renewed or closed. Never rejects. */
   #settled: Promise<unknown>;
   #facts: ServedFacts | undefined;
   /** Undefined while there is no model. */
@@ -86,6 +88,7 @@ class Pool implements Serving {
     const asked = new AskedText(ask, (ended) => this.#ended(ended));
     this.#asks.add(asked);
     if (ask.signal.aborted) asked.cut("aborted");
+    else if (this.#isRenewing) return asked.made;
     else if (this.#texts) this.#texts.add(asked);
     else if (this.#loading === "failed") this.#loadAgain();
     return asked.made;
@@ -114,6 +117,15 @@ class Pool implements Serving {
       ...this.#sums.with(this.#asks),
       restarts: this.#restarts,
     };
+  }
+
+  async renew(load: Parameters<Serving["renew"]>[0]): Promise<void> {
+    const texts = this.#texts;
+    if (!texts || this.#isRenewing || this.#isDraining) return;
+    this.#isRenewing = true;
+    const renewed = this.#renew(texts.model, load);
+    this.#settled = renewed;
+    await renewed;
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -221,10 +233,25 @@ class Pool implements Serving {
   #failed(model: RunningModel, cause: unknown): void {
     if (this.#texts?.model !== model) return; // it was closed, or is known to have failed
     this.#texts = undefined;
+    this.#isRenewing = false;
     this.#restarts++;
     for (const asked of runningOf(this.#asks)) asked.fail(modelFailed(cause));
     for (const asked of this.#asks) asked.leave();
     this.#loadAgain(model);
+  }
+
+  async #renew(model: RunningModel, load: Parameters<Serving["renew"]>[0]): Promise<void> {
+    const running = runningOf(this.#asks);
+    for (const asked of this.#asks) if (!running.includes(asked)) asked.leave();
+    await Promise.allSettled([...running.map(({ made }) => made), this.#readings.idle()]);
+    if (this.#texts?.model !== model) return; // it has failed meanwhile, or was closed
+    try {
+      this.#facts = { ...this.#facts!, ...(await load(model)) };
+      this.#isRenewing = false;
+      if (this.#texts?.model === model) this.#serve(model, this.#facts);
+    } catch (cause) {
+      this.#failed(model, cause);
+    }
   }
 
   #cutAll(): void {

@@ -14,7 +14,7 @@ export class Readings {
   readonly #inOrder = new CallQueue();
   readonly #pace = new PromptPace(PROMPT_MS);
   readonly #all = new Set<Promise<unknown>>();
-  #running = 0;
+  #running: Promise<unknown> | undefined;
 
   /** How many have not ended, and how many of them run. */
   get size(): number {
@@ -22,7 +22,12 @@ export class Readings {
   }
 
   get running(): number {
-    return this.#running;
+    return this.#running ? 1 : 0;
+  }
+
+  /** Resolves when the one that runs has ended. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => {}); // whoever asked hears of it
   }
 
   /** Resolves when those that there are have ended. */
@@ -41,8 +46,9 @@ export class Readings {
   ): Promise<T> {
     const reading = this.#inOrder.run(async () => {
       const model = await modelFor(signal);
-      this.#running++;
-      return read(model, { signal, pace: this.#pace }).finally(() => this.#running--);
+      const running = read(model, { signal, pace: this.#pace });
+      this.#running = running;
+      return running.finally(() => (this.#running = undefined));
     }, signal);
     this.#all.add(reading);
     return reading.finally(() => this.#all.delete(reading));

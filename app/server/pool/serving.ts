@@ -3,6 +3,7 @@
  * is what answers. Nothing here knows of HTTP; texts are tokens.
  */
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import type { BatchTextOptions, PromptProgress, TextPhase } from "../../../runtime/sample/batch.ts";
 import type { TokenLogprob } from "../../../runtime/sample/logprobs.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
@@ -37,6 +38,12 @@ export interface Serving {
   lanes(): readonly LaneState[];
   counts(): PoolCounts;
   /**
+   * Changes the model's weights between two requests: those that run end first, those that have not begun
+   * wait. What `load` resolves with is known of the model from then on; where it rejects, the model is opened
+   * anew. Does nothing while there is no model: whichever is opened next has the newest weights.
+   */
+  renew(load: (model: RunningModel) => Promise<RenewedFacts>): Promise<void>;
+  /**
    * Takes no more asks. Resolves when those that there are have ended; after so many milliseconds, they are
    * cut as by a deadline.
    */
@@ -65,6 +72,9 @@ export interface ServedFacts {
   /** When the weights were made, in seconds since 1970. */
   readonly created: number;
 }
+
+/** What is otherwise with other weights. */
+export type RenewedFacts = Pick<ServedFacts, "fingerprint" | "step" | "created">;
 
 /** How a text is drawn, and what it is to have. A text without a seed gets one at random. */
 export type AskedSampling = Omit<BatchTextOptions, "prompt" | "seed" | "lane" | "reuse" | `on${string}`> & {
