@@ -4,6 +4,7 @@
  *   the base's matrices are f32    they are merged while the checkpoint is read
  *   they are kept in fewer bits    they stay beside them, in f32: what they add is often less than half a
  *                                  step of the base's numbers, and would vanish if it was rounded to these
+ *   both are served                they stay beside them, whatever they are kept in
  */
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
@@ -42,19 +43,22 @@ export interface AdaptedOptions {
   readonly variant: Model | undefined;
   /** Of `--adapter`. */
   readonly adapter: Adapter | undefined;
+  /** They stay beside f32 matrices too, so that texts can do without them. Default: false. */
+  readonly beside?: boolean;
 }
 
 /** The bundle that answers as is asked: the run's own, or one that is compiled in memory. */
 export async function adaptedRun(
   { bundle: own, folder }: Run,
   asked: AskedModule,
-  { target, variant, adapter }: AdaptedOptions,
+  { target, variant, adapter, beside = false }: AdaptedOptions,
 ): Promise<AdaptedRun> {
   const { manifest } = own;
   const has = moduleOf(manifest).lora;
   if (!adapter && (!has || isAsItIs(own, asked, variant)))
     return { bundle: await bundleWithWeights(own, asked, target, variant) };
-  if (weightsIn(own) === "f32") {
+  if (adapter && beside) refuseWhole(adapter, folder);
+  if (weightsIn(own) === "f32" && !(adapter && beside)) {
     const plain = variant ?? (has ? manifest.model : undefined);
     return {
       bundle: await bundleWithWeights(own, asked, target, plain),
@@ -64,7 +68,7 @@ export async function adaptedRun(
       },
     };
   }
-  if (adapter && has)
+  if (adapter && has && weightsIn(own) !== "f32")
     throw new SinterError(
       "input",
       `${folder} has adapters of its own, beside matrices of fewer bits than f32`,
@@ -72,7 +76,21 @@ export async function adaptedRun(
     );
   const lora = adapter ? loraOf(adapter) : has!;
   const bundle = await bundleWithWeights(own, { ...asked, lora }, target, variant);
-  return adapter ? { bundle, through: async (base) => withBeside(base, adapter, lora) } : { bundle };
+  if (!adapter) return { bundle };
+  return {
+    bundle,
+    through: async (checkpoint) => withBeside(await withoutAdapters(checkpoint, manifest), adapter, lora),
+  };
+}
+
+/** What stands in the place of the base's tensors cannot stand beside them. */
+function refuseWhole({ whole }: Adapter, folder: string): void {
+  if (whole.size > 0)
+    throw new SinterError(
+      "input",
+      `the adapters have new rows of ${[...whole.keys()].join(", ")}, which ${folder} would lose`,
+      "Use the run that they come from: it answers with them.",
+    );
 }
 
 const moduleOf = ({ modules }: Run["bundle"]["manifest"]): ModuleManifest =>

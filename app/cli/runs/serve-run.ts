@@ -5,7 +5,10 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir, totalmem } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Opened } from "../../server/pool/pool.ts";
+import { LOOK_MS } from "../../server/follow.ts";
+import type { RenewedFacts, ServedFacts } from "../../server/pool/serving.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
@@ -15,7 +18,7 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
+import { checkpointFile, listCheckpoints } from "../../../runtime/store/checkpoint.ts";
 import { holdsRun, readText, type Run } from "../../../runtime/store/run-folder.ts";
 import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import { formatOfRun, formatToAsk } from "./run-format.ts";
@@ -25,7 +28,7 @@ import { weightsIn } from "../options/weights.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import { weigh } from "./fingerprint.ts";
 import { importPublished } from "./import-published.ts";
-import { loadToSample, openRunAt, workersToSample } from "./use-run.ts";
+import { loadToSample, openRunAt, workersToSample, type UsedRun } from "./use-run.ts";
 
 export interface ServeOptions extends RunOptions {
   /** Texts that grow at once, each with its context. */
@@ -34,6 +37,8 @@ export interface ServeOptions extends RunOptions {
   readonly context: number | undefined;
   readonly alias: string | undefined;
   readonly chatFormat: AskedFormat | undefined;
+  /** The run is still training: newer weights are on their way. */
+  readonly follow: boolean;
 }
 
 /** What is known before the model is loaded. */
@@ -43,6 +48,10 @@ export interface ServedRun {
   /** Whether it brings a chat format along, or one was named. */
   readonly knowsChats: boolean;
   open(): Promise<Opened>;
+  /** The step of the newest checkpoint. Undefined: there is none. */
+  newest(): Promise<number | undefined>;
+  /** Puts the newest weights into the model that was opened last. */
+  renew(): Promise<RenewedFacts>;
   close(): void;
 }
 
@@ -53,6 +62,8 @@ export interface ServedRun {
 export async function serveRun(path: string, asked: ServeOptions, io: Io): Promise<ServedRun> {
   const source = pathFrom(io, path);
   if (await holdsRun(nodeFiles(), source)) return servedFrom(path, asked, io, () => {});
+  if (asked.follow)
+    throw new SinterError("usage", `--follow: ${path} is no run's folder, and will not change`);
   const folder = mkdtempSync(join(tmpdir(), "sinter-serve-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
@@ -96,34 +107,47 @@ async function servedFrom(path: string, asked: ServeOptions, io: Io, remove: () 
   const memory = memoryFor(run, options, variant);
   const spec = await readText(nodeFiles(), `${run.folder}/spec.sinter`);
   const name = asked.alias ?? basename(run.folder);
+  const formats: ChatFormat[] = [];
+  const formatOf = (asking: Run): ChatFormat => {
+    const format = formatToAsk(asking, asked.chatFormat, io);
+    formats.push(format);
+    return format;
+  };
+  const newest = async (): Promise<number | undefined> =>
+    (await listCheckpoints(nodeFiles(), run.folder))[0]?.step;
   let format: ChatFormat | undefined;
+  let adapter: ServedFacts["adapter"];
+  let used: UsedRun | undefined;
   return {
     name,
     memory,
     knowsChats: asked.chatFormat !== undefined || hasFormat(run),
     async open() {
-      const used = await loadToSample(run, options, io, variant);
-      format ??= formatToAsk(used.run, asked.chatFormat, io);
+      // a training that has just begun has no weights yet
+      while (asked.follow && (await newest()) === undefined) await sleep(LOOK_MS, undefined, { ref: false });
+      used = await loadToSample(run, options, io, { variant, beside: true });
+      format ??= formatOf(run);
+      if (asked.adapter !== undefined)
+        adapter ??= { name: adapterName(asked.adapter, name), format: formatOf(used.run) };
       const { model, step } = used;
-      return {
-        model,
-        facts: {
-          tokenizer: run.tokenizer,
-          format,
-          name,
-          ...weigh(model),
-          step,
-          spec,
-          created: made(run, step),
-        },
-      };
+      const facts = { tokenizer: run.tokenizer, format, name, adapter, spec, created: made(run, step) };
+      return { model, facts: { ...facts, ...weigh(model), step } };
+    },
+    newest,
+    async renew() {
+      const step = await used!.renew();
+      return { ...weigh(used!.model), step, created: made(run, step) };
     },
     close() {
-      format?.close();
+      for (const opened of formats) opened.close();
       remove();
     },
   };
 }
+
+/** The folder's name, made another one where it is the base's. */
+const adapterName = (path: string, base: string): string =>
+  basename(path) === base ? `${base}-adapter` : basename(path);
 
 function hasFormat(run: Run): boolean {
   const format = formatOfRun(run);

@@ -1,5 +1,5 @@
 /** What the verbs that use a trained model share: its run with the newest weights, and Ctrl-C. */
-import { loadBest, type Loaded, type LoadOptions } from "../../../runtime/store/checkpoint.ts";
+import { loadBest, loadNewest, type Loaded, type LoadOptions } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
@@ -24,6 +24,8 @@ export interface UsedRun {
   readonly model: RunningModel;
   /** Step of the weights. */
   readonly step: number;
+  /** Puts the weights of the newest checkpoint in their place, and returns its step. */
+  renew(): Promise<number>;
 }
 
 /**
@@ -54,31 +56,37 @@ export const workersToSample = (
   { workers }: Pick<RunOptions, "workers">,
 ): number | undefined => workers ?? (isSmall(bundle.manifest) ? 1 : undefined);
 
-/** A run for making text, or a variant of its model. */
+/** A run for making text. */
 export function loadToSample(
   run: Run,
   options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
-  variant?: Model,
+  how: Omit<LoadRunOptions, "workers"> = {},
 ): Promise<UsedRun> {
-  return loadRun(run, options, io, { workers: workersToSample(run, options), variant });
+  return loadRun(run, options, io, { ...how, workers: workersToSample(run, options) });
 }
 
-/**
- * The run's model, or a variant of it, with its newest weights. `workers` counts when the user does not say
- * how many; undefined means all cores.
- */
+interface LoadRunOptions {
+  /** Counts when the user does not say how many; undefined means all cores. */
+  readonly workers?: number | undefined;
+  readonly variant?: Model | undefined;
+  /** The adapters of `--adapter` stay apart from the base's matrices, so that it can be used without them. */
+  readonly beside?: boolean;
+}
+
+/** The run's model, or a variant of it, with its newest weights. */
 export async function loadRun(
   run: Run,
   options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
-  { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
+  { workers, variant, beside = false }: LoadRunOptions = {},
 ): Promise<UsedRun> {
   const files = nodeFiles();
   const { target } = options;
   const opened =
     options.adapter === undefined ? undefined : await openAdapter(files, options.adapter, run, openRunAt, io);
-  const { bundle, through } = await adaptedRun(run, options, { target, variant, adapter: opened?.adapter });
+  const how = { target, variant, adapter: opened?.adapter, beside };
+  const { bundle, through } = await adaptedRun(run, options, how);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: options.workers ?? workers,
@@ -93,7 +101,17 @@ export async function loadRun(
         "Train it first: sinter train --resume --out DIR",
       );
     for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
-    return { run: opened?.stage ? withStage(run, opened.stage) : run, model, step: loaded.state.step };
+    return {
+      run: opened?.stage ? withStage(run, opened.stage) : run,
+      model,
+      step: loaded.state.step,
+      async renew() {
+        const how = { what: "weights", accept: toUse(run), through } as const;
+        const newest = await loadNewest(files, run.folder, model, how);
+        if (!newest) throw new SinterError("input", `${run.folder} has no checkpoint any more`);
+        return newest.state.step;
+      },
+    };
   } catch (cause) {
     await model.close();
     throw cause;

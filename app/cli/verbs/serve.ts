@@ -8,6 +8,7 @@ import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { laneRange } from "../../../runtime/contract/limits.ts";
 import { Metrics } from "../../server/api/metrics.ts";
 import { createApp } from "../../server/app.ts";
+import { follow, type Followed } from "../../server/follow.ts";
 import { listen, type Listening } from "../../server/listen.ts";
 import { logModes, serverLog } from "../../server/log.ts";
 import { chatPage } from "../../server/page.ts";
@@ -70,6 +71,7 @@ const options = {
     most: MOST_SECONDS,
   }),
   alias: text("<name>", "name of the model in answers (default: the folder's)"),
+  follow: flag("a run that is still training: its newest checkpoint, as soon as it is there"),
   chatFormat: chatFormatOption,
   ...runOptions,
   apiKey: text("<key>", `key that requests have to send (default: ${API_KEY_VARIABLE}, else none)`),
@@ -131,7 +133,10 @@ export const serveVerb = defineVerb({
         stopped,
         serving,
         listening,
-        (facts) => announce(run!, facts, listening, asked, io),
+        (facts, ended) => {
+          announce(run!, facts, listening, asked, io);
+          if (asked.follow) void follow(serving, followed(run!, io), { signal: ended });
+        },
         io,
       );
     } finally {
@@ -145,14 +150,16 @@ async function serveUntil(
   stopped: Promise<void>,
   serving: Serving,
   listening: Listening,
-  announced: (facts: ServedFacts) => void,
+  announced: (facts: ServedFacts, ended: AbortSignal) => void,
   io: Io,
 ): Promise<number> {
+  const ended = new AbortController();
   try {
     const facts = await Promise.race([serving.ready, stopped]);
     if (!facts) return exitCodes.ok; // nothing runs yet, and what loads ends with the program
-    announced(facts);
+    announced(facts, ended.signal);
     await stopped;
+    ended.abort();
     const { running, waiting } = serving.counts();
     if (running + waiting > 0)
       io.err(`ending: ${running + waiting} requests may go on for ${DRAIN_MS / 1000} s\n`);
@@ -163,6 +170,13 @@ async function serveUntil(
     if (serving.facts) await serving.close();
   }
 }
+
+const followed = (run: ServedRun, io: Io): Followed => ({
+  newest: () => run.newest(),
+  renew: () => run.renew(),
+  renewed: (step) => io.err(`step ${thousands(step ?? 0)}\n`),
+  failed: (cause) => io.err(`warning: ${(cause as Error).message}\n`),
+});
 
 function listenFor(serving: Serving, asked: Asked, knowsChats: () => boolean, io: Io): Promise<Listening> {
   const { host, port, apiKey, allowedHosts = [], corsOrigins = [], noUi, log } = asked;
@@ -196,14 +210,24 @@ const keyOfEnvironment = (): string | undefined => process.env[API_KEY_VARIABLE]
 
 function announce(
   { memory, name }: ServedRun,
-  { lanes, context, fingerprint, manifest, step }: ServedFacts,
+  { lanes, context, fingerprint, manifest, step, adapter }: ServedFacts,
   { url }: Listening,
   { apiKey, json }: Asked,
   io: Io,
 ): void {
   const hasKey = (apiKey ?? keyOfEnvironment()) !== undefined;
   if (json) {
-    const facts = { url, model: name, lanes, context, memory: memory.bytes, fingerprint, step, key: hasKey };
+    const facts = {
+      url,
+      model: name,
+      adapter: adapter?.name,
+      lanes,
+      context,
+      memory: memory.bytes,
+      fingerprint,
+      step,
+      key: hasKey,
+    };
     return io.out(`${JSON.stringify(facts)}\n`);
   }
   const say = sayer(io, false);
@@ -213,6 +237,7 @@ function announce(
     `${lanes} texts at once × ${thousands(context)} tokens: ${thousands(memory.bytes)} bytes ` +
       `(${sizeText(memory.bytes)}, ${sizeText(memory.cacheBytes)} of it keys and values)`,
   );
+  if (adapter) say(`with its adapters: ask for the model ${adapter.name}`);
   say(`${url}/ (Ctrl-C ends it)`);
   say(`try: curl ${url}/v1/completions${key} -d '{"prompt": "Once", "max_tokens": 32}'`);
   if (!hasKey)

@@ -5,6 +5,7 @@ import type { Metrics } from "./metrics.ts";
 import { ApiError } from "./errors.ts";
 import { checkBody, parseJson } from "./read-body.ts";
 import { refuseUnsupported } from "./refusals.ts";
+import { servedAs, type NamedFacts } from "./served-as.ts";
 
 /** What is the same for all requests. */
 export interface Service {
@@ -59,7 +60,7 @@ export interface Route {
 export const post = <const Schema extends v.GenericSchema>(
   paths: readonly string[],
   schema: Schema,
-  run: (call: Call, body: v.InferOutput<Schema>, facts: ServedFacts) => Promise<Response>,
+  run: (call: Call, body: v.InferOutput<Schema>, facts: NamedFacts) => Promise<Response>,
 ): Route => ({
   method: "POST",
   paths,
@@ -69,7 +70,7 @@ export const post = <const Schema extends v.GenericSchema>(
     const body = parseJson(await call.text());
     const checked = checkBody(schema, body);
     refuseUnsupported(body);
-    return run(call, checked, facts);
+    return run(call, checked, servedAs(facts, body["model"]));
   },
 });
 

@@ -47,7 +47,8 @@ export const completionsRoute = post(["/v1/completions"], completionsSchema, asy
   };
   const scores = new Map<Prompt, Scores>();
   const score = async (prompt: Prompt): Promise<void> => {
-    scores.set(prompt, await call.serving.score(prompt.tokens, { top: logprobs!, signal: call.signal }));
+    const how = { top: logprobs!, signal: call.signal, adapters: facts.adapters };
+    scores.set(prompt, await call.serving.score(prompt.tokens, how));
   };
   const isScored = body.echo === true && logprobs !== undefined;
   const prepare = async (): Promise<void> => {

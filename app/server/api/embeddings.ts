@@ -31,7 +31,8 @@ export const embeddingsRoute = post(["/v1/embeddings"], embeddingsSchema, async 
       param: "dimensions",
     });
   const prompts = inputs(() => promptsOf(body.input, facts));
-  const vectors = await sideBySide(call, prompts, ({ tokens }) => call.serving.embed(tokens, call.signal), 1);
+  const how = { signal: call.signal, adapters: facts.adapters };
+  const vectors = await sideBySide(call, prompts, ({ tokens }) => call.serving.embed(tokens, how), 1);
   const embeddingOf = (vector: Float32Array): string | readonly number[] =>
     body.encoding_format === "base64"
       ? Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64")

@@ -65,7 +65,7 @@ export const refusedFields: Readonly<Record<string, Refused>> = {
   t_max_predict_ms: { neutral: [0, -1], help: "sinter serve --timeout bounds every request" },
   n_indent: { neutral: [0], help: "stop takes texts" },
   timings_per_token: { help: "the last chunk has the timings" },
-  lora: { help: "the adapter is chosen when the server starts: --adapter" },
+  lora: { help: "adapters have a name of their own, which `model` chooses: --adapter" },
   image_data: { help: "the model reads text" },
 };
 

@@ -1,9 +1,10 @@
 /** How a request wants its texts to be drawn: its fields, and the spec's settings where it says nothing. */
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import type { AskedSampling, ServedFacts } from "../pool/serving.ts";
+import type { AskedSampling } from "../pool/serving.ts";
 import { ApiError } from "./errors.ts";
 import { most } from "./fields.ts";
+import type { NamedFacts } from "./served-as.ts";
 
 /** What the schemas make of `samplingFields`. */
 export interface SamplingRequest {
@@ -41,7 +42,7 @@ export interface Wishes {
 /** A sampling whose seed is known: text i of several is drawn with seed + i. */
 export type SeededSampling = AskedSampling & { readonly seed: number };
 
-export function samplingFor(request: SamplingRequest, wishes: Wishes, facts: ServedFacts): SeededSampling {
+export function samplingFor(request: SamplingRequest, wishes: Wishes, facts: NamedFacts): SeededSampling {
   const { manifest, tokenizer, context } = facts;
   const { tokens, logprobs, continues, stops = [] } = wishes;
   const spec = { ...samplerDefaults, ...manifest.model.sample };
@@ -67,6 +68,7 @@ export function samplingFor(request: SamplingRequest, wishes: Wishes, facts: Ser
     ignoreEnd: request.ignore_eos ?? false,
     special: false,
     whenFull: "stop",
+    adapters: facts.adapters,
     continues,
     ...(logprobs !== undefined && { logprobs }),
   };

@@ -6,6 +6,7 @@ import { loadedFacts, type Call, type Route } from "./call.ts";
 import { ApiError } from "./errors.ts";
 import { settingsOf } from "./native.ts";
 import { samplingFor } from "./sampling.ts";
+import { namesOf, servedAs } from "./served-as.ts";
 
 const get = (
   paths: readonly string[],
@@ -18,11 +19,12 @@ const get = (
   ...how,
 });
 
-const modelOf = ({ manifest, name, created, context, weightsBytes }: ServedFacts): object => ({
-  id: name,
+const modelOf = ({ manifest, name, created, context, weightsBytes }: ServedFacts, id: string): object => ({
+  id,
   object: "model",
   created,
   owned_by: "sinter",
+  ...(id !== name && { parent: name }),
   max_model_len: context,
   meta: {
     n_vocab: manifest.model.sizes.vocab,
@@ -60,13 +62,14 @@ function slots(call: Call): Response {
 }
 
 function props(call: Call): Response {
-  const facts = loadedFacts(call);
-  const { tokenizer, context, lanes, name, fingerprint, step } = facts;
+  const facts = servedAs(loadedFacts(call), undefined);
+  const { tokenizer, context, lanes, adapter, name, fingerprint, step } = facts;
   const sampling = samplingFor({}, { tokens: undefined, continues: true }, facts);
   return Response.json({
     default_generation_settings: { n_ctx: context, params: { ...settingsOf(sampling), seed: -1 } },
     total_slots: lanes,
     model_alias: name,
+    ...(adapter && { adapter: adapter.name }),
     // the name alone: where it lies is nobody's business
     model_path: name,
     chat_template: templateOf(tokenizer.files)?.template ?? "",
@@ -91,7 +94,10 @@ export const stateRoutes: readonly Route[] = [
   ),
   get(
     ["/v1/models", "/models"],
-    (call) => Response.json({ object: "list", data: [modelOf(loadedFacts(call))] }),
+    (call) => {
+      const facts = loadedFacts(call);
+      return Response.json({ object: "list", data: namesOf(facts).map((id) => modelOf(facts, id)) });
+    },
     { isOpen: true },
   ),
   get(
@@ -99,8 +105,10 @@ export const stateRoutes: readonly Route[] = [
     (call) => {
       const facts = loadedFacts(call);
       const { model } = call.path;
-      if (model === facts.name) return Response.json(modelOf(facts));
-      throw new ApiError("no model", `there is no model ${JSON.stringify(model)}; this one is ${facts.name}`);
+      const names = namesOf(facts);
+      if (model !== undefined && names.includes(model)) return Response.json(modelOf(facts, model));
+      const known = names.join(" and ");
+      throw new ApiError("no model", `there is no model ${JSON.stringify(model)}; what is here is ${known}`);
     },
     { isOpen: true },
   ),

@@ -21,6 +21,7 @@ import {
   ServingError,
   type LaneState,
   type PoolCounts,
+  type ReadOptions,
   type ScoreOptions,
   type ServedFacts,
   type Serving,
@@ -94,12 +95,12 @@ class Pool implements Serving {
     return asked.made;
   }
 
-  score(tokens: readonly number[], { top, signal }: ScoreOptions): ReturnType<Serving["score"]> {
-    return this.#read("score", tokens, signal, (model, o) => scoreTokens(model, tokens, { ...o, top }));
+  score(tokens: readonly number[], { signal, ...how }: ScoreOptions): ReturnType<Serving["score"]> {
+    return this.#read("score", tokens, signal, (model, o) => scoreTokens(model, tokens, { ...o, ...how }));
   }
 
-  embed(tokens: readonly number[], signal: AbortSignal): Promise<Float32Array> {
-    return this.#read("embed", tokens, signal, (model, o) => embedTokens(model, tokens, o));
+  embed(tokens: readonly number[], { signal, ...how }: ReadOptions): Promise<Float32Array> {
+    return this.#read("embed", tokens, signal, (model, o) => embedTokens(model, tokens, { ...o, ...how }));
   }
 
   lanes(): readonly LaneState[] {

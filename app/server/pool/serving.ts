@@ -33,7 +33,7 @@ export interface Serving {
   /**
    * [width]: the mean of the last norm's rows of all tokens, with length 1. Rejects as `score` does.
    */
-  embed(tokens: readonly number[], signal: AbortSignal): Promise<Float32Array>;
+  embed(tokens: readonly number[], options: ReadOptions): Promise<Float32Array>;
   /** One for each lane; none before the model has been loaded. */
   lanes(): readonly LaneState[];
   counts(): PoolCounts;
@@ -59,6 +59,8 @@ export interface ServedFacts {
   /** How it is asked in a chat. Undefined: it knows no conversations. */
   readonly format?: ChatFormat | undefined;
   readonly name: string;
+  /** The model with its adapters, which is asked by another name. */
+  readonly adapter?: Pick<ServedFacts, "name" | "format"> | undefined;
   /** Texts that grow at once, each with a context of so many tokens. */
   readonly lanes: number;
   readonly context: number;
@@ -102,9 +104,14 @@ export interface TextAsk {
   readonly onText?: ((piece: string, tokens: readonly MadeToken[]) => void) | undefined;
 }
 
-export interface ScoreOptions {
-  readonly top: number;
+export interface ReadOptions {
   readonly signal: AbortSignal;
+  /** false: by the model as it was before it had adapters. Default: true. */
+  readonly adapters?: boolean | undefined;
+}
+
+export interface ScoreOptions extends ReadOptions {
+  readonly top: number;
 }
 
 /** A token that was added; where log-probabilities are asked for, with these. */

@@ -130,7 +130,7 @@ test("scores and vectors of texts, beside texts that grow", async () => {
   const gone = several.score(texts[0]!, { top: 0, signal: stop.signal });
   const read = texts.flatMap((text) => [
     several.score(text, { top: 2, signal }),
-    several.embed(text, signal),
+    several.embed(text, { signal }),
   ]);
   stop.abort(new Error("gone"));
   await expect(gone).rejects.toThrow("gone");
@@ -139,11 +139,11 @@ test("scores and vectors of texts, beside texts that grow", async () => {
   expect((await Promise.all(made)).map(({ tokens }) => tokens)).toEqual(await Promise.all(asks.map(alone)));
   expect(several.counts()).toMatchObject({ running: 0, waiting: 0 });
   await expect(several.score([], { top: 0, signal })).rejects.toMatchObject({ kind: "bad token" });
-  await expect(several.embed(Array(121).fill(1), signal)).rejects.toMatchObject({
+  await expect(several.embed(Array(121).fill(1), { signal })).rejects.toMatchObject({
     refusal: { kind: "prompt too long", promptTokens: 121, context: 120 },
   });
   const plain = await poolOf(one);
-  await expect(plain.embed([1], signal)).rejects.toMatchObject({ kind: "not built" });
+  await expect(plain.embed([1], { signal })).rejects.toMatchObject({ kind: "not built" });
 });
 
 test("a worker ends: what runs is refused, and the rest is served by a new model", async () => {
@@ -166,7 +166,7 @@ test("a worker ends: what runs is refused, and the rest is served by a new model
   await fragile.ready;
   let read: Promise<unknown> | undefined;
   const onText = (): void => {
-    read ??= fragile.embed([1], new AbortController().signal).catch((error) => error); // waits for a lane
+    read ??= fragile.embed([1], { signal: new AbortController().signal }).catch((error) => error); // waits for a lane
     void threads[1]!.terminate();
   };
   const endless = { most: 1e9, whenFull: "shift", onText } as const;
