@@ -33,6 +33,9 @@ const studies = {
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",
+  serve:
+    "clients of sinter serve that ask at once, beside llama.cpp: [--model gpt2:q8_0] [--texts 16:128] " +
+    "[--keep DIR]",
   browser: "beside llama.cpp in a page of Chromium: --tokenizer DIR (needs chromium and the peers)",
 } as const;
 
