@@ -46,6 +46,7 @@ export async function* completionEvents(
 ): AsyncGenerator<CompletionEvent> {
   const response = await fetch(`${url}/completion`, {
     method: "POST",
+    headers: { connection: "close" }, // a client that was busy otherwise may find a kept one closed
     body: JSON.stringify({ ...body, stream: true }),
     ...(signal && { signal }),
   });

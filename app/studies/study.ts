@@ -36,6 +36,8 @@ const studies = {
   serve:
     "clients of sinter serve that ask at once, beside llama.cpp: [--model gpt2:q8_0] [--texts 16:128] " +
     "[--keep DIR]",
+  "serve-load":
+    "what sinter serve promises under load: [MODEL] [--requests 10000] [--streams 64] [--disconnects 1000]",
   browser: "beside llama.cpp in a page of Chromium: --tokenizer DIR (needs chromium and the peers)",
 } as const;
 
