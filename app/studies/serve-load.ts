@@ -6,9 +6,9 @@
  *
  *   streams       so many at once on 32 lanes, half of them waiting: each is byte for byte what it was alone;
  *                 and with the defaults, those beyond lanes and queue get 503 and Retry-After
- *   disconnects   so many clients that go at random moments: then all lanes are free again, and the next text
- *                 is the one that it was before. Requests that a busy server has not read yet are begun before
- *                 it hears that their clients have gone, one after the other; how long that takes is said
+ *   disconnects   so many clients that go at random moments: then all lanes are free again, and the next
+ *                 text is the one that it was before. Requests that a busy server has not read yet are begun
+ *                 before it hears that their clients have gone, one by one; how long that takes is said
  *   requests      so many, sixteen at a time: the memory of the program (its own /metrics) after each
  *                 twentieth of them, the first fifth not counted, stays within ± 5 %
  *
@@ -166,7 +166,8 @@ async function requests(count: number): Promise<void> {
     const counted = bytes.slice(PIECES / 5);
     const [least, largest] = [Math.min(...counted), Math.max(...counted)];
     const middle = (least + largest) / 2;
-    const range = `${thousands(least)} … ${thousands(largest)} bytes (± ${((100 * (largest - middle)) / middle).toFixed(1)} %)`;
+    const apart = `± ${((100 * (largest - middle)) / middle).toFixed(1)} %`;
+    const range = `${thousands(least)} … ${thousands(largest)} bytes (${apart})`;
     expectThat(
       largest <= 1.05 * middle,
       `${thousands(count)} requests, ${(count / seconds).toFixed(0)} a second: ${range}`,

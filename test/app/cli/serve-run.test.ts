@@ -131,9 +131,8 @@ test("a base and its adapters answer by their names, side by side, as each does 
 test("echo with log-probabilities says what sinter eval says", async () => {
   const text = "It is a truth universally acknowledged, that a single man in possession of a good fortune, …";
   writeFileSync(path("text.txt"), text);
-  const evaluated = await sinter(
-    ...["eval", path("plain"), "--data", path("text.txt"), "--context", "31", "--json", ...FLAGS],
-  );
+  const flags = ["--data", path("text.txt"), "--context", "31", "--json", ...FLAGS];
+  const evaluated = await sinter("eval", path("plain"), ...flags);
   const { loss, tokens } = JSON.parse(evaluated) as { loss: number; tokens: number };
   const { app, serving } = await serve("plain");
   const ids = serving.facts!.tokenizer.encode(text);

@@ -166,7 +166,8 @@ test("a worker ends: what runs is refused, and the rest is served by a new model
   await fragile.ready;
   let read: Promise<unknown> | undefined;
   const onText = (): void => {
-    read ??= fragile.embed([1], { signal: new AbortController().signal }).catch((error) => error); // waits for a lane
+    const { signal } = new AbortController();
+    read ??= fragile.embed([1], { signal }).catch((error) => error); // waits for a lane
     void threads[1]!.terminate();
   };
   const endless = { most: 1e9, whenFull: "shift", onText } as const;
