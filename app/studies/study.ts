@@ -13,6 +13,7 @@ const studies = {
   rows: "a token of each of 1 to 16 texts in one run, beside the roofline: --model SPEC:NAME:WEIGHTS",
   large: "a model that takes several memories: SPEC --model NAME --weights q4_0",
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
+  pool: "the server's pool for 1 to 8 asks at once, beside a batch of its own: [--model SPEC:NAME:WEIGHTS]",
   rollouts: "answers that a training module samples at once, beside one by one: [--model SPEC:NAME]",
   drawing: "tokens drawn in the module beside tokens drawn from logits: [--model SPEC:NAME]",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",

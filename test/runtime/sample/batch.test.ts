@@ -256,16 +256,21 @@ describe("steps", () => {
     await batch.step();
     // of the eight rows of a run, the shorter prompts leave three for the longest one
     expect(since()).toEqual(["1: 0: 8 9", "2: 0: 3 3 3", "0: 0: 1 2 3", "0: 3: 4 5 6 7"]);
+  });
+
+  test("the pieces of prompts follow the time that they take", () => {
     const pace = new PromptPace(100);
-    pace.ran(16, 20, 40);
-    expect(pace.rows).toBe(32);
-    pace.ran(32, 36, 300); // 100 ms are 10 rows
-    expect(pace.rows).toBe(10);
-    pace.ran(4, 8, 500); // was no full piece
-    expect(pace.rows).toBe(10);
+    const rowsAfter = (...step: Parameters<PromptPace["ran"]>): number => (pace.ran(...step), pace.rows);
+    expect(rowsAfter(16, 20, 40)).toBe(32); // never more than twice as many
+    expect(rowsAfter(32, 36, 64)).toBe(50); // 2 ms a token
+    expect(rowsAfter(50, 54, 1000)).toBe(50); // something else held the machine up
+    expect(rowsAfter(4, 8, 500)).toBe(50); // was no full piece
+    for (let i = 0; i < 7; i++) pace.ran(pace.rows, 60, 200);
+    expect(pace.rows).toBe(25); // it is as slow as that all the time
     pace.ran(0, 8, 400); // a step without prompts takes longer than 100 ms
-    pace.ran(10, 18, 600);
-    expect(pace.rows).toBe(20);
+    expect(rowsAfter(25, 33, 600)).toBe(50);
+    for (let i = 0; i < 9; i++) pace.ran(pace.rows, 60, 9999);
+    expect(pace.rows).toBe(8); // as many as that step has
   });
 
   test("whoever is removed while a lane is looked for leaves it to others", async () => {
