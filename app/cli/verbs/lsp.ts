@@ -11,8 +11,8 @@ export const lspVerb = defineVerb({
     stdio: flag("speak over standard input and output; editors say so, and it is the only way"),
   },
   notes: [
-    "It speaks the Language Server Protocol: mistakes while one types, renaming, formatting, definitions, " +
-      "outline.",
+    "It speaks the Language Server Protocol: mistakes with their corrections, shapes and parameters, " +
+      "completion, renaming, formatting, outline.",
     "The README says how editors are told of it.",
   ],
   examples: ["sinter lsp --stdio"],

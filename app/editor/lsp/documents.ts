@@ -5,6 +5,7 @@
 import { TextDocuments, TextDocumentSyncKind, type Connection } from "vscode-languageserver";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { analyse } from "../../../compiler/language-service/analyse.ts";
+import type { Analysis } from "../../../compiler/language-service/language-service.ts";
 import { shownDiagnostic } from "./diagnostics.ts";
 
 /** How long a person must have typed nothing before diagnostics follow. */
@@ -14,7 +15,7 @@ export const SYNC = TextDocumentSyncKind.Incremental;
 
 export interface Spec {
   readonly document: TextDocument;
-  readonly analysis: ReturnType<typeof analyse>;
+  readonly analysis: Analysis;
 }
 
 export interface OpenSpecs {

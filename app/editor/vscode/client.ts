@@ -45,6 +45,7 @@ async function start(): Promise<void> {
   client = new LanguageClient(LANGUAGE, "Sinter", server, {
     documentSelector: [{ language: LANGUAGE }],
     initializationOptions: { lensCommands },
+    synchronize: { configurationSection: LANGUAGE },
   });
   try {
     await client.start();
