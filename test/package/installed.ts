@@ -1,8 +1,9 @@
 /** What the tests of the packages share: the tarballs, a test that may be skipped, README's examples. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { inject, test } from "vitest";
 import { chromiumMissing } from "../../bench/measure/chromium.ts";
+import { inProject } from "../support/paths.ts";
 import type { Packed } from "./programs.ts";
 
 declare module "vitest" {
@@ -28,6 +29,11 @@ export function folderOfUser(name: string): string {
   const folder = join(packed.user, name);
   mkdirSync(folder, { recursive: true });
   return folder;
+}
+
+/** Makes a package that only these tests have one that the packages' user has too. */
+export function installTool(name: string): void {
+  symlinkSync(inProject(`test/package/node_modules/${name}`), join(packed.user, `node_modules/${name}`));
 }
 
 /** The program of README: what stands between ```ts and ``` after the mark. */

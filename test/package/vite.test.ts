@@ -2,12 +2,12 @@
  * The example of Vite's plugin, from the packed packages, in Chromium: it learns while its spec is edited,
  * with and without errors; it is built, and previewed; and TypeScript knows what is in the spec.
  */
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { inChromium } from "../../bench/measure/chromium.ts";
 import { inProject } from "../support/paths.ts";
-import { folderOfUser, packed, packageTest, pageTest } from "./installed.ts";
+import { folderOfUser, installTool, packed, packageTest, pageTest } from "./installed.ts";
 import { freePort, portOf, through } from "./proxy.ts";
 import { compilers, output, shell, tool } from "./programs.ts";
 
@@ -19,7 +19,7 @@ beforeAll(() => {
   if (packed.missing !== undefined) return;
   folder = folderOfUser("vite-example");
   cpSync(inProject("app/examples/vite"), folder, { recursive: true });
-  symlinkSync(inProject("test/package/node_modules/vite"), join(packed.user, "node_modules/vite"));
+  installTool("vite");
 });
 
 /** What both programs do: the example in a frame, and what its page says. */
