@@ -238,7 +238,7 @@ function announce(
       `(${sizeText(memory.bytes)}, ${sizeText(memory.cacheBytes)} of it keys and values)`,
   );
   if (adapter) say(`with its adapters: ask for the model ${adapter.name}`);
-  say(`${url}/ (Ctrl-C ends it)`);
+  say(`Serving at ${url}/ (Ctrl-C ends it)`);
   say(`try: curl ${url}/v1/completions${key} -d '{"prompt": "Once", "max_tokens": 32}'`);
   if (!hasKey)
     say(`no API key is set: whoever reaches this address may ask (--api-key, or ${API_KEY_VARIABLE})`);

@@ -19,22 +19,16 @@ import { scoreTokens } from "../../../../runtime/sample/score.ts";
 import { byteTokenizer } from "../../../../runtime/tokenizers/plain/bytes.ts";
 import { inProject } from "../../../support/paths.ts";
 import { compileSmall, runningModels } from "../../../support/running-models.ts";
-import { asking, opened, poolOf, turn } from "./served.ts";
+import { asking, compileServed, LANES, opened, poolOf, servedSpec, turn } from "./served.ts";
 
-const LANES = 4;
-const source = `model tiny {
-  vocab 256  context 120  width 32  layers 2  heads 4  kv_heads 2  embed token
-  layer { x += attention(rmsnorm(x), rope: rope())  x += mlp(rmsnorm(x), hidden: 64) }
-  output linear(rmsnorm(x))  train { batch 1  context 32 }
-}`;
 const tokenizer = byteTokenizer();
 const run = runningModels();
 let bundle: Compiled;
 let one: RunningModel;
 let pool: Serving;
 beforeAll(async () => {
-  bundle = await compileSmall(source, { options: { lanes: LANES, entries: ["score", "embed"] } });
-  one = await run(await compileSmall(source));
+  bundle = await compileServed();
+  one = await run(await compileSmall(servedSpec));
   pool = await poolOf(await run(bundle));
 });
 afterAll(() => pool.close());

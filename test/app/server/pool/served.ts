@@ -1,11 +1,25 @@
 /** What tests of the server's pool share: a model that is served, and what is asked of it. */
 import { openPool, type Opened, type PoolOptions } from "../../../../app/server/pool/pool.ts";
 import type { Serving, TextAsk } from "../../../../app/server/pool/serving.ts";
+import type { Compiled } from "../../../../compiler/compile.ts";
+import { rowEntries } from "../../../../runtime/contract/entries.ts";
 import type { RunningModel } from "../../../../runtime/engine/model.ts";
 import { samplerDefaults } from "../../../../runtime/sample/sampler.ts";
 import type { Tokenizer } from "../../../../runtime/tokenizers/base/tokenizer.ts";
 import { byteTokenizer } from "../../../../runtime/tokenizers/plain/bytes.ts";
 import { fakeModel } from "../../../support/fake-model.ts";
+import { compileSmall } from "../../../support/running-models.ts";
+
+export const LANES = 4;
+export const servedSpec = `model tiny {
+  vocab 256  context 120  width 32  layers 2  heads 4  kv_heads 2  embed token
+  layer { x += attention(rmsnorm(x), rope: rope())  x += mlp(rmsnorm(x), hidden: 64) }
+  output linear(rmsnorm(x))  train { batch 1  context 32 }
+}`;
+
+/** The same for all tests, so that it is compiled once. */
+export const compileServed = (): Promise<Compiled> =>
+  compileSmall(servedSpec, { options: { lanes: LANES, entries: rowEntries } });
 
 export const opened = (model: RunningModel, tokenizer: Tokenizer = byteTokenizer()): Opened => ({
   model,
