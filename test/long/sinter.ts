@@ -18,9 +18,11 @@ export interface Start {
   readonly fault?: Fault;
   /** Milliseconds until a SIGKILL is sent. */
   readonly killAfter?: number | undefined;
+  /** Text on standard output at which a SIGKILL is sent. */
+  readonly killAt?: string | undefined;
 }
 
-export function sinter(args: readonly string[], { cwd, fault, killAfter }: Start): Promise<Ended> {
+export function sinter(args: readonly string[], { cwd, fault, killAfter, killAt }: Start): Promise<Ended> {
   const began = performance.now();
   const env = fault ? { ...process.env, SINTER_FAULT: JSON.stringify(fault) } : process.env;
   const child = spawn(process.execPath, [...(fault ? ["--import", FAULT] : []), SINTER, ...args], {
@@ -31,7 +33,10 @@ export function sinter(args: readonly string[], { cwd, fault, killAfter }: Start
   const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfter);
   let out = "";
   let err = "";
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stdout.on("data", (chunk: Buffer) => {
+    out += chunk.toString();
+    if (killAt !== undefined && out.includes(killAt)) child.kill("SIGKILL");
+  });
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   return new Promise((resolve) =>
     child.on("close", (code, signal) => {

@@ -1,12 +1,12 @@
 /**
- * Stages after pre-training that are killed by SIGKILL at random moments, in a rollout too, and resumed on 1,
- * 2 and 3 workers by turns, end with the bytes of one that was left alone on one worker.
+ * Stages after pre-training that are killed by SIGKILL at random moments, and where answers are being drawn,
+ * and resumed on 1, 2 and 3 workers by turns, end with the bytes of one that was left alone on one worker.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomStream } from "../../runtime/base/random.ts";
-import type { Campaign, Course, Outcome } from "./campaign.ts";
-import { sinter, type Ended } from "./sinter.ts";
+import type { Campaign, Course } from "./campaign.ts";
+import { sinter, type Ended, type Start } from "./sinter.ts";
 
 const KILLS = 5; // of each stage
 const SEED = 20261128;
@@ -38,6 +38,8 @@ interface Stage {
   readonly from: string;
   readonly rows: readonly object[];
   readonly more: readonly string[];
+  /** Steps after which it draws answers: a second trial is killed as soon as it has made them. */
+  readonly drawsAfter?: readonly number[];
 }
 
 const rowsOf = (row: (ask: string, number: string, i: number) => object): object[] =>
@@ -45,6 +47,12 @@ const rowsOf = (row: (ask: string, number: string, i: number) => object): object
     const number = NUMBERS[i % NUMBERS.length]!;
     return row(`say ${number}${" ".repeat(i % 7)}${"?".repeat(1 + (i % 5))}`, number, i);
   });
+
+const pairs = rowsOf((prompt, number, i) => ({
+  prompt,
+  chosen: `it is ${number}`,
+  rejected: `it is ${NUMBERS[(i + 1) % NUMBERS.length]!}`,
+}));
 
 const stages: readonly Stage[] = [
   {
@@ -56,13 +64,10 @@ const stages: readonly Stage[] = [
   {
     verb: "prefer",
     from: "sft",
-    rows: rowsOf((prompt, number, i) => ({
-      prompt,
-      chosen: `it is ${number}`,
-      rejected: `it is ${NUMBERS[(i + 1) % NUMBERS.length]!}`,
-    })),
+    rows: pairs,
     more: OFTEN,
   },
+  { verb: "reward", from: "sft", rows: pairs, more: OFTEN },
   {
     verb: "rl", // most of its time goes into rollouts
     from: "sft",
@@ -81,36 +86,51 @@ const stages: readonly Stage[] = [
         "save_every=3",
       ),
     ],
+    drawsAfter: [2, 4, 10, 14, 20], // every second update; neither an evaluation nor a checkpoint comes first
   },
 ];
 
 export const stageKills: Campaign["run"] = async (course) => {
   const findings: string[] = [];
-  let kills = 0;
-  let same = 0;
+  let [trials, kills, same] = [0, 0, 0];
   await prepare(course);
   for (const stage of stages) {
     if (course.signal.aborted) break;
     const whole = await wholeRun(stage, course);
-    const trial = await killedRun(stage, whole.ms, course);
-    kills += trial.kills;
-    if (trial.wrong !== undefined) findings.push(`${stage.verb}: ${trial.wrong}`);
-    else if (trial.last.equals(whole.last)) same++;
-    else findings.push(`${stage.verb}: other final weights: ${join(course.out, `${stage.verb}-killed`)}`);
-    course.say(`${stage.verb}: ${trial.kills} kills, ${(whole.ms / 1000).toFixed(1)} s when left alone`);
+    for (const [name, killed] of trialsOf(stage, whole.ms)) {
+      const trial = await killedRun(stage, name, killed, course);
+      trials++;
+      kills += trial.kills;
+      if (trial.wrong !== undefined) findings.push(`${name}: ${trial.wrong}`);
+      else if (trial.last.equals(whole.last)) same++;
+      else findings.push(`${name}: other final weights: ${join(course.out, name)}`);
+      course.say(`${name}: ${trial.kills} kills, ${(whole.ms / 1000).toFixed(1)} s when left alone`);
+    }
   }
-  return outcome(kills, same, findings, !course.signal.aborted);
-};
-
-const outcome = (kills: number, same: number, findings: readonly string[], complete: boolean): Outcome => ({
-  counts: [
+  const counts = [
     ["stages", stages.length],
+    ["trials", trials],
     ["kills", kills],
     ["final bytes equal", same],
-  ],
-  findings,
-  complete,
-});
+  ] as const;
+  return { counts, findings, complete: !course.signal.aborted };
+};
+
+/** When a start is killed that comes after so many kills; undefined: it is left alone. */
+type Killed = (kills: number) => Pick<Start, "killAfter" | "killAt"> | undefined;
+
+function trialsOf({ verb, drawsAfter }: Stage, ms: number): readonly (readonly [string, Killed])[] {
+  const random = randomStream(SEED, `stage kills ${verb}`);
+  const anywhere: Killed = (kills) =>
+    kills < KILLS ? { killAfter: Math.ceil(ms * (0.2 + 0.8 * random.unit())) } : undefined;
+  if (!drawsAfter) return [[`${verb}-killed`, anywhere]];
+  const drawing: Killed = (kills) =>
+    kills < drawsAfter.length ? { killAt: `{"kind":"step","step":${drawsAfter[kills]},` } : undefined;
+  return [
+    [`${verb}-killed`, anywhere],
+    [`${verb}-killed-drawing`, drawing],
+  ];
+}
 
 async function prepare({ out }: Course): Promise<void> {
   for (const name of readdirSync(out)) rmSync(join(out, name), { recursive: true, force: true });
@@ -156,27 +176,30 @@ async function wholeRun(stage: Stage, { out }: Course): Promise<{ last: Buffer; 
   return { last: lastCheckpoint(join(out, stage.verb)), ms: end.ms };
 }
 
-interface Killed {
+interface Trial {
   readonly kills: number;
   readonly last: Buffer;
   /** Undefined: all starts ended as they should. */
   readonly wrong: string | undefined;
 }
 
-async function killedRun(stage: Stage, ms: number, { out, signal }: Course): Promise<Killed> {
-  const random = randomStream(SEED, `stage kills ${stage.verb}`);
-  const name = `${stage.verb}-killed`;
+async function killedRun(
+  stage: Stage,
+  name: string,
+  killed: Killed,
+  { out, signal }: Course,
+): Promise<Trial> {
   const folder = join(out, name);
   let kills = 0;
   for (let start = 0; !signal.aborted; start++) {
     const command = existsSync(join(folder, "run.json")) ? resume : begin;
     const workers = 1 + (start % 3);
-    const killAfter = kills < KILLS ? Math.ceil(ms * (0.2 + 0.8 * random.unit())) : undefined;
-    const end = await sinter(command(stage, name, workers), { cwd: out, killAfter });
+    const kill = killed(kills);
+    const end = await sinter(command(stage, name, workers), { cwd: out, ...kill });
     if (end.signal === "SIGKILL") kills++;
     else if (end.code !== 0)
       return { kills, last: Buffer.alloc(0), wrong: `exit code ${end.code}: ${end.err.trim()}` };
-    else if (kills === KILLS || killAfter === undefined) break;
+    else if (kill === undefined) break;
     else rmSync(folder, { recursive: true }); // it was faster than the kill: from the beginning
   }
   return { kills, last: lastCheckpoint(folder), wrong: undefined };

@@ -6,8 +6,10 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { counted, percent } from "../../../runtime/contract/amounts.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { readReference, REFERENCE_FILE } from "../../../runtime/store/reference-file.ts";
+import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { StageRecord } from "../../../runtime/store/run-record.ts";
+import { referenceLogprobs } from "../../../runtime/train/reference.ts";
 import { scoresOf } from "../../../runtime/train/score-answers.ts";
 import type { AnswerLengths } from "../../../runtime/train/sources/answer-rows.ts";
 import {
@@ -22,8 +24,16 @@ import { type Io, sayer, type Say } from "../terminal/io.ts";
 import { checkOwnData, chosenPart, readToEvaluate, type EvalDataAsked } from "./eval-data.ts";
 import { lengthsOf, type TwoParts } from "./answer-data.ts";
 import type { StageExamples } from "./example-data.ts";
-import { askedOf, encodePreferences, giveReference, keyOf, type PreferAnswers } from "./prefer.ts";
+import {
+  askedOf,
+  encodePreferences,
+  giveReference,
+  keyOf,
+  readsReference,
+  type PreferAnswers,
+} from "./prefer.ts";
 import { scoredPairs } from "./reward.ts";
+import { startOf } from "./rl.ts";
 import { formatOf } from "../runs/run-format.ts";
 
 /** Returns the exit code. */
@@ -44,10 +54,12 @@ export async function evalPairs(
   );
   if (asked.data === undefined) checkOwnData(examples, run, "pairs");
   const parts = await encoded(run, stage, examples, say);
-  if (stage.stage === "prefer") await takeReference(run, parts as TwoParts<PreferAnswers>, asked);
+  if (stage.stage === "prefer" && asked.data === undefined)
+    await takeReference(run, parts as TwoParts<PreferAnswers>);
   const [answers, part] = chosenPart<JudgedAnswers>(parts, asked, "pairs");
   const used = await loadRun(run, { ...asked, cache: undefined }, io);
   try {
+    if (stage.stage === "prefer" && asked.data !== undefined) await askReference(used, answers);
     const rate = winRate(await marginsOf(used, answers, stage));
     // of a reward model the rows say where scores are read, and not how long answers are
     const lengths = stage.stage === "reward" ? undefined : lengthsOf(answers);
@@ -76,24 +88,26 @@ async function encoded(
   }
 }
 
-const readsReference = ({ bundle }: Run): boolean =>
-  bundle.manifest.modules.train!.entries.some(({ inputs }) => inputs.includes("reference_logprobs"));
-
-/** What the reference said of the run's own pairs; it is not there for others. */
-async function takeReference(run: Run, parts: TwoParts<PreferAnswers>, asked: EvalDataAsked): Promise<void> {
+/** What the reference said of the run's own pairs. */
+async function takeReference(run: Run, parts: TwoParts<PreferAnswers>): Promise<void> {
   if (!readsReference(run)) return;
-  const found =
-    asked.data === undefined
-      ? await readReference(nodeFiles(), run.folder, await keyOf(run, askedOf(parts)))
-      : undefined;
+  const found = await readReference(nodeFiles(), run.folder, await keyOf(run, askedOf(parts)));
   if (found) return giveReference(parts, found);
-  throw new SinterError(
-    "input",
-    asked.data === undefined
-      ? `${run.folder}/${REFERENCE_FILE} is gone`
-      : "what the reference says is known of this run's own pairs alone",
-    "Leave --data out: the pairs that the run has held out are judged. For others, train a reward model.",
-  );
+  throw new SinterError("input", `${run.folder}/${REFERENCE_FILE} is gone`, "Restore it from a copy.");
+}
+
+/** Asks the reference, the model as the run began with it, what it says of other pairs. */
+async function askReference({ run, model }: UsedRun, answers: JudgedAnswers): Promise<void> {
+  if (!readsReference(run)) return;
+  const file = `${run.folder}/${checkpointFile(0)}`;
+  if (!(await nodeFiles().exists(file)))
+    throw new SinterError(
+      "input",
+      `${file} is not there: what the reference says is known of this run's own pairs alone`,
+      "Leave --data out: the pairs that the run has held out are judged. For others, train a reward model.",
+    );
+  const start = await startOf(run, model);
+  answers.reference = await start.within(() => referenceLogprobs(model, answers));
 }
 
 /** Of each pair, by how much the chosen answer is preferred. */

@@ -63,6 +63,7 @@ export const preferStage: StageKind<"prefer", PreferKind, TwoParts<PreferAnswers
       train: amountOfAnswers(train),
       heldOut: amountOfAnswers(heldOut),
       best: { patience: record.stage!.patience },
+      keepsStart: readsReference(run), // what it says of other pairs is asked of it when they are evaluated
       headline: isKto(train)
         ? ["rewards/chosen", "rewards/rejected"]
         : ["rewards/accuracies", "rewards/margins"],
@@ -71,6 +72,10 @@ export const preferStage: StageKind<"prefer", PreferKind, TwoParts<PreferAnswers
     };
   },
 };
+
+/** Whether the objective compares with a reference. */
+export const readsReference = ({ bundle }: Run): boolean =>
+  bundle.manifest.modules.train!.entries.some(({ inputs }) => inputs.includes("reference_logprobs"));
 
 const isKto = (answers: PreferAnswers): answers is KtoAnswers => answers.each === 1;
 

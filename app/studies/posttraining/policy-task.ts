@@ -77,9 +77,10 @@ export interface PolicyPoint {
   readonly step: number;
   /** Of held-out problems, at temperature 1. */
   readonly pass1: number;
-  /** Nats per answer from the start, as its answers say; the least that this change of pass@1 costs. */
+  /** Nats per answer from the start, as its answers say. */
   readonly divergence: number;
-  readonly least: number;
+  /** The least that this change of pass@1 costs; undefined where none of the start's answers was right. */
+  readonly least?: number;
   readonly entropy: number;
   /** Of the step's groups; undefined where answers are not compared within groups. */
   readonly zeroStd?: number;
@@ -147,7 +148,7 @@ function pointOf(step: number, before: number, now: Figures, round: Figures): Po
     step,
     pass1,
     divergence: now["objective/kl"]!,
-    least: leastDivergence(pass1, before),
+    ...(before > 0 && { least: leastDivergence(pass1, before) }),
     entropy: now["entropy"]!,
     ...(zeroStd !== undefined && { zeroStd }),
     ...(explained !== undefined && { explained }),
@@ -155,8 +156,9 @@ function pointOf(step: number, before: number, now: Figures, round: Figures): Po
 }
 
 const lineOf = ({ step, pass1, divergence, least, entropy, zeroStd, explained }: PolicyPoint): string =>
-  `step ${step}  pass@1 ${pass1.toFixed(3)}  KL ${divergence.toFixed(3)} (at least ${least.toFixed(3)})  ` +
-  `entropy ${entropy.toFixed(3)}` +
+  `step ${step}  pass@1 ${pass1.toFixed(3)}  KL ${divergence.toFixed(3)}` +
+  (least === undefined ? "" : ` (at least ${least.toFixed(3)})`) +
+  `  entropy ${entropy.toFixed(3)}` +
   (zeroStd === undefined ? "" : `  groups without a difference ${zeroStd.toFixed(2)}`) +
   (explained === undefined ? "" : `  variance explained ${explained.toFixed(2)}`);
 

@@ -115,6 +115,33 @@ describe("the first step", () => {
   });
 });
 
+describe("evaluation", () => {
+  const evaluated = async (name: string, ...more: readonly string[]) =>
+    JSON.parse(await sinter("eval", path(name), "--json", "--workers", "1", ...more)) as {
+      readonly pairs: number;
+      readonly margin: number;
+    };
+
+  test.each(["dpo", "adapted"])(
+    "of other pairs: %s is compared with the model that it began with",
+    async (name) => {
+      const [learnt, heldOut] = [await evaluated(name, "--part", "train"), await evaluated(name)];
+      const all = await evaluated(name, "--data", path("pairs.jsonl"));
+      expect(all.pairs).toBe(learnt.pairs + heldOut.pairs);
+      expect(Math.abs(all.margin)).toBeGreaterThan(0.01);
+      const sum = learnt.margin * learnt.pairs + heldOut.margin * heldOut.pairs;
+      expect(all.margin * all.pairs).toBeCloseTo(sum, 3);
+    },
+  );
+
+  test("of other pairs, where the start is gone: says so", async () => {
+    rmSync(join(path("hinge"), "step-000000.safetensors"));
+    const { code, err } = await run("eval", path("hinge"), "--data", path("pairs.jsonl"));
+    expect(code).toBe(1);
+    expect(err).toContain("step-000000.safetensors is not there");
+  });
+});
+
 describe("going on", () => {
   test("is the run that was not interrupted, bit for bit", async () => {
     const options = [
