@@ -8,6 +8,8 @@ export interface Client {
   readonly versionedEdits: boolean;
   /** It asks for hints anew when it is told that there are others. */
   readonly refreshesHints: boolean;
+  /** The same for the lines above models. */
+  readonly refreshesLenses: boolean;
   /** It answers what its settings are. */
   readonly hasSettings: boolean;
   /** It opens an address when it is asked to. */
@@ -23,6 +25,7 @@ export function clientOf({ capabilities, initializationOptions }: InitializePara
     snippets: textDocument?.completion?.completionItem?.snippetSupport === true,
     versionedEdits: workspace?.workspaceEdit?.documentChanges === true,
     refreshesHints: workspace?.inlayHint?.refreshSupport === true,
+    refreshesLenses: workspace?.codeLens?.refreshSupport === true,
     hasSettings: workspace?.configuration === true,
     opensAddresses: window?.showDocument?.support === true,
     lensCommands: Array.isArray(own?.lensCommands) ? own.lensCommands.map(String) : [],

@@ -24,7 +24,14 @@ export interface OpenSpecs {
   close(): void;
 }
 
-export function openSpecs(connection: Connection): OpenSpecs {
+/**
+ * `afterwards` is called when the diagnostics of a version have been sent; `isCurrent` says whether it is
+ * still the last one.
+ */
+export function openSpecs(
+  connection: Connection,
+  afterwards: (spec: Spec, isCurrent: () => boolean) => void,
+): OpenSpecs {
   const documents = new TextDocuments(TextDocument);
   const analysed = new Map<string, { readonly version: number; readonly spec: Spec }>();
   const timers = new Map<string, NodeJS.Timeout>();
@@ -44,7 +51,9 @@ export function openSpecs(connection: Connection): OpenSpecs {
     if (spec === undefined) return;
     const { document, analysis } = spec;
     const diagnostics = analysis.diagnostics.map((d) => shownDiagnostic(document, d));
-    void connection.sendDiagnostics({ uri, version: document.version, diagnostics });
+    const { version } = document;
+    void connection.sendDiagnostics({ uri, version, diagnostics });
+    afterwards(spec, () => documents.get(uri)?.version === version);
   };
   const forget = (uri: string): void => {
     clearTimeout(timers.get(uri));

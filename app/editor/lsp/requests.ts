@@ -16,6 +16,7 @@ import { actionKinds, codeActions, EXPLAIN, explain } from "./actions.ts";
 import type { Client } from "./client.ts";
 import { completionItem } from "./completions.ts";
 import { textEdit, workspaceEdit } from "./edits.ts";
+import { bytesLens, type FollowingBytes } from "./exact-bytes.ts";
 import { inlayHint, wantedHints } from "./hints.ts";
 import { SYNC, type OpenSpecs, type Spec } from "./documents.ts";
 import { codeLens, documentSymbol, foldingRange, legend, semanticTokens } from "./outline.ts";
@@ -47,8 +48,14 @@ interface At extends About {
   readonly position: Position;
 }
 
-/** `client` is known by the time that an editor asks. */
-export function answerRequests(connection: Connection, specs: OpenSpecs, client: () => Client): void {
+export interface Answering {
+  readonly specs: OpenSpecs;
+  readonly bytes: FollowingBytes;
+  /** Known by the time that an editor asks. */
+  client(): Client;
+}
+
+export function answerRequests(connection: Connection, { specs, bytes, client }: Answering): void {
   /** Nothing, where the editor asks about a document that it has not opened. */
   const about =
     <P extends About, T>(answer: (spec: Spec, params: P) => T) =>
@@ -62,9 +69,10 @@ export function answerRequests(connection: Connection, specs: OpenSpecs, client:
   answerAboutNames(connection, at, client);
   answerAboutWriting(connection, { about, at, client });
   connection.onCodeLens(
-    about(({ document, analysis }) =>
-      analysis.lenses().map((lens) => codeLens(document, lens, client().lensCommands)),
-    ),
+    about(({ document, analysis }) => [
+      ...analysis.lenses().map((lens) => codeLens(document, lens, client().lensCommands)),
+      ...analysis.models.flatMap((facts) => bytesLens(document, facts, bytes.of(facts))),
+    ]),
   );
   connection.onDocumentSymbol(
     about(({ document, analysis }) => analysis.symbols().map((entry) => documentSymbol(document, entry))),

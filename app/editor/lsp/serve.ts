@@ -2,7 +2,7 @@
  * The language server: the compiler's language service, asked over the Language Server Protocol (3.18). It
  * reads no files; editors send the texts.
  */
-import { createConnection, type WatchDog } from "vscode-languageserver";
+import { CodeLensRefreshRequest, createConnection, type WatchDog } from "vscode-languageserver";
 import {
   createProtocolConnection,
   StreamMessageReader,
@@ -11,6 +11,7 @@ import {
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { clientOf, type Client } from "./client.ts";
 import { openSpecs } from "./documents.ts";
+import { FollowingBytes } from "./exact-bytes.ts";
 import { answerRequests, capabilities } from "./requests.ts";
 
 /** As the protocol has it: 1 where the editor went away without saying so first. */
@@ -36,8 +37,13 @@ export function serve(input: NodeJS.ReadableStream, output: NodeJS.WritableStrea
       client = clientOf(params);
       return { capabilities, serverInfo: { name: "sinter", version: COMPILER_VERSION } };
     });
-    const specs = openSpecs(connection);
-    answerRequests(connection, specs, () => client!);
+    const bytes = new FollowingBytes();
+    const specs = openSpecs(connection, async ({ analysis }, isCurrent) => {
+      const isNew = await bytes.follow(analysis, isCurrent);
+      if (isNew && isCurrent() && client?.refreshesLenses)
+        await connection.sendRequest(CodeLensRefreshRequest.type).catch(() => undefined); // it has left
+    });
+    answerRequests(connection, { specs, bytes, client: () => client! });
     connection.listen();
   });
 }

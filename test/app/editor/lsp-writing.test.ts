@@ -1,6 +1,8 @@
 /** What the language server says while one writes: hovers, hints, completions, corrections. */
 import {
   CodeActionRequest,
+  CodeLensRefreshRequest,
+  CodeLensRequest,
   CompletionRequest,
   ConfigurationRequest,
   ExecuteCommandRequest,
@@ -20,6 +22,9 @@ import { plainText } from "../../../app/editor/lsp/completions.ts";
 import { referenceOf } from "../../../app/editor/lsp/reference.ts";
 import { check } from "../../../compiler/index.ts";
 import { analyse } from "../../../compiler/language-service/analyse.ts";
+import { exactBytes } from "../../../compiler/language-service/exact-bytes.ts";
+import { sizeText } from "../../../runtime/contract/amounts.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
 import { shippedSpec } from "../../support/paths.ts";
 import { editor, textDocument, uri, type Editor } from "./clients/protocol.ts";
 import { BROKEN } from "./clients/specs.ts";
@@ -121,4 +126,18 @@ test("an editor that opens no addresses is told the explanation", async () => {
   expect(await said).toContain("E0203");
   const unknown = it!.connection.sendRequest(ExecuteCommandRequest.type, { command: "sinter.fly" });
   await expect(unknown).rejects.toThrow("there is no command sinter.fly");
+});
+
+test("exact bytes follow, and the editor is told to ask again", async () => {
+  const text = shippedSpec("tiny");
+  it = await editor({ workspace: { codeLens: { refreshSupport: true } } });
+  const refreshed = new Promise<void>((now) => {
+    it!.connection.onRequest(CodeLensRefreshRequest.type, () => now());
+  });
+  it.open(text);
+  await refreshed;
+  const lenses = await it.connection.sendRequest(CodeLensRequest.type, { textDocument });
+  const { train, infer } = exactBytes(check(text).models[0]!, nodeHost.cores);
+  const expected = `train ${sizeText(train.bytes)} · infer ${sizeText(infer.bytes)}`;
+  expect(lenses!.map(({ command }) => command!.title)).toContain(expected);
 });
