@@ -20,9 +20,10 @@ const noSampler = "this sampler is not there; temperature, top_k, top_p, min_p a
 
 /** THE table of fields that are refused. */
 export const refusedFields: Readonly<Record<string, Refused>> = {
+  tools: { help: "templates are filled without them; describe them in a message of the system" },
   tool_choice: {
     neutral: ["none", "auto"],
-    help: "answers are text, and no tool can be forced; leave it out, and the template shows the tools",
+    help: "answers are text, and no tool can be forced",
   },
   response_format: {
     isNeutral: (value) =>
@@ -38,8 +39,8 @@ export const refusedFields: Readonly<Record<string, Refused>> = {
   structured_outputs: { help: noConstraints },
   allowed_token_ids: { help: "logit_bias forbids single ids" },
   bad_words: { help: "logit_bias with false forbids tokens" },
-  functions: { help: "use tools, which the template shows" },
-  function_call: { neutral: ["none", "auto"], help: "use tools, which the template shows" },
+  functions: { help: "describe them in a message of the system" },
+  function_call: { neutral: ["none", "auto"], help: "answers are text, and no function can be forced" },
   best_of: {
     isNeutral: (value, { n }) => value === (n ?? 1),
     help: "ask for n texts with logprobs, and choose among them",
