@@ -3,6 +3,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { ask, fakeApp, fakeServing } from "../../support/fake-serving.ts";
 
+const PYTHON = "/usr/bin/python3"; // Debian's, which has Debian's packages
+const hasParser = spawnSync(PYTHON, ["-c", "import prometheus_client"]).status === 0;
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
 
 async function metricsOf(): Promise<string> {
@@ -35,4 +37,24 @@ test.skipIf(!hasPromtool)(`promtool accepts them${hasPromtool ? "" : " (Debian's
   expect(execFileSync("promtool", ["check", "metrics"], { input: await metricsOf(), encoding: "utf8" })).toBe(
     "",
   );
+});
+
+const why = hasParser ? "" : " (skipped: Debian's python3-prometheus-client is not there)";
+test.skipIf(!hasParser)(`Prometheus' Python client reads the same numbers${why}`, async () => {
+  const text = await metricsOf();
+  const program = [
+    "import json, sys",
+    "from prometheus_client.parser import text_string_to_metric_families as families",
+    "print(json.dumps([[s.name, s.labels, s.value] for f in families(sys.stdin.read()) for s in f.samples]))",
+  ].join("\n");
+  const read = JSON.parse(
+    execFileSync(PYTHON, ["-c", program], { input: text, encoding: "utf8" }),
+  ) as readonly (readonly [name: string, labels: Readonly<Record<string, string>>, value: number])[];
+  const labelsOf = (labels: Readonly<Record<string, string>>): string => {
+    const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
+    return pairs.length > 0 ? `{${pairs.join(",")}}` : "";
+  };
+  const lines = read.map(([name, labels, value]) => `${name}${labelsOf(labels)} ${value}`);
+  const isSample = (line: string): boolean => line !== "" && !line.startsWith("#");
+  expect(lines).toEqual(text.split("\n").filter(isSample));
 });
