@@ -7,7 +7,7 @@ import { packed, packageTest as test } from "./installed.ts";
 import { output, shell, tool } from "./programs.ts";
 
 /** Bytes at the most. Whoever makes a package larger looks at why, and raises the number. */
-const LIMITS = { sinter: 1_600_000, runtime: 1_200_000, sampler: 5_000, page: 5_000, thread: 300_000 };
+const LIMITS = { sinter: 2_400_000, runtime: 1_400_000, sampler: 5_000, page: 5_000, thread: 300_000 };
 
 const folder = packed.user;
 
