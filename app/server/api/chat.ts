@@ -28,6 +28,13 @@ const roles = ["system", "developer", "user", "assistant", "tool"] as const;
 const messageSchema = v.object({
   role: needed("who says it", v.picklist(roles)),
   content: field("a text, or parts of it", v.union([v.string(), v.array(textPart)])),
+  tool_calls: field(
+    "empty",
+    v.pipe(
+      v.array(v.unknown()),
+      v.maxLength(0, "templates are filled without calls of tools; say them in content"),
+    ),
+  ),
 });
 const messagesField = needed(
   "the conversation; where the assistant has the last word, that is gone on with",

@@ -72,6 +72,7 @@ test.each([
   [{ messages: [{ role: "wizard", content: "" }] }, "messages[0].role"],
   [{ messages: [{ role: "user" }] }, "messages[0].content"],
   [{ messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] }, "messages[0].content"],
+  [{ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] }, "messages[0].tool_calls"],
   [{ messages, top_logprobs: 21, logprobs: true }, "top_logprobs"],
   [{ messages, top_logprobs: 2 }, "top_logprobs"],
   [{ messages, stream_options: { include_usage: true } }, "stream_options"],
