@@ -3,7 +3,7 @@
  * a template can make grow.
  */
 import * as jinja from "@huggingface/jinja";
-import type { ChatMessage } from "../tokenizers/chat/chat.ts";
+import type { ChatMessage, Tool } from "../tokenizers/chat/chat.ts";
 import { serveBounded } from "./serve-bounded.ts";
 import { strftime } from "./strftime.ts";
 
@@ -13,6 +13,7 @@ export interface TemplateQuestion {
   readonly reply: boolean;
   readonly beginOfText: string;
   readonly endOfText: string;
+  readonly tools: readonly Tool[] | undefined;
   readonly limits: TemplateLimits;
 }
 
@@ -162,6 +163,7 @@ function render({
   reply,
   beginOfText,
   endOfText,
+  tools,
   limits,
 }: TemplateQuestion): TemplateAnswer {
   const env = new Environment();
@@ -177,11 +179,16 @@ function render({
     },
     range: (...numbers: unknown[]) => boundedRange(numbers, limits.entries),
     strftime_now: (format: unknown) => strftime(new Date(), String(format)),
-    messages: messages.map(({ role, content }) => ({ role, content })),
+    messages: messages.map(({ role, content, toolCalls, toolCallId }) => ({
+      role,
+      content,
+      ...(toolCalls && { tool_calls: toolCalls }),
+      ...(toolCallId !== undefined && { tool_call_id: toolCallId }),
+    })),
     add_generation_prompt: reply,
     bos_token: beginOfText,
     eos_token: endOfText,
-    tools: null,
+    tools: tools ?? null,
   };
   for (const [name, value] of Object.entries(globals)) env.set(name, value);
   try {

@@ -5,7 +5,7 @@
  */
 import { createRequire } from "node:module";
 import { SinterError } from "../base/errors.ts";
-import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat/chat.ts";
+import { plainText, type ChatFormat, type ChatMessage, type Tool } from "../tokenizers/chat/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
 import { templateOf, type FoundTemplate } from "../tokenizers/beside/chat-templates.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
@@ -37,6 +37,7 @@ export interface ChatTemplate {
     reply: boolean,
     beginOfText: string,
     endOfText: string,
+    tools?: readonly Tool[],
   ): Promise<string>;
   close(): void;
 }
@@ -115,9 +116,10 @@ export function chatTemplate(
     }
   };
   return {
-    render(messages, reply, beginOfText, endOfText) {
+    render(messages, reply, beginOfText, endOfText, tools) {
+      const bounds = { ...LIMITS, ...limits };
       const mine = last.then(() =>
-        ask({ template, messages, reply, beginOfText, endOfText, limits: { ...LIMITS, ...limits } }),
+        ask({ template, messages, reply, beginOfText, endOfText, tools, limits: bounds }),
       );
       last = mine.catch(() => undefined);
       return mine;
@@ -139,15 +141,26 @@ export function templateChat(
   const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
   const nameOf = (id: number | undefined): string => (id === undefined ? "" : (names.get(id) ?? ""));
   const plain = (said: string): string => plainText(tokenizer, said);
-  const render: ChatFormat["render"] = (messages, reply) => {
-    const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
-    return filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText));
+  const render: ChatFormat["render"] = (messages, reply, tools) => {
+    const [safe, given] = [messages, tools].map((said) => plainly(said, plain));
+    const [begin, end] = [tokenizer.beginOfText, tokenizer.endOfText].map(nameOf);
+    return filled.render(safe as readonly ChatMessage[], reply, begin!, end!, given as readonly Tool[]);
   };
   return {
     render,
-    encode: async (messages, reply) => tokenizer.encode(await render(messages, reply), { special: true }),
+    takesTools: /\btools\b/.test(template),
+    encode: async (messages, reply, tools) =>
+      tokenizer.encode(await render(messages, reply, tools), { special: true }),
     close: filled.close,
   };
+}
+
+/** The same lists and objects, with every text in them made plain. */
+function plainly(value: unknown, plain: (said: string) => string): unknown {
+  if (typeof value === "string") return plain(value);
+  if (Array.isArray(value)) return value.map((one) => plainly(one, plain));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [plain(key), plainly(one, plain)]));
 }
 
 /**

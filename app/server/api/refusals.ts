@@ -20,7 +20,10 @@ const noSampler = "this sampler is not there; temperature, top_k, top_p, min_p a
 
 /** THE table of fields that are refused. */
 export const refusedFields: Readonly<Record<string, Refused>> = {
-  tools: { help: "templates are filled without them; describe them in a message of the system" },
+  tools: {
+    isNeutral: (_, { messages }) => Array.isArray(messages),
+    help: "conversations have tools: /v1/chat/completions",
+  },
   tool_choice: {
     neutral: ["none", "auto"],
     help: "answers are text, and no tool can be forced",

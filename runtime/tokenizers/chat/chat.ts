@@ -6,19 +6,32 @@ export interface ChatMessage {
   /** system, user, assistant, or another role that the format knows. */
   readonly role: string;
   readonly content: string;
+  /** What an assistant has called, and which call a tool answers, as OpenAI's requests have them. */
+  readonly toolCalls?: readonly Json[] | undefined;
+  readonly toolCallId?: string | undefined;
 }
+
+type Json = Readonly<Record<string, unknown>>;
+/** A function that an assistant may call, as OpenAI's requests describe it. */
+export type Tool = Json;
 
 export interface ChatFormat {
   /**
    * The ids of a conversation. With `reply`, the beginning of the assistant's answer follows. The text of the
    * messages is always plain: no message can end its turn.
    */
-  encode(messages: readonly ChatMessage[], reply: boolean): Promise<readonly number[]>;
+  encode(
+    messages: readonly ChatMessage[],
+    reply: boolean,
+    tools?: readonly Tool[],
+  ): Promise<readonly number[]>;
   /**
    * The same as a text for `Tokenizer.encode` with special tokens, which stand in it by their names. The text
    * of the messages is made plain (`plainText`).
    */
-  render(messages: readonly ChatMessage[], reply: boolean): Promise<string>;
+  render(messages: readonly ChatMessage[], reply: boolean, tools?: readonly Tool[]): Promise<string>;
+  /** The format has a place for tools; all others leave them out. */
+  readonly takesTools?: boolean;
   /** Texts that end an answer, for formats that have no token for it. */
   readonly stops?: readonly string[];
   close(): void;

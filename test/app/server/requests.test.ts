@@ -4,6 +4,8 @@ import { MOST_BODY_BYTES } from "../../../app/server/app.ts";
 import { errorKinds } from "../../../app/server/api/errors.ts";
 import { refusedFields } from "../../../app/server/api/refusals.ts";
 import { routes } from "../../../app/server/api/routes.ts";
+import { templateChat } from "../../../runtime/node/chat-template.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { ask, CONTEXT, fakeApp, fakeServing, type Answer } from "../../support/fake-serving.ts";
 import { wrongBodies } from "./wrong-types.ts";
 
@@ -72,7 +74,12 @@ test.each([
   [{ messages: [{ role: "wizard", content: "" }] }, "messages[0].role"],
   [{ messages: [{ role: "user" }] }, "messages[0].content"],
   [{ messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] }, "messages[0].content"],
-  [{ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] }, "messages[0].tool_calls"],
+  [{ messages: [{ role: "assistant", content: "", tool_calls: ["f"] }] }, "messages[0].tool_calls[0]"],
+  // the plain format has no place for tools
+  [{ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] }, "messages"],
+  [{ messages, tools: [{ type: "function", function: { name: "f" } }] }, "tools"],
+  [{ messages, tools: [{ type: "function", function: {} }] }, "tools[0]"],
+  [{ messages, tool_choice: { type: "function", function: { name: "f" } } }, "tool_choice"],
   [{ messages, top_logprobs: 21, logprobs: true }, "top_logprobs"],
   [{ messages, top_logprobs: 2 }, "top_logprobs"],
   [{ messages, stream_options: { include_usage: true } }, "stream_options"],
@@ -83,8 +90,10 @@ test.each([
 
 test("what cannot be done is refused by name, and neutral values are taken", async () => {
   for (const field of Object.keys(refusedFields)) {
-    const body = { messages, [field]: { wanted: true } };
-    const answer = await ask(app, "/v1/chat/completions", { body });
+    // conversations have tools
+    const [path, valued] =
+      field === "tools" ? ["/v1/completions", { prompt: "a" }] : ["/v1/chat/completions", { messages }];
+    const answer = await ask(app, path, { body: { ...valued, [field]: { wanted: true } } });
     expect([answer.status, errorOf(answer)["type"], errorOf(answer)["param"]], field).toEqual([
       400,
       "not_supported_error",
@@ -107,6 +116,31 @@ test("what cannot be done is refused by name, and neutral values are taken", asy
   expect((await ask(app, "/v1/chat/completions", { body: { messages, ...neutral } })).status).toBe(200);
   const required = await ask(app, "/v1/chat/completions", { body: { messages, tool_choice: "required" } });
   expect([required.status, errorOf(required)["param"]]).toEqual([400, "tool_choice"]);
+});
+
+test("a template that has a place for tools is filled with them", async () => {
+  const template =
+    "{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}<{{ m.role }}>" +
+    "{{ m.content }}{% for c in m.tool_calls or [] %}={{ c.function.name }}{% endfor %}" +
+    "{{ m.tool_call_id or '' }}{% endfor %}";
+  const format = templateChat(byteTokenizer(), template);
+  const serving = fakeServing(format);
+  const { app: templated } = fakeApp(serving);
+  const tools = [{ type: "function", function: { name: "sky", parameters: { type: "object" } } }];
+  const called = [
+    ...messages,
+    { role: "assistant", content: null, tool_calls: [{ id: "c1", function: { name: "sky" } }] },
+    { role: "tool", content: "rain", tool_call_id: "c1" },
+  ];
+  const filled = await ask(templated, "/apply-template", { body: { messages: called, tools } });
+  expect(filled.json).toEqual({ prompt: "[sky]<user>hello<assistant>=sky<tool>rainc1" });
+  for (const choice of ["auto", "none"]) {
+    const body = { messages, tools, tool_choice: choice };
+    expect((await ask(templated, "/v1/chat/completions", { body })).status).toBe(200);
+  }
+  const prompts = serving.asks.map(({ tokens }) => Buffer.from(tokens).toString());
+  expect(prompts).toEqual(["[sky]<user>hello", "<user>hello"]);
+  format.close();
 });
 
 test.each([
