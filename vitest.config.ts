@@ -7,6 +7,7 @@ import { defineConfig } from "vitest/config";
 import { KERNEL_CACHE_VARIABLE } from "./app/cli/terminal/kernel-folder.ts";
 import { inProject } from "./test/support/paths.ts";
 import { CountReporter } from "./test/support/reporter.ts";
+import { SlowFirst } from "./test/support/slow-first.ts";
 
 const PATIENCE_MS = 20 * 60_000;
 
@@ -16,6 +17,7 @@ export default defineConfig({
     exclude: ["test/package/**", "test/contributing.test.ts"], // npm run test:package, test:recipes
     setupFiles: ["test/support/kept-kernels.ts"],
     env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
+    sequence: { sequencer: SlowFirst },
     pool: "forks", // V8 flags (`wide`) and signals belong to a process
     maxWorkers: 2,
     testTimeout: PATIENCE_MS,
