@@ -32,7 +32,7 @@ const {
   },
 });
 const random = randomStream(Number(o.seed), "load");
-const LANES = 32;
+const PARALLEL = 32;
 const DEFAULT_ASKS = 4 + 32; // lanes and queue
 const AT_ONCE = 16;
 /** The longest moment after which a client goes, in milliseconds. */
@@ -63,7 +63,7 @@ async function streamed(url: string, body: object, signal?: AbortSignal): Promis
 
 async function streams(count: number): Promise<void> {
   const asked = Array.from({ length: count }, (_, i) => askedOf(random, i));
-  const server = await startServer(path, ["--parallel", `${LANES}`, "--queue", `${count}`]);
+  const server = await startServer(path, ["--parallel", `${PARALLEL}`, "--queue", `${count}`]);
   try {
     const alone: string[] = [];
     for (const body of asked) alone.push(await streamed(server.url, body));
@@ -71,7 +71,7 @@ async function streams(count: number): Promise<void> {
     const same = together.filter((text, i) => text === alone[i]).length;
     expectThat(
       same === count,
-      `${same} of ${count} streams at once on ${LANES} lanes are what they are alone`,
+      `${same} of ${count} streams at once on ${PARALLEL} lanes are what they are alone`,
     );
   } finally {
     await server.end();
