@@ -12,7 +12,7 @@ export default defineConfig({
     include: ["test/package/*.test.ts"],
     globalSetup: "test/package/pack.ts",
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3, // one waits for the registry or a browser, as a rule
     testTimeout: PATIENCE_MS,
     hookTimeout: PATIENCE_MS,
     reporters: [["default", { summary: false }], new CountReporter()],

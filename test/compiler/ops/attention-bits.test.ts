@@ -32,7 +32,7 @@ interface Sizes {
 }
 
 const cases: readonly Sizes[] = [
-  { name: "one head for each", heads: 3, kv: 3, D: 16, positions: 700 },
+  { name: "one head for each", heads: 3, kv: 3, D: 16, positions: 420 },
   { name: "grouped heads", heads: 8, kv: 2, D: 8, positions: 300 },
   { name: "a group of five, odd columns", heads: 5, kv: 1, D: 6, positions: 330 },
   { name: "a window", heads: 2, kv: 1, D: 8, positions: 600, window: 100 },
