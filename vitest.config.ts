@@ -5,7 +5,6 @@
  */
 import { defineConfig } from "vitest/config";
 import { KERNEL_CACHE_VARIABLE } from "./app/cli/terminal/kernel-folder.ts";
-import { kernelTests } from "./test/support/kernels.config.ts";
 import { inProject } from "./test/support/paths.ts";
 import { CountReporter } from "./test/support/reporter.ts";
 import { SlowFirst } from "./test/support/slow-first.ts";
@@ -15,8 +14,7 @@ const PATIENCE_MS = 20 * 60_000;
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // npm run test:package, test:recipes, test:kernels
-    exclude: ["test/package/**", "test/contributing.test.ts", ...kernelTests],
+    exclude: ["test/package/**", "test/contributing.test.ts"], // npm run test:package, test:recipes
     setupFiles: ["test/support/kept-kernels.ts"],
     env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
     sequence: { sequencer: SlowFirst },

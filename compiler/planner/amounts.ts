@@ -1,4 +1,6 @@
 /** How a plan writes large amounts: "15 T tokens", "1.2e24", "$56 M", "3.1 GWh". */
+import { threeDigits } from "../../runtime/contract/amounts.ts";
+
 const steps = [
   [1e12, "T"],
   [1e9, "B"],
@@ -9,8 +11,11 @@ const steps = [
 /** Three digits and a letter: 15 T, 405 B, 4.19 M, 512. */
 export function amountText(amount: number): string {
   const [unit, letter] = steps.find(([least]) => Math.abs(amount) >= 0.9995 * least) ?? [1, ""];
-  return `${threeDigits(amount / unit)}${letter && ` ${letter}`}`;
+  return `${shortly(amount / unit)}${letter && ` ${letter}`}`;
 }
+
+/** A whole number of up to three digits as it is. */
+const shortly = (n: number): string => (Number.isInteger(n) && n < 1000 ? `${n}` : threeDigits(n));
 
 /** "7.73e23": operations of a run. */
 export const flopsText = (flops: number): string => flops.toExponential(2).replace("e+", "e");
@@ -26,12 +31,6 @@ export function energyText(joules: number): string {
     ? `${threeDigits(kilowattHours / 1e3)} MWh`
     : `${threeDigits(kilowattHours / 1e6)} GWh`;
 }
-
-const threeDigits = (n: number): string => {
-  const size = Math.abs(n);
-  if (Number.isInteger(n) && size < 1000) return `${n}`;
-  return size < 9.995 ? n.toFixed(2) : size < 99.95 ? n.toFixed(1) : n.toFixed(0);
-};
 
 const suffixes: Readonly<Record<string, number>> = { k: 1e3, M: 1e6, B: 1e9, G: 1e9, T: 1e12 };
 

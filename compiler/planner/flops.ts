@@ -35,6 +35,3 @@ export const forwardFlops = (costs: ModelCosts, sequence: number, convention: Co
 /** Of one token's forward and backward, which is twice the forward. */
 export const trainingFlops = (costs: ModelCosts, sequence: number, convention: Convention): number =>
   3 * forwardFlops(costs, sequence, convention);
-
-/** 6 · N for each token (Kaplan et al. 2020), with the N that whoever counts has in mind. */
-export const sixN = (parameters: number): number => 6 * parameters;

@@ -1,4 +1,4 @@
-/** A plan as text for people, and as JSON for programs. Every figure has its unit and its convention. */
+/** A plan as rows for people, and as JSON for programs. Every figure has its unit and its convention. */
 import { counted, duration, percent, sizeText, thousands, timeText } from "../../runtime/contract/amounts.ts";
 import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
 import { dataRanks } from "./degrees.ts";
@@ -8,34 +8,18 @@ import type { TrainingPlan } from "./plan.ts";
 
 const GIGA = 1e9;
 
-type Row = readonly [name: string, text: string];
+export type Row = readonly [name: string, text: string];
 
-/** `columns`: the width of a terminal, into which the texts are wrapped. */
-export function planText(plan: TrainingPlan, columns: number): string {
-  const { costs, settings, misfits } = plan;
-  const rows = [...modelRows(plan), ...memoryRows(plan), ...timeRows(plan)];
-  const wide = Math.max(...rows.map(([name]) => name.length)) + 4;
-  const lines = rows.map(([name, text]) => {
-    const wrapped = wrap(text, Math.max(40, columns - wide - 1));
-    return `  ${name.padEnd(wide - 2)}${wrapped.join(`\n${" ".repeat(wide)}`)}`;
-  });
-  return [
-    `${costs.model.name} on ${counted(settings.devices, "device")}: ${settings.card.title}`,
-    ...lines,
-    ...misfits.map(({ message, help }) => `  does not divide: ${message}; ${help}`),
-    "",
-  ].join("\n");
-}
+/** What stands below each other, each with its name; and what does not divide. */
+export const planRows = (plan: TrainingPlan): readonly Row[] => [
+  ...modelRows(plan),
+  ...memoryRows(plan),
+  ...timeRows(plan),
+  ...plan.misfits.map(({ message, help }): Row => ["does not divide", `${message}; ${help}`]),
+];
 
-function wrap(text: string, columns: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1)!;
-    if (last !== "" && last.length + 1 + word.length > columns) lines.push(word);
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
-  }
-  return lines;
-}
+export const planTitle = ({ costs, settings }: TrainingPlan): string =>
+  `${costs.model.name} on ${counted(settings.devices, "device")}: ${settings.card.title}`;
 
 function modelRows(plan: TrainingPlan): Row[] {
   const { settings: s, run } = plan;

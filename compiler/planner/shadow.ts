@@ -6,7 +6,7 @@
  */
 import type { Model } from "../../runtime/contract/model.ts";
 import { parameterCount } from "../2-check/parameters.ts";
-import { printSpec } from "./print-spec.ts";
+import { printSpec } from "../print-spec.ts";
 import { scaleModel } from "./scale-model.ts";
 import { structureHash } from "./structure.ts";
 

@@ -31,6 +31,7 @@ export function stepTime(
   const peak = peakOf(card, precision);
   const { tensor: t, pipeline: p, context: c, accumulation } = s;
   const tokens = (s.micro * s.sequence) / c;
+  const local = stageParameters(costs, s).all;
   const compute = computeParts(costs, s, card, peak, constants).map(({ name, seconds }) => ({
     name,
     seconds: (seconds * tokens * accumulation) / (t * p),
@@ -41,15 +42,16 @@ export function stepTime(
       name: "starting kernels",
       seconds: (constants.layer * (costs.model.sizes.layers / p) * accumulation * passes(s)) / 3,
     },
-    ...exchanges(costs, s, card, tokens, constants),
+    ...exchanges(costs, s, card, { tokens, local }, constants),
   ];
   const busy = parts.reduce((sum, { seconds }) => sum + seconds, 0);
   const bubble = p === 1 ? 0 : (busy * (p - 1)) / (s.interleaved * accumulation);
   const all = bubble > 0 ? [...parts, { name: "pipeline's bubble", seconds: bubble }] : parts;
-  const seconds = busy + bubble + optimizerSeconds(costs, s, card, constants);
+  const optimizer = optimizerSeconds(local, s, card, constants);
+  const seconds = busy + bubble + optimizer;
   return {
     seconds,
-    parts: [...all, { name: "optimizer", seconds: optimizerSeconds(costs, s, card, constants) }],
+    parts: [...all, { name: "optimizer", seconds: optimizer }],
     tokensPerSecond: (dataRanks(s) * s.micro * s.sequence * accumulation) / seconds,
   };
 }
@@ -89,15 +91,9 @@ function computeParts(
  * AdamW reads weights, gradients and moments, and writes all but the gradients: 28 bytes of each parameter.
  */
 const OPTIMIZER_BYTES = 28;
-const optimizerSeconds = (
-  costs: ModelCosts,
-  s: MemorySettings,
-  card: Accelerator,
-  k: StepConstants,
-): number =>
-  (k.optimizer * OPTIMIZER_BYTES * stageParameters(costs, s).all) /
-  (s.states === "replicated" ? 1 : s.shard) /
-  card.bandwidth.value;
+/** `local`: parameters of the fullest stage on one of its devices. */
+const optimizerSeconds = (local: number, s: MemorySettings, card: Accelerator, k: StepConstants): number =>
+  (k.optimizer * OPTIMIZER_BYTES * local) / (s.states === "replicated" ? 1 : s.shard) / card.bandwidth.value;
 
 /**
  * Time of tensor parallelism's exchanges over that of their bytes at the link's rate: they wait for products,
@@ -110,12 +106,11 @@ function exchanges(
   costs: ModelCosts,
   s: MemorySettings,
   card: Accelerator,
-  tokens: number,
+  { tokens, local }: { readonly tokens: number; readonly local: number },
   k: StepConstants,
 ): { name: string; seconds: number }[] {
   const { tensor: t, pipeline: p, context: c, shard, accumulation } = s;
   const { width, layers } = costs.model.sizes;
-  const local = stageParameters(costs, s).all;
   const sharded = shard * t <= card.node ? card.link.value : card.network.value;
   const gathers = s.states === "sharded" || s.states === "half" ? 2 : 0;
   const perStep = gathers > 0 ? accumulation : 1;

@@ -49,5 +49,6 @@ export function duration(seconds: number): string {
   return `${thousands(Math.floor(s / 86_400))} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-const threeDigits = (n: number): string =>
+/** "9.31", "41.6", "1,024". */
+export const threeDigits = (n: number): string =>
   n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : thousands(n);

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { TrainingPlan } from "../../../compiler/planner/plan.ts";
-import { printSpec } from "../../../compiler/planner/print-spec.ts";
+import { printSpec } from "../../../compiler/print-spec.ts";
 import { shadowOf } from "../../../compiler/planner/shadow.ts";
 import { programTexts } from "../../../compiler/torch/program.ts";
 import { gatherTensor, programTensors, type ProgramTensor } from "../../../compiler/torch/weight-layout.ts";

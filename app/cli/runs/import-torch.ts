@@ -55,11 +55,12 @@ export async function importTorch(run: Run, from: string, io: Io): Promise<numbe
 
 function stepOf(folder: string): number {
   const path = join(folder, STEP);
-  const said = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { step?: unknown }) : {};
-  if (typeof said.step === "number" && Number.isSafeInteger(said.step) && said.step > 0) return said.step;
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const step = Number(/^\s*\{\s*"step":\s*([1-9]\d*)\s*\}\s*$/.exec(text)?.[1]);
+  if (Number.isSafeInteger(step)) return step;
   throw new SinterError(
     "input",
-    `${folder} is no folder that an exported program has trained in: it has no ${STEP}`,
+    `${folder} is no folder that an exported program has trained in: its ${STEP} names no step`,
     "It is the --out of train.py.",
   );
 }

@@ -1,7 +1,8 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../../../compiler/1-parse/format.ts";
 import { NORM_EPS, QK_NORM_EPS } from "../../../runtime/contract/defaults.ts";
-import type { Rope, TokenizerName } from "../../../runtime/contract/model.ts";
+import { call, ropeOptions, type Said } from "../../../compiler/print-spec.ts";
+import type { TokenizerName } from "../../../runtime/contract/model.ts";
 import {
   isWindowed,
   type Architecture,
@@ -66,16 +67,6 @@ function sampleSection(sample: Readonly<Record<string, number>>): string[] {
 const digits = (n: number): string => thousands(n).replaceAll(",", "_");
 const short = (eps: number): string => (eps < 1e-4 ? eps.toExponential() : `${eps}`);
 
-/** Options of a part by name. Undefined ones are left out: they are the language's defaults. */
-type Options = Readonly<Record<string, string | number | boolean | undefined>>;
-
-/** "mlp(x, hidden: 3072, activation: gelu)", "rope(theta: 10000)". */
-function call(callee: string, input: string | undefined, options: Options): string {
-  const said = Object.entries(options).filter(([, value]) => value !== undefined);
-  const list = said.map(([name, value]) => `${name}: ${value}`);
-  return `${callee}(${[...(input === undefined ? [] : [input]), ...list].join(", ")})`;
-}
-
 /** For an option that is false by default. */
 const ifTrue = (value: boolean): true | undefined => value || undefined;
 const epsUnless = (usual: number, eps: number): string | undefined =>
@@ -98,15 +89,6 @@ const attention = (a: Architecture): string =>
     out_bias: a.bias.attentionOut === a.bias.qkv ? undefined : a.bias.attentionOut,
   });
 
-const ropeOptions = ({ theta, linear = 1, scaling }: Rope): Options => ({
-  theta,
-  linear: linear === 1 ? undefined : linear,
-  factor: scaling?.factor,
-  low: scaling?.low,
-  high: scaling?.high,
-  original: scaling?.original,
-});
-
 function feedForward(a: Architecture): string {
   const { activation, experts } = a;
   const hidden = a.hidden === 4 * a.width ? "4 * width" : a.hidden;
@@ -126,7 +108,7 @@ function feedForward(a: Architecture): string {
  * In all published mixtures that can be imported, the weights of a token's experts add up to 1. For one
  * expert, the language's default is another.
  */
-const expertOptions = ({ count, top, balance }: Experts): Options => ({
+const expertOptions = ({ count, top, balance }: Experts): Said => ({
   count,
   top,
   renormalise: ifTrue(top === 1),

@@ -82,6 +82,7 @@ export const exportVerb = defineVerb({
     const { title } = forms[to];
     const type = typeAsked(asked);
     const out = pathFrom(io, given);
+    refuseUnused(dir!, asked);
     await checkOut(out, asked);
     if (to === "torch") return await program(dir!, out, asked, io);
     const run = await openRunAt(dir!, io);
@@ -151,9 +152,6 @@ async function modelOf(
 
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
-  if (asked.data !== undefined && isSpecPath(source))
-    throw new SinterError("usage", "--data needs a run, which has a tokenizer");
-  if (asked.adapter !== undefined) throw new SinterError("usage", "--to torch takes no --adapter");
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
   const model = run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
   const plan = planOf(model, asked.on);
@@ -174,6 +172,17 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   } finally {
     await checkpoint?.close();
   }
+}
+
+/** What would have no effect is refused. */
+function refuseUnused(source: string, { to, data, adapter, model, set }: Asked): void {
+  const isSpec = isSpecPath(source);
+  const wrong = (what: string): SinterError => new SinterError("usage", what);
+  if (to !== "torch" && data !== undefined) throw wrong("--data goes with --to torch");
+  if (data !== undefined && isSpec) throw wrong("--data needs a run, which has a tokenizer");
+  if (to === "torch" && adapter !== undefined) throw wrong("--to torch takes no --adapter");
+  if (!(to === "torch" && isSpec) && (model !== undefined || set !== undefined))
+    throw wrong("--model and --set go with --to torch and a spec");
 }
 
 const isSpecPath = (source: string): boolean => source.endsWith(".sinter") || source === "-";

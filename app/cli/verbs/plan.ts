@@ -6,7 +6,7 @@ import { conventions, type Convention } from "../../../compiler/planner/flops.ts
 import { factsText } from "../../../compiler/planner/facts-text.ts";
 import { publishedRuns } from "../../../compiler/planner/published-runs.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
-import { planJson, planText } from "../../../compiler/planner/plan-text.ts";
+import { planJson, planRows, planTitle } from "../../../compiler/planner/plan-text.ts";
 import {
   axes,
   brokenLimit,
@@ -20,6 +20,7 @@ import { flag, oneWord, read, real, text, whole, type Options } from "../options
 import { clusterOption } from "../options/cluster.ts";
 import { amount } from "../options/amount.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import { wrapped } from "../terminal/pair-view.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -97,10 +98,21 @@ export const planVerb = defineVerb({
       return exitCodes.ok;
     }
     const plan = given.solve ? solved(model, given, io) : planned(model, given);
-    io.out(given.json ? `${JSON.stringify(planJson(plan), null, 2)}\n` : planText(plan, io.columns));
+    io.out(given.json ? `${JSON.stringify(planJson(plan), null, 2)}\n` : laidOut(plan, io.columns));
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
+
+/** Texts that are longer than the terminal go on below their beginning. */
+function laidOut(plan: TrainingPlan, columns: number): string {
+  const rows = planRows(plan);
+  const wide = Math.max(...rows.map(([name]) => name.length)) + 4;
+  const lines = rows.map(([name, said]) => {
+    const texts = wrapped(said, Math.max(40, columns - wide - 1));
+    return `  ${name.padEnd(wide - 2)}${texts.join(`\n${" ".repeat(wide)}`)}`;
+  });
+  return [planTitle(plan), ...lines, ""].join("\n");
+}
 
 const nothingPublished = ({ name }: Model): SinterError =>
   new SinterError(

@@ -2,15 +2,15 @@
  * `sinter export --to torch`: the program passes its own tests, a run that was begun here goes on there with
  * the same losses, and what is no model is refused.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, sinter, trainSmall } from "../../support/command-line.ts";
+import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 
-const PYTHON = "/usr/bin/python3";
-const hasTorch = spawnSync(PYTHON, ["-c", "import torch"]).status === 0;
+const hasTorch = pythonHas("torch");
 const folder = mkdtempSync(join(tmpdir(), "sinter-torch-cli-"));
 const path = (name: string): string => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -84,5 +84,8 @@ test("what is there already is not written over, adapters have no place in it", 
   expect(readFileSync(path("there"), "utf8")).toBe("mine");
   const adapted = ["--adapter", path("none"), "--to", "torch", "-o", path("other")];
   expect((await run("export", path("4.sinter"), ...adapted)).err).toContain("--to torch takes no --adapter");
+  const unused = ["--set", "width=64", "--to", "gguf", "-o", path("other")];
+  expect((await run("export", path("run-4"), ...unused)).err).toContain("go with --to torch and a spec");
+  expect((await run("import", path("."), "--back", "-o", path("run-4"))).err).toContain("names no step");
   expect(existsSync(path("other"))).toBe(false);
 });

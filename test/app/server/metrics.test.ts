@@ -1,10 +1,10 @@
 /** /metrics: what is counted, in the form that Prometheus' own tool takes. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
+import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 import { ask, fakeApp, fakeServing } from "../../support/fake-serving.ts";
 
-const PYTHON = "/usr/bin/python3"; // Debian's, which has Debian's packages
-const hasParser = spawnSync(PYTHON, ["-c", "import prometheus_client"]).status === 0;
+const hasParser = pythonHas("prometheus_client");
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
 
 async function metricsOf(): Promise<string> {

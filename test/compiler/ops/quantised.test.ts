@@ -1,7 +1,7 @@
 /**
  * Weights in fewer bits, end to end: what the runtime writes is what the kernels read; a small model at each
  * format stays near f32's, on every target and for any number of workers, at once and token by token. The
- * operations themselves are in ops.test.ts and integer-products.test.ts.
+ * operations themselves are in ops.test.ts and integer-products.variants.test.ts.
  */
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";

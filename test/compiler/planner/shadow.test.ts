@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { check } from "../../../compiler/index.ts";
 import { parameterCount } from "../../../compiler/2-check/parameters.ts";
-import { printSpec } from "../../../compiler/planner/print-spec.ts";
+import { printSpec } from "../../../compiler/print-spec.ts";
 import { shadowOf, shadowSpec } from "../../../compiler/planner/shadow.ts";
 import { structureHash, structureText } from "../../../compiler/planner/structure.ts";
 import type { Model } from "../../../runtime/contract/model.ts";

@@ -2,7 +2,7 @@
  * The exported PyTorch program: what it computes in float64 is what the references of Sinter's operations
  * compute, logits, loss and every gradient; and it is the same program for a model and its shadow.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,12 +20,12 @@ import { hyper } from "../../../runtime/contract/control.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { nameInLayer } from "../../../runtime/contract/parameter-names.ts";
 import { writeHeader } from "../../../runtime/store/safetensors.ts";
+import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 import { interpret, type Numbers } from "../../support/interpret.ts";
 import { inProject } from "../../support/paths.ts";
 import { numbersFor } from "../../support/slopes.ts";
 
-const PYTHON = "/usr/bin/python3";
-const hasTorch = spawnSync(PYTHON, ["-c", "import torch"]).status === 0;
+const hasTorch = pythonHas("torch");
 const folder = mkdtempSync(join(tmpdir(), "sinter-torch-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -11,15 +11,15 @@ import { afterAll, describe, expect, test } from "vitest";
 import { csvOf } from "../../../runtime/report/csv.ts";
 import { logRows } from "../../../runtime/report/log-rows.ts";
 import { eventFile } from "../../../runtime/report/tensorboard.ts";
+import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 import { records } from "../../support/event-file.ts";
 import { stepEvents } from "../../support/logged-runs.ts";
 
 const runs = (command: string, ...args: readonly string[]): boolean => spawnSync(command, args).status === 0;
-const PYTHON = "/usr/bin/python3";
 const lacking = {
   protoc: runs("protoc", "--version") ? "" : "no protoc here: apt-get install protobuf-compiler",
-  crc32c: runs(PYTHON, "-c", "import crc32c") ? "" : "no crc32c here: apt-get install python3-crc32c",
-  python: runs(PYTHON, "-c", "import csv") ? "" : "no python3 here",
+  crc32c: pythonHas("crc32c") ? "" : "no crc32c here: apt-get install python3-crc32c",
+  python: pythonHas("csv") ? "" : "no python3 here",
 };
 const skipped = (why: string): string => (why === "" ? "" : ` (skipped: ${why})`);
 

@@ -2,11 +2,11 @@
  * A checked model as a spec again: its sizes and equations with everything said that is no default, in the
  * formatter's layout. What it was trained with is left out. Checking the text gives the same model.
  */
-import { NORM_EPS, QK_NORM_EPS } from "../../runtime/contract/defaults.ts";
-import { thousands } from "../../runtime/contract/amounts.ts";
-import type { Assignment, Expression, Model, Part, Rope, Sizes } from "../../runtime/contract/model.ts";
-import { format } from "../1-parse/format.ts";
-import { parameterCount } from "../2-check/parameters.ts";
+import { NORM_EPS, QK_NORM_EPS } from "../runtime/contract/defaults.ts";
+import { thousands } from "../runtime/contract/amounts.ts";
+import type { Assignment, Expression, Model, Part, Rope, Sizes } from "../runtime/contract/model.ts";
+import { format } from "./1-parse/format.ts";
+import { parameterCount } from "./2-check/parameters.ts";
 
 export interface PrintOptions {
   /** Lines above the model. */
@@ -83,12 +83,13 @@ function outermost(e: Expression, sizes: Sizes): string {
   });
 }
 
-/** Undefined ones are left out. */
-type Said = Readonly<Record<string, string | number | boolean | undefined>>;
+/** Options of a part by name; undefined ones are left out: they are the language's defaults. */
+export type Said = Readonly<Record<string, string | number | boolean | undefined>>;
 
 const unless = <T>(usual: T, value: T): T | undefined => (value === usual ? undefined : value);
 
-function call(callee: string, input: string | undefined, said: Said): string {
+/** "mlp(x, hidden: 3072, activation: gelu)", "rope(theta: 10000)". */
+export function call(callee: string, input: string | undefined, said: Said): string {
   const options = Object.entries(said).filter(([, value]) => value !== undefined);
   const list = options.map(([name, value]) => `${name}: ${value}`);
   return `${callee}(${[...(input === undefined ? [] : [input]), ...list].join(", ")})`;
@@ -148,4 +149,8 @@ const headOptions = (
     ? {}
     : { heads, kv_heads: kvHeads, head_dim: headDim };
 
-const ropeOptions = ({ theta, linear, scaling }: Rope): Said => ({ theta, linear, ...scaling });
+export const ropeOptions = ({ theta, linear = 1, scaling }: Rope): Said => ({
+  theta,
+  linear: unless(1, linear),
+  ...scaling,
+});
