@@ -4,6 +4,7 @@
  * layout nor the padding nor the order of tensors changes a number.
  */
 import { randomStream } from "../base/random.ts";
+import { log } from "../contract/exact-math.ts";
 import type { TensorPlace } from "../contract/manifest.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
@@ -44,7 +45,7 @@ export function normalQuantile(p: number): number {
       (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1)
     );
   }
-  const r = Math.sqrt(-Math.log(q < 0 ? p : 1 - p));
+  const r = Math.sqrt(-log(q < 0 ? p : 1 - p));
   const s = r <= 5 ? r - 1.6 : r - 5;
   const tail =
     r <= 5

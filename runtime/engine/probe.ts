@@ -2,6 +2,7 @@
  * What this machine's vector unit can do, measured with a small module (probe-module.ts). This tells whether
  * an engine knows a target, whether `wide` computes rightly and pays, and what the machine's peak is for MFU.
  */
+import { sin } from "../contract/exact-math.ts";
 import type { Target } from "../contract/targets.ts";
 import type { Host } from "./host.ts";
 import { PROBE_A, PROBE_B, PROBE_C, PROBE_K, PROBE_ROWS, PROBE_VECTORS, probeBytes } from "./probe-module.ts";
@@ -39,7 +40,7 @@ export async function probe(target: Target, ms: number, host: Host): Promise<Pro
   };
   const f32 = new Float32Array(exports.m.buffer);
   for (let i = 0; i < 16; i++) f32[PROBE_A / 4 + i] = Math.fround(0.3 + 0.01 * i);
-  for (let i = 0; i < PROBE_K * 16; i++) f32[PROBE_B / 4 + i] = Math.fround(Math.sin(i) / 8);
+  for (let i = 0; i < PROBE_K * 16; i++) f32[PROBE_B / 4 + i] = Math.fround(sin(i) / 8);
   const flopsPerTime = PROBE_K * PROBE_ROWS[target] * PROBE_VECTORS[target] * 4 * 2;
   const times = Math.ceil(RUN_FLOPS / flopsPerTime);
   let best = 0;

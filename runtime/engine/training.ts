@@ -4,6 +4,7 @@
  */
 import type { OutputName, TensorName } from "../contract/entries.ts";
 import type { TrainSettings } from "../contract/model.ts";
+import { pow } from "../contract/power.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
 import { useAdapters } from "./adapters.ts";
@@ -223,8 +224,8 @@ function writeHyper(entries: Entries, lr: number, step: number, units: number): 
     eps,
     decay,
     clip,
-    correction1: 1 / (1 - beta1 ** step),
-    correction2: 1 / (1 - beta2 ** step),
+    correction1: 1 / (1 - pow(beta1, step)),
+    correction2: 1 / (1 - pow(beta2, step)),
     scale: 1 / units,
   };
   const values = entries.tensor("hyper").padded();

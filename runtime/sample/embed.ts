@@ -24,6 +24,6 @@ export async function embedTokens(
       }
     },
   });
-  const length = Math.hypot(...sum);
+  const length = Math.sqrt(sum.reduce((squares, x) => squares + x * x, 0));
   return Float32Array.from(sum, (value) => (length === 0 ? 0 : value / length));
 }

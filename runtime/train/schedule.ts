@@ -3,8 +3,8 @@
  * does. So the first step of a warm-up is not zero, the first step after it trains at the peak, and so does a
  * run of one step.
  */
+import { cos } from "../contract/exact-math.ts";
 import type { TrainSettings } from "../contract/model.ts";
-
 type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "steps">;
 
 /**
@@ -36,8 +36,7 @@ export function learningRate(step: number, s: Schedule, rule: ScheduleRule = SCH
 const after: Readonly<Record<Schedule["schedule"], (it: number, s: Schedule) => number>> = {
   constant: (_, s) => s.lr,
   /** Half a cosine from lr to minLr, and minLr from then on (Loshchilov & Hutter 2017; nanoGPT's get_lr). */
-  cosine: (it, s) =>
-    s.minLr + 0.5 * (1 + Math.cos(Math.PI * share(it, s.warmup, s.steps))) * (s.lr - s.minLr),
+  cosine: (it, s) => s.minLr + 0.5 * (1 + cos(Math.PI * share(it, s.warmup, s.steps))) * (s.lr - s.minLr),
   /** A line from lr to minLr over all steps after the warm-up (microgpt: to 0, without a warm-up). */
   linear: (it, s) => s.lr + (s.minLr - s.lr) * share(it, s.warmup, s.steps),
   wsd: (it, s) => s.lr + (s.minLr - s.lr) * share(it, Math.max(s.warmup, s.steps * (1 - WSD_DECAY)), s.steps),

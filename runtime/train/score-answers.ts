@@ -97,6 +97,6 @@ export interface RewardScale {
 
 export function scaleOf(scores: readonly number[]): RewardScale {
   const mean = scores.reduce((a, b) => a + b, 0) / scores.length;
-  const squares = scores.reduce((sum, score) => sum + (score - mean) ** 2, 0);
+  const squares = scores.reduce((sum, score) => sum + (score - mean) * (score - mean), 0);
   return { mean, std: Math.sqrt(squares / Math.max(1, scores.length - 1)), answers: scores.length };
 }

@@ -14,6 +14,8 @@
  */
 import { defineOp, type AttrTypes } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
+import { cos, sin } from "../../../runtime/contract/exact-math.ts";
+import { pow } from "../../../runtime/contract/power.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /** theta; `linear`, by which positions are divided; and Llama 3's scaling, of which factor 1 means none. */
@@ -31,7 +33,7 @@ export function ropeFrequencies(
   { theta, linear, factor, low, high, original }: RopeAttrs,
 ): number[] {
   return Array.from({ length: D / 2 }, (_, i) => {
-    const plain = theta ** ((-2 * i) / D) / linear;
+    const plain = pow(theta, (-2 * i) / D) / linear;
     const turns = (original * plain) / (2 * Math.PI); // within the original context
     if (factor === 1 || turns > high) return plain;
     if (turns < low) return plain / factor;
@@ -53,9 +55,9 @@ export const rope_table = defineOp("positions[T]?:i32 live[1]?:i32 -> table[T,W]
       for (const [i, f] of frequencies.entries()) {
         const angle = (positions?.[t] ?? t) * f;
         const at = t * W + 2 * i;
-        table[at] = table[at + 1] = Math.cos(angle);
-        table[at + D] = -Math.sin(angle);
-        table[at + D + 1] = Math.sin(angle);
+        table[at] = table[at + 1] = cos(angle);
+        table[at + D] = -sin(angle);
+        table[at + D + 1] = sin(angle);
       }
   },
   rows: "T",
@@ -190,7 +192,7 @@ export const rope = defineOp("x[R,Q] table[T,W] live[1]?:i32 -> out[R,Q]", {
     if (tensor === "x") return noise();
     const c = i % W;
     const angle = Math.floor(i / W) + 0.7 * Math.floor((c % (W / 2)) / 2);
-    return c < W / 2 ? Math.cos(angle) : c % 2 === 0 ? -Math.sin(angle) : Math.sin(angle);
+    return c < W / 2 ? cos(angle) : c % 2 === 0 ? -sin(angle) : sin(angle);
   },
   cases: [
     { d: { R: 6, Q: 32, T: 3, W: 16 }, attrs: { heads: 3, head_dim: 8 } },

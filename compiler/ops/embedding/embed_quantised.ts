@@ -98,9 +98,8 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {
       h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
-        h.line(
-          `const superblock = row + (group >> ${Math.log2(SUPERBLOCK_GROUPS)}) * ${superblockBytes(format)};`,
-        );
+        const shift = 31 - Math.clz32(SUPERBLOCK_GROUPS);
+        h.line(`const superblock = row + (group >> ${shift}) * ${superblockBytes(format)};`);
         const inSuperblock = SUPERBLOCK_GROUPS - 1;
         h.line(
           `const d = reinterpret<f32>((load<i16>(superblock + (group & ${inSuperblock}) * 2) << 13) ` +

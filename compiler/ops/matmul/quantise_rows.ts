@@ -114,7 +114,7 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
         else h.block("for (let c: usize = 0; c < 4; c++)", () => storeHalves(h));
         const Z = ZERO_POINT[format];
         h.line(
-          `v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), ${Math.log2(Z)})); ` +
+          `v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), ${31 - Math.clz32(Z)})); ` +
             `// −${Z} · Σ q`,
         );
       },

@@ -4,6 +4,7 @@
  * stand in a key of Sinter's own.
  */
 import type { Rope, RopeScaling } from "../../contract/model.ts";
+import { pow } from "../../contract/power.ts";
 import { SinterError } from "../../base/errors.ts";
 import type { TensorIndex } from "../architecture/fit.ts";
 import type { GgufValues } from "./gguf-values.ts";
@@ -65,7 +66,7 @@ export function ropeFactors(
   { factor, low, high, original }: RopeScaling,
 ): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
+    const wavelength = 2 * Math.PI * pow(theta, (2 * i) / headDim);
     if (wavelength < original / high) return 1;
     if (wavelength > original / low) return factor;
     const share = (original / wavelength - low) / (high - low);

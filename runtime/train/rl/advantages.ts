@@ -85,7 +85,8 @@ function whitenedRewards(rewards: readonly Score[], lengths: readonly number[]):
   if (known.every(({ reward }) => reward === known[0]!.reward)) return rewards.map(() => 0);
   const tokens = sumOf(known.map(({ length }) => length));
   const mean = sumOf(known.map(({ reward, length }) => reward * length)) / tokens;
-  const variance = sumOf(known.map(({ reward, length }) => (reward - mean) ** 2 * length)) / tokens;
+  const variance =
+    sumOf(known.map(({ reward, length }) => (reward - mean) * (reward - mean) * length)) / tokens;
   const scale = 1 / Math.sqrt(Math.max(variance, 1e-8));
   return rewards.map((reward) => (reward === null ? 0 : (reward - mean) * scale));
 }

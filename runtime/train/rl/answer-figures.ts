@@ -49,7 +49,8 @@ function explained(values: readonly (readonly number[])[], returns: readonly (re
   const scored = returns.flatMap((of, i) => of.map((value, t) => [value, value - values[i]![t]!] as const));
   const [all, missed] = [scored.map(([value]) => value), scored.map(([, by]) => by)];
   const spread = deviationOf(all);
-  return spread === 0 ? 0 : 1 - (deviationOf(missed) / spread) ** 2;
+  const share = deviationOf(missed) / spread;
+  return spread === 0 ? 0 : 1 - share * share;
 }
 
 /** reward_std: the mean of the groups' deviations, as in TRL. */

@@ -10,7 +10,7 @@
  * k1 in the loss has, on average, no gradient at all: it belongs into the reward (Schulman 2020).
  */
 import type { RlSettings } from "../../contract/model.ts";
-import { ln } from "../../contract/exp.ts";
+import { exp, ln } from "../../contract/exp.ts";
 
 /** d is kept within ±20 before e^−d, as the compiled objectives keep it. */
 const LARGEST_POWER = 20;
@@ -18,13 +18,13 @@ const LARGEST_POWER = 20;
 export const estimates = {
   k1: (d: number): number => d,
   k2: (d: number): number => (d * d) / 2,
-  k3: (d: number): number => Math.exp(-Math.max(-LARGEST_POWER, Math.min(LARGEST_POWER, d))) + d - 1,
+  k3: (d: number): number => exp(-Math.max(-LARGEST_POWER, Math.min(LARGEST_POWER, d))) + d - 1,
 } as const satisfies Record<RlSettings["estimator"], (d: number) => number>;
 
 /** KL(p ‖ q) in nats, from all log-probabilities of one position. */
 export function exactDivergence(p: Float32Array, q: Float32Array): number {
   let sum = 0;
-  for (let i = 0; i < p.length; i++) if (p[i]! > -Infinity) sum += Math.exp(p[i]!) * (p[i]! - q[i]!);
+  for (let i = 0; i < p.length; i++) if (p[i]! > -Infinity) sum += exp(p[i]!) * (p[i]! - q[i]!);
   return sum;
 }
 
@@ -58,13 +58,13 @@ export function controlledKl(
 export function bestObjective(rewards: readonly number[], kl: number): number {
   const most = rewards.reduce((a, b) => Math.max(a, b), -Infinity);
   let sum = 0;
-  for (const reward of rewards) sum += Math.exp((reward - most) / kl);
+  for (const reward of rewards) sum += exp((reward - most) / kl);
   return most + kl * ln(sum / rewards.length);
 }
 
 /** The share of right answers of that policy, where the reference has the share `right`. */
 export function bestShare(right: number, kl: number): number {
-  const weight = right * Math.exp(1 / kl);
+  const weight = right * exp(1 / kl);
   return weight / (1 - right + weight);
 }
 

@@ -10,9 +10,13 @@ export function sumOf(values: readonly number[]): number {
   return sum;
 }
 
+/** Σ (value − mean)². */
+export const squaresOf = (values: readonly number[], mean: number): number =>
+  sumOf(values.map((value) => (value - mean) * (value - mean)));
+
 /** Standard deviation with n − 1; 0 of fewer than two. */
 export function deviationOf(values: readonly number[]): number {
   if (values.length < 2) return 0;
   const mean = meanOf(values);
-  return Math.sqrt(sumOf(values.map((value) => (value - mean) ** 2)) / (values.length - 1));
+  return Math.sqrt(squaresOf(values, mean) / (values.length - 1));
 }

@@ -3,7 +3,7 @@
  * (Schulman et al. 2016), and whitening over the tokens that count.
  */
 import type { RlSettings } from "../../contract/model.ts";
-import { meanOf, sumOf } from "./statistics.ts";
+import { meanOf, squaresOf } from "./statistics.ts";
 
 /** What one answer's tokens brought, and what the value head had expected at each. */
 export interface ValuedAnswer {
@@ -48,7 +48,7 @@ export function whitened(answers: readonly (readonly number[])[]): number[][] {
   const all = answers.flat();
   if (all.length < 2) return answers.map((of) => [...of]);
   const mean = meanOf(all);
-  const variance = sumOf(all.map((value) => (value - mean) ** 2)) / (all.length - 1);
+  const variance = squaresOf(all, mean) / (all.length - 1);
   const scale = 1 / Math.sqrt(variance + 1e-8);
   return answers.map((of) => of.map((value) => (value - mean) * scale));
 }
