@@ -96,6 +96,7 @@ const rooms = [
   "app/editor/vscode",
   "app/studies/planner",
   "app/vite",
+  "app/playground/model",
   "app/studies/posttraining",
   "app/studies",
   "app/package",

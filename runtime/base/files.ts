@@ -3,6 +3,7 @@
  * calls fail on demand. Paths are joined with "/". Every method rejects with a SinterError that names the
  * path and the cause, and says what to do.
  */
+import { SinterError } from "./errors.ts";
 import type { Digester } from "./piece-hash.ts";
 
 export interface Files {
@@ -82,6 +83,25 @@ export async function writeAtomically(
     throw error;
   }
   await files.syncFolder(folder);
+}
+
+/** What files refuse that are only read. `why`: "files behind an address are only read". */
+export function onlyRead(
+  why: string,
+): Pick<Files, "list" | "makeFolder" | "create" | "append" | "rename" | "remove" | "syncFolder"> {
+  const refused =
+    (action: string) =>
+    (path: string): Promise<never> =>
+      Promise.reject(new SinterError("input", `cannot ${action} ${path}: ${why}`));
+  return {
+    list: refused("list"),
+    makeFolder: refused("create folder"),
+    create: refused("create"),
+    append: refused("write"),
+    rename: refused("rename"),
+    remove: refused("remove"),
+    syncFolder: refused("write"),
+  };
 }
 
 export const writeText = (files: Files, folder: string, name: string, text: string): Promise<void> =>

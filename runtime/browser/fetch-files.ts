@@ -4,7 +4,7 @@
  * (Range, RFC 9110 §14); a server that does not know ranges sends everything again.
  */
 import { SinterError } from "../base/errors.ts";
-import type { Files, ReadableFile } from "../base/files.ts";
+import { onlyRead, type Files, type ReadableFile } from "../base/files.ts";
 
 export interface FetchOptions {
   /** Hears how many bytes of `path` have come in, and how many it has. */
@@ -20,12 +20,6 @@ const RETRIES = 3;
 /** `base` is what paths are relative to; by default the page's address. Nothing can be listed or written. */
 export function fetchFiles(base: string | URL = globalThis.location.href, options: FetchOptions = {}): Files {
   const urlOf = (path: string): URL => new URL(path, base);
-  const readOnly =
-    (action: string) =>
-    (path: string): Promise<never> =>
-      Promise.reject(
-        new SinterError("input", `cannot ${action} ${path}: files behind an address are only read`),
-      );
   return {
     async exists(path) {
       const answer = await get(urlOf(path), { method: "HEAD" }, options.signal);
@@ -40,13 +34,7 @@ export function fetchFiles(base: string | URL = globalThis.location.href, option
       return new Uint8Array(await answer.arrayBuffer());
     },
     open: (path) => openRemote(path, urlOf(path), options),
-    list: readOnly("list"),
-    makeFolder: readOnly("create folder"),
-    create: readOnly("create"),
-    append: readOnly("write"),
-    rename: readOnly("rename"),
-    remove: readOnly("remove"),
-    syncFolder: readOnly("write"),
+    ...onlyRead("files behind an address are only read"),
   };
 }
 

@@ -6,3 +6,5 @@ export { openModel, type Opening, type PageModel, type TextStream } from "./page
 export type { ModelFacts, OpenOptions, PageGenerateOptions } from "./messages.ts";
 export { browserHost } from "./host.ts";
 export { fetchFiles, type FetchOptions } from "./fetch-files.ts";
+export { blobFiles } from "./blob-files.ts";
+export { opfsFiles } from "./opfs-files.ts";
