@@ -100,6 +100,8 @@ const rooms = [
   "app/studies/posttraining",
   "app/studies",
   "app/package",
+  "app/playground/texts",
+  "app/playground/share",
   "test",
 ] as const;
 
