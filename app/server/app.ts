@@ -118,8 +118,7 @@ function callOf(c: Requested, service: Service, log: ServerLog): Call {
   const id = c.get("id");
   const given = new AbortController();
   const giveUp = (): void => given.abort(new ApiError("client gone", "the client has gone"));
-  // comes when the connection closes before the whole answer has been sent, streamed or not
-  c.req.raw.signal.addEventListener("abort", giveUp, { once: true });
+  whenGone(c, giveUp);
   return {
     ...service,
     id,
@@ -135,6 +134,19 @@ function callOf(c: Requested, service: Service, log: ServerLog): Call {
       return text;
     },
   };
+}
+
+/**
+ * Calls when the connection closes before the whole answer has been sent, streamed or not. A listener on the
+ * request's own signal would keep the request for ever: Node keeps that signal until the request is gone.
+ */
+function whenGone(c: Requested, gone: () => void): void {
+  const { outgoing } = c.env;
+  if (!outgoing) return c.req.raw.signal.addEventListener("abort", gone, { once: true });
+  if (outgoing.closed) return gone();
+  outgoing.once("close", () => {
+    if (!outgoing.writableFinished) gone();
+  });
 }
 
 const notFound = (c: Requested): ApiError =>

@@ -2,6 +2,7 @@
  * A run that is still training, served: as soon as there are newer weights, they take the place of those that
  * there are, between two requests.
  */
+import { setTimeout } from "node:timers/promises";
 import type { RenewedFacts, Serving } from "./pool/serving.ts";
 
 export interface Followed {
@@ -37,12 +38,4 @@ export async function follow(
 
 /** Resolves after so long, or when the signal comes. */
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
+  setTimeout(ms, undefined, { signal }).catch(() => {});

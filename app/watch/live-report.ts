@@ -67,15 +67,22 @@ export class LiveReport {
     for (const go of waiting) go();
   }
 
-  /** Resolves at the next change, or when `signal` aborts. */
-  changed(signal: AbortSignal): Promise<void> {
-    return new Promise((done) => {
-      this.#waiting.push(done);
-      const giveUp = (): void => {
-        this.#waiting = this.#waiting.filter((one) => one !== done);
-        done();
+  /** Resolves at the next change, after so many milliseconds, or when `signal` aborts. */
+  changed(ms: number, signal: AbortSignal): Promise<"changed" | "waited"> {
+    return new Promise((resolve) => {
+      const end = (how: "changed" | "waited"): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", giveUp);
+        resolve(how);
       };
-      signal.addEventListener("abort", giveUp, { once: true });
+      const changed = (): void => end("changed");
+      const giveUp = (): void => {
+        this.#waiting = this.#waiting.filter((one) => one !== changed);
+        end("waited");
+      };
+      const timer = setTimeout(giveUp, ms);
+      signal.addEventListener("abort", giveUp);
+      this.#waiting.push(changed);
     });
   }
 

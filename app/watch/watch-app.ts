@@ -20,12 +20,6 @@ const headers = {
   "x-content-type-options": "nosniff",
 } as const;
 
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
-  });
-
 export function watchApp(report: LiveReport): Hono {
   const app = new Hono();
   let listeners = 0;
@@ -66,11 +60,23 @@ async function follow(
     const { version, ended } = report;
     await write("changed", `${version}`);
     if (ended !== undefined) return write("end", ended);
-    await pause(report.pauseMs, AbortSignal.any([signal, report.over]));
+    await pause(report.pauseMs, [signal, report.over]);
     while (report.version === version && report.ended === undefined && !signal.aborted) {
-      const waited = AbortSignal.any([signal, AbortSignal.timeout(SIGN_OF_LIFE_MS)]);
-      await report.changed(waited);
-      if (waited.aborted) await write("alive", "");
+      const how = await report.changed(SIGN_OF_LIFE_MS, signal);
+      if (how === "waited") await write("alive", "");
     }
   }
 }
+
+/** Resolves after so long, or when one of the signals comes. Nothing of it stays with the signals. */
+const pause = (ms: number, signals: readonly AbortSignal[]): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      for (const signal of signals) signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    for (const signal of signals) signal.addEventListener("abort", done);
+    if (signals.some(({ aborted }) => aborted)) done();
+  });

@@ -133,7 +133,7 @@ function checkCall(at: Context, call: Call, outermost: boolean): Tensor {
   const input = inputs.length === 0 ? unknown : checkValue(at, inputs[0]!.value);
   if (!isPart(kind)) {
     if (Object.hasOwn(laterParts, kind))
-      at.report("E0220", call.callee.span, { what: `\`${kind}\``, instead: laterParts[kind] });
+      at.report("E0220", call.callee.span, { what: `\`${kind}\``, instead: laterParts[kind], isPart: true });
     else if (Object.hasOwn(optionWords, kind))
       at.report("E0316", call.callee.span, { part: kind, where: "an equation", help: optionWords[kind]! });
     else

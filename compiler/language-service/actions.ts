@@ -1,5 +1,5 @@
 /** What could be done about a place: what the help of a diagnostic names, and the count as an `expect`. */
-import type { ModelNode } from "../1-parse/ast.ts";
+import type { FileNode, Item, ModelNode, Value } from "../1-parse/ast.ts";
 import type { Diagnostic, Edit } from "../diagnostics/report.ts";
 import type { Fix } from "../diagnostics/messages/message.ts";
 import { grouped, quoted } from "../diagnostics/messages/message.ts";
@@ -45,14 +45,84 @@ function correction({ text, file }: Document, fixes: Diagnostic, fix: Fix): Acti
       const whole = fix.before + marked + fix.after;
       return change(`write ${quoted(whole)}`, { span, text: whole });
     }
-    case "leave out":
-      return change(`leave out ${quoted(marked)}`, { span: withComma(text, span), text: "" });
+    case "leave out": {
+      const { isArgument, place } = smallestAround(file, span);
+      const whole = isArgument ? withComma(text, place) : withLine(text, place);
+      return change(`leave out ${quoted(text.slice(place.start, place.end))}`, { span: whole, text: "" });
+    }
     case "add": {
       const model = file.models.find((node) => node.span.start <= span.start && span.end <= node.span.end);
       const edit = model && added(text, model, fix.text);
       return edit ? change(`add ${quoted(fix.text)}`, edit) : [];
     }
   }
+}
+
+interface Removable {
+  readonly isArgument: boolean;
+  readonly place: Span;
+}
+
+/** The smallest thing around a place that can be left out: an argument, an equation, a setting, a block. */
+function smallestAround(file: FileNode, marked: Span): Removable {
+  const around = file.models
+    .flatMap(({ items }) => items.flatMap(removables))
+    .filter(({ place }) => place.start <= marked.start && marked.end <= place.end);
+  const length = ({ place }: Removable): number => place.end - place.start;
+  const [smallest] = around.toSorted((one, other) => length(one) - length(other));
+  return smallest ?? { isArgument: true, place: marked };
+}
+
+/** Everything in an item that can be left out, and the item itself. */
+function removables(item: Item): readonly Removable[] {
+  const statement = ({ span }: { readonly span: Span }): Removable => ({ isArgument: false, place: span });
+  switch (item.kind) {
+    case "layer":
+      return [
+        statement(item),
+        ...item.assignments.flatMap((node) => [statement(node), ...argumentsOf(node.value)]),
+      ];
+    case "section":
+      return [statement(item), ...item.settings.map(statement)];
+    case "stage":
+      return [
+        statement(item),
+        ...item.settings.map(statement),
+        ...(item.lora ? [statement(item.lora), ...item.lora.settings.map(statement)] : []),
+      ];
+    case "tokenizer":
+      return [statement(item)];
+    default:
+      return [statement(item), ...argumentsOf(item.value)];
+  }
+}
+
+/** Arguments with a name, of all calls in a value. */
+function argumentsOf(value: Value | undefined): readonly Removable[] {
+  switch (value?.kind) {
+    case "call":
+      return value.args.flatMap(({ name, value: inner, span }) => [
+        ...(name ? [{ isArgument: true, place: span }] : []),
+        ...argumentsOf(inner),
+      ]);
+    case "sum":
+      return value.terms.flatMap((term) => argumentsOf(term.value));
+    case "product":
+      return value.factors.flatMap((factor) => argumentsOf(factor.value));
+    case "negative":
+      return argumentsOf(value.value);
+    default:
+      return [];
+  }
+}
+
+/** A statement with its line, where it has one for itself; else with the space before it. */
+function withLine(text: string, { start, end }: Span): Span {
+  const before = /(?<=^|[\r\n])[ \t]*$/.exec(text.slice(0, start));
+  const behind = /^[ \t]*(?:\r\n|\r|\n|$)/.exec(text.slice(end));
+  if (before && behind) return { start: before.index, end: end + behind[0].length };
+  const space = /[ \t]*$/.exec(text.slice(0, start))!;
+  return { start: before ? start : space.index, end };
 }
 
 /** An argument with the comma before it, or with the one behind it. */

@@ -122,7 +122,11 @@ class ModelThread {
     this.#streams.set(id, feeder);
     this.#tell({ kind: "generate", id, prompt, options });
     if (signal?.aborted) stop();
-    else signal?.addEventListener("abort", stop, { once: true });
+    else if (signal) {
+      const forget = (): void => signal.removeEventListener("abort", stop);
+      signal.addEventListener("abort", stop);
+      feeder.stream.result.then(forget, forget);
+    }
     return feeder.stream;
   }
 

@@ -128,6 +128,37 @@ export default async () => {
   }
 });
 
+packageTest("a program for Node, and a preview that is isolated", async () => {
+  const { preview } = await import("vite");
+  writeFileSync(
+    join(folder, "program.js"),
+    `import { createModel } from "@sinter/runtime";
+import { nodeHost } from "@sinter/runtime/node";
+import bundle from "./src/flowers.sinter?train";
+const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, seed: 1 });
+console.log(model.manifest.parameters);
+await model.close();
+`,
+  );
+  writeFileSync(
+    join(folder, "isolated.config.js"),
+    `import { sinter } from "sinter/vite";
+export default { plugins: [sinter({ isolate: true })], build: { target: "esnext" } };
+`,
+  );
+  await output(`${tool("vite")} build --ssr program.js --outDir node`, folder);
+  expect(await output("node node/program.js", folder)).toBe("117376\n");
+  const configFile = join(folder, "isolated.config.js");
+  const server = await preview({ root: folder, configFile, logLevel: "silent", preview: { port: 0 } });
+  try {
+    const { headers } = await fetch(`http://localhost:${portOf(server)}/`);
+    expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+    expect(headers.get("cross-origin-embedder-policy")).toMatch(/^(require-corp|credentialless)$/);
+  } finally {
+    await server.close();
+  }
+});
+
 packageTest.for(compilers)("%s: what is not in the spec does not compile", async ([, tsc]) => {
   await output("npx sinter types src/flowers.sinter --train", folder);
   expect(await output(`"${tsc}" -p .`, folder)).toBe("");

@@ -25,6 +25,7 @@ import {
   type Adapter,
 } from "../../../runtime/store/adapter.ts";
 import type { LoadOptions } from "../../../runtime/store/checkpoint.ts";
+import type { Lora } from "../../../runtime/contract/model.ts";
 import { holdsRun, type Run } from "../../../runtime/store/run-folder.ts";
 import type { StageRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
@@ -58,7 +59,8 @@ export async function adaptedRun(
   if (!adapter && (!has || isAsItIs(own, asked, variant)))
     return { bundle: await bundleWithWeights(own, asked, target, variant) };
   if (adapter && beside) refuseWhole(adapter, folder);
-  if (weightsIn(own) === "f32" && !(adapter && beside)) {
+  const lora = loraBeside(own, adapter, beside);
+  if (!lora) {
     const plain = variant ?? (has ? manifest.model : undefined);
     return {
       bundle: await bundleWithWeights(own, asked, target, plain),
@@ -74,13 +76,25 @@ export async function adaptedRun(
       `${folder} has adapters of its own, beside matrices of fewer bits than f32`,
       "Name the base that it began from.",
     );
-  const lora = adapter ? loraOf(adapter) : has!;
   const bundle = await bundleWithWeights(own, { ...asked, lora }, target, variant);
   if (!adapter) return { bundle };
   return {
     bundle,
     through: async (checkpoint) => withBeside(await withoutAdapters(checkpoint, manifest), adapter, lora),
   };
+}
+
+/**
+ * What the module that answers has of adapters beside its matrices. Undefined: it has none, or they are
+ * merged.
+ */
+export function loraBeside(
+  own: Run["bundle"],
+  adapter: Adapter | undefined,
+  beside: boolean,
+): Lora | undefined {
+  if (weightsIn(own) === "f32" && !(adapter && beside)) return undefined;
+  return adapter ? loraOf(adapter) : moduleOf(own.manifest).lora;
 }
 
 /** What stands in the place of the base's tensors cannot stand beside them. */

@@ -28,7 +28,8 @@ import { weightsIn } from "../options/weights.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import { weigh } from "./fingerprint.ts";
 import { importPublished } from "./import-published.ts";
-import { loadToSample, openRunAt, workersToSample, type UsedRun } from "./use-run.ts";
+import { loraBeside, type OpenedAdapter } from "./adapters.ts";
+import { adapterAsked, loadToSample, openRunAt, workersToSample, type UsedRun } from "./use-run.ts";
 
 export interface ServeOptions extends RunOptions {
   /** Texts that grow at once, each with its context. */
@@ -104,7 +105,8 @@ async function servedFrom(path: string, asked: ServeOptions, io: Io, remove: () 
   const target = asked.target ?? (await bestTarget(nodeHost));
   const variant = withContext(run.bundle.manifest.model, asked.context);
   const options = { ...asked, target, numerics: numericsFor(run, asked), entries: rowEntries };
-  const memory = memoryFor(run, options, variant);
+  const opened = await adapterAsked(run, options, io);
+  const memory = memoryFor(run, { ...options, opened }, variant);
   const spec = await readText(nodeFiles(), `${run.folder}/spec.sinter`);
   const name = asked.alias ?? basename(run.folder);
   const formats: ChatFormat[] = [];
@@ -125,7 +127,7 @@ async function servedFrom(path: string, asked: ServeOptions, io: Io, remove: () 
     async open() {
       // a training that has just begun has no weights yet
       while (asked.follow && (await newest()) === undefined) await sleep(LOOK_MS, undefined, { ref: false });
-      used = await loadToSample(run, options, io, { variant, beside: true });
+      used = await loadToSample(run, options, io, { variant, beside: true, opened });
       format ??= formatOf(run);
       if (asked.adapter !== undefined)
         adapter ??= { name: adapterName(asked.adapter, name), format: formatOf(used.run) };
@@ -175,11 +177,13 @@ function withContext(model: Model, context: number | undefined): Model | undefin
 
 interface PlannedOptions extends ServeOptions {
   readonly target: Target;
+  readonly opened: OpenedAdapter | undefined;
 }
 
 function memoryFor(run: Run, asked: PlannedOptions, variant: Model | undefined): InferMemory {
   const { target, weights = weightsIn(run.bundle), cache, numerics, lanes } = asked;
-  const options = { targets: [target], weights, cache, numerics, lanes, entries: rowEntries };
+  const lora = loraBeside(run.bundle, asked.opened?.adapter, true);
+  const options = { targets: [target], weights, cache, numerics, lanes, entries: rowEntries, lora };
   const model = variant ?? run.bundle.manifest.model;
   const memory = inferMemory(model, options, workersToSample(run, asked), nodeHost.cores);
   const machine = Math.min(totalmem(), process.constrainedMemory() || Infinity);

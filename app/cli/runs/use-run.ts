@@ -17,7 +17,7 @@ import type { RunOptions } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import type { AskedModule } from "../options/weights.ts";
-import { adaptedRun, openAdapter } from "./adapters.ts";
+import { adaptedRun, openAdapter, type OpenedAdapter } from "./adapters.ts";
 
 export interface UsedRun {
   readonly run: Run;
@@ -72,21 +72,30 @@ interface LoadRunOptions {
   readonly variant?: Model | undefined;
   /** The adapters of `--adapter` stay apart from the base's matrices, so that it can be used without them. */
   readonly beside?: boolean;
+  /** Those of `--adapter`, where they are open already. */
+  readonly opened?: OpenedAdapter | undefined;
 }
+
+/** What `--adapter` names. Undefined: nothing. */
+export const adapterAsked = async (
+  run: Run,
+  { adapter }: Pick<RunOptions, "adapter">,
+  io: Io,
+): Promise<OpenedAdapter | undefined> =>
+  adapter === undefined ? undefined : openAdapter(nodeFiles(), adapter, run, openRunAt, io);
 
 /** The run's model, or a variant of it, with its newest weights. */
 export async function loadRun(
   run: Run,
   options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
-  { workers, variant, beside = false }: LoadRunOptions = {},
+  { workers, variant, beside = false, ...how }: LoadRunOptions = {},
 ): Promise<UsedRun> {
   const files = nodeFiles();
   const { target } = options;
-  const opened =
-    options.adapter === undefined ? undefined : await openAdapter(files, options.adapter, run, openRunAt, io);
-  const how = { target, variant, adapter: opened?.adapter, beside };
-  const { bundle, through } = await adaptedRun(run, options, how);
+  const opened = how.opened ?? (await adapterAsked(run, options, io));
+  const adapted = { target, variant, adapter: opened?.adapter, beside };
+  const { bundle, through } = await adaptedRun(run, options, adapted);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: options.workers ?? workers,

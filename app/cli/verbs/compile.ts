@@ -10,6 +10,7 @@ import {
   type ModuleName,
 } from "../../../runtime/contract/manifest.ts";
 import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
+import { rowEntries } from "../../../runtime/contract/entries.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { defaultWorkers, memoryBytesFor } from "../../../runtime/contract/worker-memory.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -47,6 +48,13 @@ const options = {
     text("<names>", "train, infer, or both with a comma (default: both, as far as they fit)"),
     (given) => several("module", moduleNames, given),
   ),
+  entries: read(
+    text(
+      "<names>",
+      `more of infer, ${rowEntries.join(", ")} or several with commas: what server and eval use`,
+    ),
+    (given) => several("entry", rowEntries, given),
+  ),
   dump: optionalText(
     "[stage]",
     "also write what each stage made, to DIR/dump " +
@@ -69,8 +77,8 @@ export const compileVerb = defineVerb({
   ],
   async run([spec], asked, io) {
     const { model } = oneModel(spec!, checkOptions(asked), io);
-    const { weights, cache, numerics, memoryLimit, lanes, verify } = asked;
-    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, numerics, memoryLimit, lanes };
+    const { weights, cache, numerics, memoryLimit, lanes, entries, verify } = asked;
+    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, numerics, memoryLimit, lanes, entries };
     const modules = modulesFor(model, asked.module, how, io.err);
     const folder = resolve(io.cwd, asked.out ?? join("generated", model.name));
     const dumped = new Map<string, string>();

@@ -120,6 +120,7 @@ position)".`,
     title: "a value that is never used",
     text: ({ name }) => `this ${quoted(name)} is never used`,
     help: () => "use it, or remove the equation",
+    fixes: () => [{ kind: "leave out" }],
     explain:
       "A value that nothing reads has no influence on the model: its parameters would never be trained, " +
       "and are not built.",

@@ -6,7 +6,7 @@ export type Fix =
   | { readonly kind: "replace"; readonly text: string; readonly at?: Place }
   /** What is marked stays, with text on both sides. */
   | { readonly kind: "around"; readonly before: string; readonly after: string }
-  /** An argument is left out, with the comma that sets it off. */
+  /** The argument, equation, setting or block that what is marked stands in is left out whole. */
   | { readonly kind: "leave out" }
   /** Something new in the model: "context 256". */
   | { readonly kind: "add"; readonly text: string };

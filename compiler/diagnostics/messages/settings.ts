@@ -98,6 +98,7 @@ with 40 heads of 128. But 40 × 128 is 5120, and only 5120 gives the model's par
     title: "given twice",
     text: ({ what }) => `${quoted(what)} is given twice`,
     help: () => "keep one of the two",
+    fixes: () => [{ kind: "leave out" }],
     explain:
       `Within one model each setting, let, section and option stands once. A model that is "like" another ` +
       "may set it again: then its own counts.",
@@ -293,10 +294,11 @@ and to end. That takes a token of its own: bytes and characters get one more for
     wrong: "tokenizer ids\nvocab 300\ntrain { rows documents }",
     right: "vocab 257\ntokenizer bytes\ntrain { rows documents }",
   }),
-  E0220: message<{ what: string; instead: string | undefined }>({
+  E0220: message<{ what: string; instead: string | undefined; isPart?: boolean }>({
     title: "not yet",
     text: ({ what }) => `${what} is not supported yet`,
     help: ({ instead }) => instead,
+    fixes: ({ isPart }) => (isPart ? [] : [{ kind: "leave out" }]),
     explain: `The word is right, and the language keeps it for this meaning, but this version of the
 compiler cannot do it yet. It says so instead of ignoring it.`,
     wrong: "layer { x += attention(layernorm(x), dropout: 0.1) }",

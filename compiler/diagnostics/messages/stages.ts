@@ -63,7 +63,7 @@ at least, unless a value head says what was to be expected; and a prompt and an 
     title: "a setting of a stage without effect",
     text: ({ what }) => what,
     help: ({ help }) => help,
-    fixes: ({ instead }) => replacedBy(instead),
+    fixes: ({ instead }) => [...replacedBy(instead), { kind: "leave out" }],
     explain: `The numbers of a block are those that its objective's equation names. One that the equation
 does not name changes nothing. The estimate k1 of the divergence, logp - ref, is right on average as a part of
 the reward; as a part of the loss its gradient is 0 on average.`,
@@ -73,6 +73,7 @@ the reward; as a part of the loss its gradient is 0 on average.`,
   E0607: message<{ name: string }>({
     title: "answers that are not drawn as they are learnt",
     text: ({ name }) => `${quoted(name)} in ${quoted("rl")}`,
+    fixes: () => [{ kind: "leave out" }],
     help: () => "leave it out: answers are drawn from all that the model says, at temperature 1",
     explain: `Policy gradients ask for the probability with which an answer was drawn. Where tokens are left
 out before drawing, or probabilities sharpened, that is not what the model gives, estimates of the divergence

@@ -100,7 +100,10 @@ beforeAll(async () => {
 });
 
 test("a base and its adapters answer by their names, side by side, as each does alone", async () => {
-  const { app } = await serve("base", { adapter: "polite" });
+  const { app, run } = await serve("base", { adapter: "polite" });
+  const { model } = await run.open();
+  expect(run.memory.bytes, "the bytes that are said before, adapters among them").toBe(model.memoryBytes);
+  await model.close();
   const models = (await get(app, "/v1/models"))["data"] as Json[];
   expect(models.map(({ id, parent }) => [id, parent])).toEqual([
     ["base", undefined],

@@ -1,6 +1,8 @@
 /** The server on a real port: clients that are slow, rude, or gone, and its end. */
 import { request as httpRequest, type ClientRequest } from "node:http";
 import { connect, type Socket } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, test, vi } from "vitest";
 import { listen, type Listening, type ListenOptions } from "../../../app/server/listen.ts";
 import { fakeApp, fakeServing, type FakeServing } from "../../support/fake-serving.ts";
@@ -140,3 +142,29 @@ test("an end lets answers out, and no connection keeps it", async () => {
   await closed;
   await expect(fetch(`${listening.url}/health`)).rejects.toThrow();
 });
+
+test("nothing of a request stays when it has been answered", async () => {
+  const { serving, listening } = await started();
+  const signals: WeakRef<AbortSignal>[] = [];
+  const ask = async (stream: boolean): Promise<void> => {
+    const body = JSON.stringify({ prompt: "a", max_tokens: 4, stream });
+    const headers = { connection: "close" };
+    const answer = await fetch(`${listening.url}/v1/completions`, { method: "POST", body, headers });
+    await answer.text();
+    for (const { signal } of serving.asks.splice(0)) signals.push(new WeakRef(signal));
+  };
+  for (let i = 0; i < 20; i++) await ask(i % 2 === 0);
+  const isThere = (signal: WeakRef<AbortSignal>): boolean => signal.deref() !== undefined;
+  for (let tries = 0; tries < 10 && signals.filter(isThere).length > 2; tries++) {
+    await new Promise((resume) => setTimeout(resume, 20)); // connections close, finalizers run
+    collectGarbage();
+  }
+  expect(signals).toHaveLength(20);
+  expect(signals.filter(isThere).length, "the last ones may still be in use").toBeLessThanOrEqual(2);
+});
+
+/** V8's own collector of garbage, all of it at once. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}

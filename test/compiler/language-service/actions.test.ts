@@ -58,6 +58,18 @@ describe("corrections", () => {
     ["width 8;", ["remove `;`"], "width 8"],
     ["width 2 × 4", ["write `*`"], "width 2 * 4"],
     ["width 8k", ["write `8_000`"], "width 8_000"],
+    ["context 16\nwidth 8\nwidth 8", ["leave out `width 8`"], "context 16\nwidth 8"],
+    [
+      "layer {\n  h = layernorm(x)\n  x += mlp(x)\n}",
+      ["leave out `h = layernorm(x)`"],
+      "layer {\n  x += mlp(x)\n}",
+    ],
+    ["prefer { objective dpo  gamma 0.5 }", ["leave out `gamma 0.5`"], "prefer { objective dpo }"],
+    [
+      "layer { x += attention(layernorm(x), dropout: 0.1) }",
+      ["leave out `dropout: 0.1`"],
+      "layer { x += attention(layernorm(x)) }",
+    ],
     ["width 8.5", ["write `8`", "write `9`"], "width 8"],
     ["layer { x += atention(x) }", ["write `attention`"], "layer { x += attention(x) }"],
     ["layer { x += mlp(x, hiden: 3) }", ["write `hidden`"], "layer { x += mlp(x, hidden: 3) }"],
