@@ -82,6 +82,7 @@ const rooms = [
   "app/server/pool",
   "app/server/api",
   "app/server",
+  "app/playground/site",
   "app/watch",
   "app/cli/terminal",
   "app/cli/options",
@@ -96,19 +97,25 @@ const rooms = [
   "app/editor/vscode",
   "app/studies/planner",
   "app/vite",
-  "app/playground/model",
+  "app/playground",
   "app/studies/posttraining",
   "app/studies",
   "app/package",
-  "app/playground/texts",
-  "app/playground/share",
   "test",
 ] as const;
 
 const floors = new Map<string, number>(rooms.map((room, floor) => [room, floor]));
 
-/** Tests stand above everything; each may use all of it. */
-const roomOf = (file: string): string => (file.startsWith("test/") ? "test" : dirname(file));
+/**
+ * Tests stand above everything; each may use all of it. The page is one room: its frame knows all panels, and
+ * each panel knows the frame.
+ */
+const roomOf = (file: string): string =>
+  file.startsWith("test/")
+    ? "test"
+    : /^app\/playground\/(?!site\/)/.test(file)
+      ? "app/playground"
+      : dirname(file);
 
 const sources = ["runtime", "compiler", "bench", "app", "test"].flatMap((top) =>
   readdirSync(inProject(top), { recursive: true, encoding: "utf8" })
@@ -166,6 +173,18 @@ test("every import goes down", () => {
   );
   expect(arrows.length).toBeGreaterThan(1000);
   expect(arrows.map(([file, target]) => violation(file, target)).filter((v) => v !== undefined)).toEqual([]);
+});
+
+/** Undefined: the file belongs to no panel. */
+const panelOf = (file: string): string | undefined => /^app\/playground\/panels\/([\w-]+)/.exec(file)?.[1];
+
+test("panels of the page know nothing of each other", () => {
+  const between = sources.flatMap((file) =>
+    importsOf(file, readFileSync(inProject(file), "utf8"))
+      .filter((target) => panelOf(file) && panelOf(target) && panelOf(file) !== panelOf(target))
+      .map((target) => `${file} imports ${target}`),
+  );
+  expect(between).toEqual([]);
 });
 
 test("every room of the plan is there", () => {

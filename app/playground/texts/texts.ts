@@ -3,6 +3,7 @@
  * in this folder, which stands in the table below; a row that lacks a language does not compile. What stands
  * in braces is filled in: "{count} steps".
  */
+import { frameTexts } from "./frame.ts";
 import { shareTexts } from "./share.ts";
 
 /** The languages, each by its own name. */
@@ -14,6 +15,7 @@ export type Text = Readonly<Record<Language, string>>;
 
 /** Keys of a panel begin with its name and a full stop. */
 export const texts = {
+  ...frameTexts,
   ...shareTexts,
 } as const satisfies Readonly<Record<string, Text>>;
 export type TextKey = keyof typeof texts;

@@ -1,0 +1,50 @@
+/**
+ * THE table of panels, in the order of their tabs. A panel's code is loaded when it is first opened. To add
+ * one: its folder in panels/, its texts in texts/, its row here.
+ */
+import type { TextKey } from "../texts/texts.ts";
+import type { OpenPanel } from "./page.ts";
+
+export interface PanelRow {
+  readonly id: string;
+  readonly tab: TextKey;
+  /** Absent: its place is empty. */
+  readonly load?: () => Promise<OpenPanel>;
+}
+
+export const panels = [
+  {
+    id: "tour",
+    tab: "tab.tour",
+  },
+  {
+    id: "structure",
+    tab: "tab.structure",
+  },
+  {
+    id: "kernels",
+    tab: "tab.kernels",
+  },
+  {
+    id: "train",
+    tab: "tab.train",
+  },
+  {
+    id: "inside",
+    tab: "tab.inside",
+  },
+  {
+    id: "sampling",
+    tab: "tab.sampling",
+  },
+  {
+    id: "teach",
+    tab: "tab.teach",
+  },
+  {
+    id: "cost",
+    tab: "tab.cost",
+  },
+] as const satisfies readonly PanelRow[];
+
+export type PanelId = (typeof panels)[number]["id"];
