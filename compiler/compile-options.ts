@@ -1,5 +1,5 @@
 /** How a model is compiled: what callers may choose, with its defaults. */
-import type { RowEntryName } from "../runtime/contract/entries.ts";
+import type { AskedEntry } from "../runtime/contract/entries.ts";
 import type { ModuleName, Numerics } from "../runtime/contract/manifest.ts";
 import type { Lora } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
@@ -54,10 +54,10 @@ export interface CompileOptions {
    */
   readonly lanes?: number | undefined;
   /**
-   * What the module `infer` can do besides: `score` texts, token by token, and `embed` them
-   * (runtime/contract/entries.ts). Default: neither.
+   * What modules can do besides: `infer` can `score` texts, token by token, and `embed` them; either module
+   * lets people `look` inside, where one memory holds it (runtime/contract/entries.ts). Default: nothing.
    */
-  readonly entries?: readonly RowEntryName[] | undefined;
+  readonly entries?: readonly AskedEntry[] | undefined;
   /**
    * For objectives that the host computes: `train` takes a weight for each row's loss, `train` and `evaluate`
    * give each row's log-probability. Default: neither.

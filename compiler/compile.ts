@@ -9,7 +9,14 @@
  *
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
-import { entriesOfModule, rowEntries, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
+import {
+  entriesOfModule,
+  lookEntries,
+  rowEntries,
+  segmentEntry,
+  undividedEntries,
+  type EntryName,
+} from "../runtime/contract/entries.ts";
 import { moduleNames, type Manifest, type ModuleName, type Numerics } from "../runtime/contract/manifest.ts";
 import { MEMORY_LIMIT } from "../runtime/contract/memory-import.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
@@ -21,6 +28,7 @@ import { outermost, partTensors } from "./2-check/parameters.ts";
 import { addAdapters, type AdapterOptions } from "./3-graph/adapters.ts";
 import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
+import { exposeInside } from "./3-graph/expose.ts";
 import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import { structureOf, type Partition } from "./3-graph/partition.ts";
@@ -51,6 +59,7 @@ import { planMemories, type ModulePlan, type PartitionPlan, type PlanPartition }
 interface EntryContext {
   readonly module: ModuleName;
   readonly isTrain: boolean;
+  readonly isLook: boolean;
   readonly weights: Weights;
   readonly cache: CacheFormat;
   readonly model: Model;
@@ -81,6 +90,12 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     when: ({ isTrain }) => isTrain,
     why: "backward and forward are fused by the same rules, so it comes first",
     run: differentiate,
+  },
+  {
+    name: "expose",
+    when: ({ isLook }) => isLook,
+    why: "before fusion: what is to be seen stays as it is written",
+    run: exposeInside,
   },
   {
     name: "unread",
@@ -178,14 +193,17 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
       lanes,
     },
     embed: { entry: "embed", rows: most, spans: Math.min(lanes, most), lanes },
+    look: { entry: "look", batch: 1, context: most },
+    lens: { entry: "lens", batch: 1, context: Math.min(SCORE_ROWS, most) },
     decode: { entry: "decode", rows: 1, spans: 1, lanes },
     generate: { entry: "generate", rows: lanes > 1 ? most : 1, spans: Math.min(lanes, most), lanes },
   };
   const more = module === "infer" ? rowEntries.filter((name) => entries.includes(name)) : [];
-  return [...entriesOfModule[module], ...more].map((name) => specs[name]);
+  const look = entries.includes("look") ? lookEntries : [];
+  return [...entriesOfModule[module], ...more, ...look].map((name) => specs[name]);
 }
 
-/** Rows of the entry `score`: their logits are in memory at once. */
+/** Rows of the entries `score` and `lens`: their logits are in memory at once. */
 const SCORE_ROWS = 32;
 
 /** Who says by how much adapters count: rows of a batch where asked, lanes of a module that only infers. */
@@ -194,11 +212,13 @@ const adaptedBy = (
   spec: EntrySpec,
   { perRow }: CompileOptions,
 ): EntryContext["adapted"] =>
-  "batch" in spec
-    ? { byRow: perRow?.adapters === true }
-    : module === "infer"
-      ? { byLane: { lanes: spec.lanes ?? 1, spans: spec.spans ?? 1 } }
-      : {};
+  spec.entry === "look" || spec.entry === "lens"
+    ? {}
+    : "batch" in spec
+      ? { byRow: perRow?.adapters === true }
+      : module === "infer"
+        ? { byLane: { lanes: spec.lanes ?? 1, spans: spec.spans ?? 1 } }
+        : {};
 
 /** Products of a training module are in f32, and have one order however many rows there are. */
 const numericsOf = (module: ModuleName, { numerics = "consistent" }: CompileOptions): Numerics =>
@@ -271,6 +291,7 @@ function planPartition(
     const context: EntryContext = {
       module: name,
       isTrain: spec.entry === "train",
+      isLook: spec.entry === "look",
       ...formatsOf(name, options),
       model,
       adapted: adaptedBy(name, spec, options),
@@ -284,7 +305,9 @@ function planPartition(
     });
   };
   const isWhole = partition.every(({ embed, output }) => embed && output);
-  const specs = entriesOf(model, name, options).filter(({ entry }) => isWhole || entry !== "generate");
+  const specs = entriesOf(model, name, options).filter(
+    ({ entry }) => isWhole || !undividedEntries.includes(entry),
+  );
   const graphs = partition.flatMap((segment, i) => specs.map((spec) => graphOf(spec, segment, i)));
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);

@@ -5,7 +5,7 @@
  *   const { models, diagnostics } = check(text);
  *   const bundle = await compile(text, { modules: ["infer"] });
  */
-import type { RowEntryName } from "../runtime/contract/entries.ts";
+import type { AskedEntry } from "../runtime/contract/entries.ts";
 import type { Manifest, ModuleName } from "../runtime/contract/manifest.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Model } from "../runtime/contract/model.ts";
@@ -46,8 +46,8 @@ export interface CompileOptions extends CheckOptions {
   readonly weights?: Weights;
   /** How the module `infer` keeps keys and values of earlier positions. Default: "f32". */
   readonly cache?: CacheFormat;
-  /** What the module `infer` can do besides: `scoreTokens`, `embedTokens`. Default: neither. */
-  readonly entries?: readonly RowEntryName[];
+  /** What modules can do besides: `scoreTokens`, `embedTokens`, `lookInside`. Default: nothing. */
+  readonly entries?: readonly AskedEntry[];
   /** How many bytes one memory may have. Default: 4 GiB, the most that WebAssembly has. */
   readonly memoryLimit?: number;
 }

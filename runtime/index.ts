@@ -53,6 +53,17 @@ export {
   type SessionCalls,
 } from "./sample/session.ts";
 export { embedTokens } from "./sample/embed.ts";
+export { headMap, headSummaries, withoutHeads, type HeadEffect, type HeadSummary } from "./look/heads.ts";
+export {
+  lookInside,
+  lookLimit,
+  type HeadPlace,
+  type Hidden,
+  type Inside,
+  type LayerInside,
+  type LookOptions,
+} from "./look/inside.ts";
+export type { Lens, LensCell, LensOptions } from "./look/lens.ts";
 export { scoreTokens, type ScoreOptions } from "./sample/score.ts";
 export type { RowChunkOptions } from "./sample/row-chunks.ts";
 export type { TokenLogprob } from "./sample/logprobs.ts";

@@ -24,6 +24,7 @@ const rooms = [
   "runtime/tokenizers/published",
   "runtime/tokenizers",
   "runtime/sample",
+  "runtime/look",
   "runtime/train/examples",
   "runtime/train/sources",
   "runtime/train/rewards",

@@ -9,6 +9,8 @@
  *                     [R], spans [S, 4]         as the output has; keys and values go to the caches
  *   score             the same, and targets   → logits [R, V] of each row, and ln p of its target
  *   embed             the same                → what the output layer reads of each row, [R, width]
+ *   look              tokens [R] of one text  → x behind each layer, [R, width]; expose.ts makes more outputs
+ *   lens              rows [R, width]         → logits [R, V] of each row
  *   generate          the same, and how each     → tokens drawn after the rows, which are the rows of
  *                     text is drawn               the next run, again and again (sampling.ts)
  *
@@ -28,6 +30,7 @@ import {
   initialStd,
   input,
   isIncremental,
+  isLook,
   layersOf,
   parameter,
   liveRows,
@@ -58,7 +61,7 @@ export function buildGraph(
     live: undefined,
     model,
     job,
-    segment,
+    segment: job.entry === "lens" ? { ...segment, embed: false, from: segment.to } : segment,
     rows,
     values: new Map(),
     nodes: [],
@@ -68,9 +71,9 @@ export function buildGraph(
   };
   b.live = liveRows(b);
   const sections = [
-    segment.embed ? embedSection(b) : enterSection(b),
+    b.segment.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
-    ...(segment.output ? outputSections(b) : [leaveSection(b)]),
+    ...(job.entry === "look" ? [] : segment.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
   positionsOf(b); // an input of every run, also where no row depends on its position
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
@@ -144,8 +147,9 @@ function outputSections(b: Builder): readonly Section[] {
     emit(b, "copy", { x: hidden }, { out: entryOutput(b, "hidden", b.values.get(hidden.value)!.shape) });
     return [section(b, "head", "output")];
   }
-  if (!("batch" in b.job)) {
-    const logits = part(b, map, hidden, (entry === "score" ? "row_logits" : "logits") satisfies OutputName);
+  if (isLook(b.job) || !("batch" in b.job)) {
+    const name: OutputName = isOfEachRow ? "row_logits" : "logits";
+    const logits = part(b, map, hidden, name);
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
     if (entry === "score") {
       const targets = input(b, "targets", [b.rows]);

@@ -24,6 +24,7 @@ import {
   SPAN_FIELDS,
   type BatchEntry,
   type IncrementalEntry,
+  type LookEntryName,
   type InputName,
   type OutputName,
 } from "../../runtime/contract/entries.ts";
@@ -53,7 +54,15 @@ interface Losses extends PerRow {
 /** What a graph is built for: an entry of the module, and the sizes of one call. */
 export type EntrySpec =
   | ({ readonly entry: BatchEntry; readonly batch: number; readonly context: number } & Losses)
+  | LookJob
   | ({ readonly entry: IncrementalEntry } & RunSizes);
+
+/** So many rows at most: of one text (look), or any (lens). */
+interface LookJob {
+  readonly entry: LookEntryName;
+  readonly batch: 1;
+  readonly context: number;
+}
 
 /** Sizes of a run (runtime/contract/entries.ts). */
 interface RunSizes {
@@ -100,6 +109,7 @@ export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): numbe
 const PREFILL_ROWS = 128;
 
 export const isTraining = (b: Builder): boolean => b.job.entry === "train";
+export const isLook = (job: EntrySpec): job is LookJob => job.entry === "look" || job.entry === "lens";
 export const isIncremental = (b: Builder): boolean => "rows" in b.job;
 
 export function declare(
@@ -193,4 +203,4 @@ export const lanesOf = (b: Builder): number => (b.job as RunSizes).lanes ?? 1;
 
 /** How many rows are live; undefined where all are. */
 export const liveRows = (b: Builder): Ref | undefined =>
-  isIncremental(b) && b.rows > 1 ? input(b, "rows", [1]) : undefined;
+  (isIncremental(b) || isLook(b.job)) && b.rows > 1 ? input(b, "rows", [1]) : undefined;

@@ -4,6 +4,7 @@
  * the model makes of a row are the weights of the objective's terms, from which differentiation goes on.
  */
 import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
+import type { BatchEntry } from "../../runtime/contract/entries.ts";
 import { nameIn } from "../../runtime/contract/parameter-names.ts";
 import {
   MOST_SETTINGS,
@@ -35,7 +36,7 @@ import {
 } from "./builder.ts";
 import type { Ref } from "./ir.ts";
 
-type BatchJob = Extract<EntrySpec, { batch: number }>;
+type BatchJob = Extract<EntrySpec, { entry: BatchEntry }>;
 
 /**
  * Whether the entry computes the vocabulary's logits: a reward model's objective names none of their numbers.

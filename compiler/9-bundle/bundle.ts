@@ -8,14 +8,16 @@
  *   report.txt               sizes, memory, fusions, kernels
  *   index.js, index.d.ts     the bundle as a module that programs import
  */
-import type { Model } from "../../runtime/contract/model.ts";
-import { segmentEntry, type OutputName } from "../../runtime/contract/entries.ts";
+import type { Model, PartKind } from "../../runtime/contract/model.ts";
+import { nameIn } from "../../runtime/contract/parameter-names.ts";
+import { segmentEntry, type EntryName, type OutputName } from "../../runtime/contract/entries.ts";
 import { objectiveSums, type Objective } from "../../runtime/contract/objective.ts";
 import { control, hyper } from "../../runtime/contract/control.ts";
 import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import { layerParts } from "../2-check/parameters.ts";
 import { sumsOf } from "../ops/objective/objective.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
 import { sliceBytes } from "../3-graph/ir.ts";
@@ -33,6 +35,7 @@ import {
   MANIFEST_VERSION,
   type CachePlace,
   type EntryPlace,
+  type LookPlace,
   type Manifest,
   type MixturePlace,
   type ModuleManifest,
@@ -163,6 +166,7 @@ function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): Mod
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
       const { entry, batch, context } = p.graph;
       const mixtures = mixturesOf(p);
+      const look = entry === ("look" satisfies EntryName) && lookPlace(model);
       const hasObjective = p.graph.values.has("objective" satisfies OutputName);
       return {
         name: entry,
@@ -173,6 +177,7 @@ function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): Mod
         context,
         flops: programFlops(p),
         ...(hasObjective && { objective: objectivePlace(module.objective!) }),
+        ...(look && { look }),
         ...(mixtures.length > 0 && { mixtures }),
       };
     }),
@@ -219,6 +224,13 @@ function objectivePlace({ name, unit, equation, settings, metrics }: Objective):
       per: per === undefined ? objectiveSums.indexOf("units") : at(per),
     })),
   };
+}
+
+function lookPlace(model: Model): LookPlace {
+  const parts = layerParts(model);
+  const namesOf = (...kinds: readonly PartKind[]): string[] =>
+    parts.filter(({ part }) => kinds.includes(part)).map(({ name }) => nameIn("layer", name));
+  return { attention: namesOf("attention"), feedForward: namesOf("mlp", "swiglu", "geglu", "experts") };
 }
 
 /** The mixtures of experts whose load is an output of the entry. */

@@ -25,6 +25,7 @@ import { attention_backward } from "./attention/attention_backward.ts";
 import { attention_cached } from "./attention/attention_cached.ts";
 import { attention_cached_q8 } from "./attention/attention_cached_q8.ts";
 import { attention_merge, attention_split } from "./attention/attention_split.ts";
+import { attention_sum, attention_weights } from "./attention/attention_weights.ts";
 import { rope, rope_table } from "./attention/rope.ts";
 import { windows } from "./attention/windows.ts";
 import { balance, balance_backward } from "./experts/balance.ts";
@@ -97,6 +98,8 @@ const table = {
   attention_cached_q8, // the same with a cache in 8 bits
   attention_split, // one new row over parts of the cache
   attention_merge, // the parts' results as one
+  attention_weights, // softmax(Q Kᵀ / √D) itself, to look at
+  attention_sum, // it times V, each head by how much it counts
   rope, // queries and keys rotated by their positions
   rope_table, // the cosines and sines of this call's positions
   windows, // how far each layer sees, where layers differ

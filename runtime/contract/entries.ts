@@ -10,6 +10,8 @@
  *   score      the same with logits after every row, not only after the last one of each span, and the
  *              log-probability of its target
  *   embed      the same with what the output layer would read of each row, in the place of logits
+ *   look       one text from its beginning, unfused: what attention looks at in it, and what the layers add
+ *   lens       what the output makes of any rows [R, width]: logits
  *   generate   a token of each of several texts again and again: a run, a token drawn after each of its rows,
  *              and these as the next run's rows, without the host; texts that end leave the run
  *
@@ -23,15 +25,32 @@ import type { ModuleName } from "./manifest.ts";
 import type { DType } from "./memory-formats.ts";
 
 /** From the one that covers most kernels (`train` has forward and backward) to the one that covers least. */
-export const entryNames = ["train", "evaluate", "prefill", "score", "embed", "decode", "generate"] as const;
+export const entryNames = [
+  "train",
+  "evaluate",
+  "prefill",
+  "score",
+  "embed",
+  "look",
+  "lens",
+  "decode",
+  "generate",
+] as const;
 export type EntryName = (typeof entryNames)[number];
 /** Entries over whole sequences, and entries that go on from what the cache holds. */
 export type BatchEntry = Extract<EntryName, "train" | "evaluate">;
-export type IncrementalEntry = Exclude<EntryName, BatchEntry>;
+export type IncrementalEntry = Exclude<EntryName, BatchEntry | LookEntryName>;
 
-/** Entries that a module has where it was asked for at compile time. */
+/** Entries that a module `infer` has where it was asked for at compile time. */
 export const rowEntries = ["score", "embed"] as const satisfies readonly EntryName[];
 export type RowEntryName = (typeof rowEntries)[number];
+/** Two that any module in one memory has where `look` was asked for. */
+export const lookEntries = ["look", "lens"] as const satisfies readonly EntryName[];
+export type LookEntryName = (typeof lookEntries)[number];
+/** What can be asked for. */
+export type AskedEntry = RowEntryName | "look";
+/** A module that is divided over several memories has none of these. */
+export const undividedEntries: readonly EntryName[] = ["generate", ...lookEntries];
 
 /**
  * Which entries every module has, besides those it was asked for; one that is divided over several memories
@@ -153,7 +172,7 @@ export const inputTensors = {
   first: { dtype: "i32" },
   /** prefill, decode, generate: [S,4]. `spanField` says what a row is. */
   spans: { dtype: "i32" },
-  /** prefill, decode, generate: [1]. How many rows are live: the first ones. */
+  /** prefill, decode, generate, look, lens: [1]. How many rows are live: the first ones. */
   rows: { dtype: "i32", control: "rows" },
   /** prefill, decode, generate: [1]. How many spans are live. */
   span_count: { dtype: "i32", control: "spanCount" },
@@ -179,7 +198,10 @@ export const inputTensors = {
    */
   token_logprobs: { dtype: "f32" },
   choice_logprobs: { dtype: "f32" },
-  /** Partitions that do not begin the model: [R, width]. The rows that the partition before has made. */
+  /**
+   * Partitions that do not begin the model: [R, width]. The rows that the partition before has made. lens:
+   * rows that the output is to read.
+   */
   x_in: { dtype: "f32" },
 } as const satisfies Record<string, InputTensor>;
 export type InputName = keyof typeof inputTensors;
@@ -216,12 +238,32 @@ export const outputNames = [
    * vocabulary's ids, or fewer where the model's output has fewer.
    */
   "logits",
-  /** score: [R, classes], after each live row. */
+  /** score, lens: [R, classes], after each live row. */
   "row_logits",
+  /** look: [R, width]. The residual stream x as it enters the first layer. What layers say: `insideNames`. */
+  "embedded",
   /** embed: [R, width]. What the output layer would read of each live row: the last norm's, as a rule. */
   "hidden",
   /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */
   "x_out",
 ] as const;
 export type OutputName = (typeof outputNames)[number];
+
+/** look: [R, width] for each layer. The residual stream x as the layer leaves it. */
+export const LAYERS_RESIDUAL = "layers.residual";
+/**
+ * look: what it says of a part of the layers, of which `part` is what its parameters' names begin with, and
+ * what it takes; each of them for each layer, N numbers to a token's feed-forward layer.
+ */
+export const insideNames = (part: string) => ({
+  /** Attention: [R, heads, R], by how much each token looks at each. Mixture of experts: [R, top]. */
+  weights: `${part}.weights`,
+  /** An input, [heads]: by how much each head's part counts; 1, or 0 for a head that is switched off. */
+  scales: `${part}.scales`,
+  /** Feed-forward: [R, N] after the activation, the product of gated ones. Mixture: [R · top, N] of slots. */
+  hidden: `${part}.hidden`,
+  /** Mixture: i32 [R, top]. The experts of each token, and which slot each of them has for it. */
+  choice: `${part}.choice`,
+  slots: `${part}.slots`,
+});
 export type TensorName = InputName | OutputName;

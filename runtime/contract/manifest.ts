@@ -84,6 +84,8 @@ export interface EntryPlace {
    * train, evaluate: the objective that the module was compiled for. Absent: the next token's cross-entropy.
    */
   readonly objective?: ObjectivePlace;
+  /** look: the parts of the layers of which it says something. */
+  readonly look?: LookPlace;
   /** What the entry `train` of a model with experts says of each mixture. */
   readonly mixtures?: readonly MixturePlace[];
   /**
@@ -91,6 +93,15 @@ export interface EntryPlace {
    * of them the rows [batch · context, width] are copied from its `x_out` to the `x_in` of the next.
    */
   readonly runs?: readonly { readonly part: number; readonly entry: string }[];
+}
+
+/**
+ * What the names of the parts' parameters begin with ("layers.attention"), in the order in which they are
+ * computed. Tensors of them: `insideNames` of entries.ts.
+ */
+export interface LookPlace {
+  readonly attention: readonly string[];
+  readonly feedForward: readonly string[];
 }
 
 /** How an objective is asked, and what it says: objective.ts. */

@@ -50,6 +50,10 @@ export class Entries {
     return this.tensorNamed(name);
   }
 
+  findNamed(name: string): Tensor | undefined {
+    return this.#tensors.get(name);
+  }
+
   /** A tensor whose name the manifest gives. */
   tensorNamed(name: string): Tensor {
     const found = this.#tensors.get(name);

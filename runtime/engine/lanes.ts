@@ -12,6 +12,7 @@ import { adaptLane } from "./adapters.ts";
 import type { Entries } from "./entries.ts";
 import { Lane, type LaneTokens, type Ring } from "./lane.ts";
 import { LaneLoop } from "./lane-loop.ts";
+import { lookEntry, type LookEntry } from "./look-entry.ts";
 import { TextLoop, type ModuleLoop } from "./text-loop.ts";
 import { rowEntry, type RowEntry } from "./row-entries.ts";
 import { writeRun, type Span } from "./run-inputs.ts";
@@ -42,6 +43,8 @@ export interface LanesSource extends TokenRun {
   readonly adapt?: ((lane: number, on: boolean) => void) | undefined;
   /** Absent: the module has none of these entries. */
   readonly rowEntry?: ((name: RowEntryName) => RowEntry | undefined) | undefined;
+  /** Absent: the module was not compiled to be looked at. */
+  readonly look?: LookEntry | undefined;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
 }
@@ -67,6 +70,7 @@ export function lanesOf(entries: Entries, copy: LanesSource["copy"], breathe: ()
     loop: TextLoop.of(entries),
     adapt: (lane, on) => adaptLane(entries, lane, on),
     rowEntry: (name) => rowEntry(entries, name),
+    look: lookEntry(entries),
     breathe,
   });
 }
@@ -115,6 +119,8 @@ export class Lanes {
    * lanes, its kernels are those of `prefill`.
    */
   readonly loop: LaneLoop | undefined;
+  /** A text's run of which everything can be seen; no lane changes by it. Undefined: not compiled for it. */
+  readonly look: LookEntry | undefined;
   readonly #source: LanesSource;
   #uses = 0;
   #listened = performance.now();
@@ -128,6 +134,7 @@ export class Lanes {
     this.rings = rings;
     this.consistent = consistent;
     this.loop = source.loop && new LaneLoop(source.loop, (spans) => this.ran(spans));
+    this.look = source.look;
     this.all = Array.from({ length: count }, (_, number) => new Lane(number, rings));
     for (const { number, isAdapted } of this.all) source.adapt?.(number, isAdapted);
   }

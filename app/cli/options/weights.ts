@@ -4,7 +4,7 @@
  * format, a module is compiled in memory.
  */
 import { isAdapter, nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
-import type { RowEntryName } from "../../../runtime/contract/entries.ts";
+import type { AskedEntry } from "../../../runtime/contract/entries.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
@@ -181,7 +181,7 @@ export interface AskedModule {
   /** Texts that there is room for at once. A module with room for more is as good. */
   readonly lanes?: number | undefined;
   /** What it is to do besides: score texts, embed them. */
-  readonly entries?: readonly RowEntryName[] | undefined;
+  readonly entries?: readonly AskedEntry[] | undefined;
 }
 
 /** Whether the bundle's own module does what is asked. */

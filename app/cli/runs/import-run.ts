@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import type { RowEntryName } from "../../../runtime/contract/entries.ts";
+import type { AskedEntry } from "../../../runtime/contract/entries.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
@@ -56,7 +56,7 @@ export interface ImportOptions {
   /** How many texts the module has room for. */
   readonly lanes: number | undefined;
   /** What the module does besides. */
-  readonly entries?: readonly RowEntryName[] | undefined;
+  readonly entries?: readonly AskedEntry[] | undefined;
   /** The number format of matrices; undefined: the format that they came in. */
   readonly dtype: Mixed<FloatFormat> | undefined;
   readonly tiles: ChosenTiles | undefined;

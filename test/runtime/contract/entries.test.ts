@@ -6,6 +6,9 @@ import { compileModel, planModule } from "../../../compiler/compile.ts";
 import {
   entriesOfModule,
   inputTensors,
+  insideNames,
+  LAYERS_RESIDUAL,
+  lookEntries,
   outputNames,
   rowEntries,
   segmentEntry,
@@ -22,21 +25,34 @@ const model = checkSource(source).models[0]!;
 
 test("a module has its entries, and their tensors have the names and types of the table", async () => {
   const perRow = { weights: true, logprobs: true };
-  const { manifest } = await compileModel(model, { targets: ["simd"], perRow, entries: rowEntries });
+  const { manifest } = await compileModel(model, {
+    targets: ["simd"],
+    perRow,
+    entries: [...rowEntries, "look"],
+  });
   const used = new Set<string>();
   for (const name of moduleNames) {
     const { entries, tensors } = manifest.modules[name]!;
-    const asked = name === "infer" ? rowEntries : [];
+    const asked = [...(name === "infer" ? rowEntries : []), ...lookEntries];
     expect(entries.map((entry) => entry.name)).toEqual([...entriesOfModule[name], ...asked]);
-    for (const { inputs, outputs, mixtures = [] } of entries) {
+    for (const { inputs, outputs, mixtures = [], look } of entries) {
+      const inside = [...(look?.attention ?? []), ...(look?.feedForward ?? [])].map(insideNames);
+      const scales = inside.map((of) => of.scales);
       const ofMixtures = mixtures.flatMap(({ starts, balance }) => [starts, balance]);
-      for (const input of inputs) {
+      for (const input of inputs.filter((i) => !scales.includes(i))) {
         expect(Object.keys(inputTensors)).toContain(input);
         const { dtype } = inputTensors[input as keyof typeof inputTensors];
         expect(tensors.find((t) => t.name === input)?.dtype, input).toBe(dtype);
       }
       for (const output of outputs)
-        expect([...outputNames, ...ofMixtures].includes(output), output).toBe(true);
+        expect(
+          [
+            ...outputNames,
+            ...ofMixtures,
+            ...(look ? [LAYERS_RESIDUAL, ...inside.flatMap((of) => Object.values(of))] : []),
+          ].includes(output),
+          output,
+        ).toBe(true);
       for (const tensor of [...inputs, ...outputs]) used.add(tensor);
     }
   }
@@ -53,7 +69,7 @@ test("a module has its entries, and their tensors have the names and types of th
   }
   const infer = planModule(model, "infer", { lora: { rank: 2, alpha: 2, on: ["attention"] } });
   for (const name of infer.placement.persistent.keys()) used.add(name);
-  const ends = ["x_in", "x_out"]; // a module in one memory has none
+  const ends = ["x_out"]; // a module in one memory has none
   expect([...Object.keys(inputTensors), ...outputNames].filter((name) => !used.has(name))).toEqual(ends);
 });
 

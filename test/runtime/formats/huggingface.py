@@ -143,4 +143,5 @@ def main(folder, ids):
     print(json.dumps(logits.tolist()))
 
 
-main(sys.argv[1], [int(i) for i in sys.argv[2].split(",")])
+if __name__ == "__main__":
+    main(sys.argv[1], [int(i) for i in sys.argv[2].split(",")])

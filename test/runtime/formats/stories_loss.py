@@ -112,4 +112,5 @@ def main(model, vocabulary, corpus):
         print(json.dumps({name: loss(part) for name, part in parts.items()}, indent=1))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
