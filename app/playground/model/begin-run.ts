@@ -15,7 +15,7 @@ import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { batchSource, type BatchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
-import type { PublishedFiles, RunToOpen } from "./model-calls.ts";
+import type { DataTokens, PublishedFiles, RunToOpen } from "./model-calls.ts";
 import { OpenedRun } from "./opened-run.ts";
 import { newPageRun, openPageRun, writeMoves, type PageRun } from "./run-contents.ts";
 
@@ -24,12 +24,6 @@ export interface Place {
   readonly host: Host;
   /** Undefined: the browser keeps no files here; the run ends with its tab. */
   readonly files: Files | undefined;
-}
-
-/** How much there is to learn from, and to measure on, in tokens. */
-export interface DataTokens {
-  readonly train: number;
-  readonly heldOut: number;
 }
 
 export interface Begun {

@@ -4,15 +4,9 @@ import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import type { LinkedBundle } from "../../../runtime/engine/linked-bundle.ts";
 import type { Generated } from "../../../runtime/sample/generate.ts";
 import type { SamplerSettings } from "../../../runtime/sample/sampler.ts";
-import type { TrainSettings } from "../../../runtime/contract/model.ts";
+import type { Sizes, TrainSettings } from "../../../runtime/contract/model.ts";
 import type { TrainEvent } from "../../../runtime/train/events.ts";
-
-/** A slider that was moved: after this many steps, the peak of the learning rate became another. */
-export interface Move {
-  readonly step: number;
-  readonly setting: "lr";
-  readonly to: number;
-}
+import type { Move } from "../share/experiment.ts";
 
 /** Settings that a visitor may choose beside the spec; what is absent is as the spec says. */
 export type ChosenSettings = Partial<
@@ -46,29 +40,36 @@ export interface PublishedFiles {
   readonly name: string;
 }
 
-/** What is known of an open model. */
-export interface RunFacts {
+/** What is known of a model when it has been opened. */
+export interface Opened {
   /** Its folder among the page's files. */
   readonly folder: string;
   readonly name: string;
   readonly parameters: number;
-  readonly vocab: number;
-  readonly context: number;
-  /** Of a training step. */
+  readonly sizes: Sizes;
+  /** Rows of a training step; each has `settings.context` tokens. */
   readonly batch: number;
   readonly target: Target;
   readonly workers: number;
   readonly memoryBytes: number;
   /** Why it runs otherwise than one might expect. */
   readonly notes: readonly string[];
+  /** With the learning rate as it was moved to. */
   readonly settings: TrainSettings;
-  readonly sample: SamplerSettings;
+  readonly sampler: SamplerSettings;
   readonly moves: readonly Move[];
   /** Updates made so far. */
   readonly step: number;
   readonly experiment: string;
-  /** How many tokens it learns from, and is measured on. */
-  readonly tokens: { readonly train: number; readonly heldOut: number };
+  readonly tokens: DataTokens;
+  /** What has happened so far, where the run goes on. */
+  readonly events: readonly TrainEvent[];
+}
+
+/** How much there is to learn from, and to measure on, in tokens. */
+export interface DataTokens {
+  readonly train: number;
+  readonly heldOut: number;
 }
 
 /** A run that an earlier visit has left. */
@@ -80,18 +81,12 @@ export interface LeftRun {
   readonly experiment: string;
 }
 
-/** What the thread tells while a run is open; at most ten times a second. */
-export type ModelNews =
-  | { readonly kind: "events"; readonly events: readonly TrainEvent[] }
-  | { readonly kind: "moved"; readonly move: Move };
-
 export type TrainingEnd = "done" | "paused";
 
 export interface SampleAsked {
   readonly prompt: string;
   readonly tokens: number;
   readonly seed: number;
-  readonly settings?: Partial<SamplerSettings> | undefined;
 }
 
 export type Sampled = Pick<Generated, "text" | "tokens" | "reason" | "decodeMs">;

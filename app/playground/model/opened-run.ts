@@ -16,7 +16,8 @@ import type { TrainEvent } from "../../../runtime/train/events.ts";
 import type { TrainLog } from "../../../runtime/train/log.ts";
 import type { BatchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { train, type ResumePoint } from "../../../runtime/train/train.ts";
-import type { Move, TrainingEnd } from "./model-calls.ts";
+import type { Move } from "../share/experiment.ts";
+import type { TrainingEnd } from "./model-calls.ts";
 import { writeMoves, type PageRun } from "./run-contents.ts";
 
 /** What panels may use of an open model, in its thread. */

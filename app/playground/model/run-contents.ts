@@ -22,7 +22,8 @@ import { readTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { TEXT_RULE } from "../../../runtime/train/sources/documents.ts";
 import { plainTokenizer } from "../../../runtime/train/sources/plain-tokenizer.ts";
-import type { Move, RunToOpen } from "./model-calls.ts";
+import type { Move } from "../share/experiment.ts";
+import type { RunToOpen } from "./model-calls.ts";
 
 const TEXT = "text.txt";
 const EXPERIMENT = "experiment.json";

@@ -1,5 +1,6 @@
 /** Puts the page together: values, thread, editor, tabs. The text to begin with is in index.html. */
 import { keepChecked, startCheckThread } from "../check/checking.ts";
+import { createModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import { languages, textIn, type Language } from "../texts/texts.ts";
 import { openColours } from "./colours.ts";
@@ -23,6 +24,7 @@ const experiment = valueOf<Experiment>({
   moves: [],
 });
 const check = startCheckThread();
+const model = createModelHandle();
 const announce = (message: string): void => {
   place("announced").textContent = message;
 };
@@ -36,6 +38,7 @@ const page: Page = {
   checked,
   check,
   experiment,
+  model,
   language,
   text: (key, values) => textIn(language.now, key, values),
   words: (key, values) => wordsIn(language.now, key, values),
@@ -67,5 +70,9 @@ const tabs = openTabs(page, place("tabs"), place("panels"));
 const first = panels.find((row) => "load" in row);
 if (first) tabs.show(first.id);
 addEventListener("pagehide", ({ persisted }) => {
+  model.close(); // a page that is gone, or kept to come back, holds no memory for a model
   if (!persisted) check.end();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") model.keep().catch(failed);
 });

@@ -4,6 +4,7 @@
  */
 import type { CheckThread } from "../check/checking.ts";
 import type { Checked, Span } from "../check/checked.ts";
+import type { ModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import type { Language, TextKey, TextValues } from "../texts/texts.ts";
 import type { PanelId } from "./panels.ts";
@@ -36,6 +37,8 @@ export interface Page {
   readonly check: CheckThread;
   /** What a run of it is made of, beside the spec: all that a link pins. */
   readonly experiment: Value<Experiment>;
+  /** The one model of the page, in a thread of its own. */
+  readonly model: ModelHandle;
   readonly language: Value<Language>;
   /** A text in the visitor's language, with `{name}` filled in from `values`. */
   text(key: TextKey, values?: TextValues): string;

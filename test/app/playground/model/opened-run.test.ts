@@ -4,8 +4,9 @@
  */
 import { beforeAll, expect, test } from "vitest";
 import { beginRunIn, restoreRunIn } from "../../../../app/playground/model/begin-run.ts";
-import type { Move, RunToOpen } from "../../../../app/playground/model/model-calls.ts";
+import type { RunToOpen } from "../../../../app/playground/model/model-calls.ts";
 import type { OpenedRun } from "../../../../app/playground/model/opened-run.ts";
+import type { Move } from "../../../../app/playground/share/experiment.ts";
 import type { Compiled } from "../../../../compiler/compile.ts";
 import { generate } from "../../../../runtime/sample/generate.ts";
 import { listCheckpoints } from "../../../../runtime/store/checkpoint.ts";
