@@ -74,6 +74,7 @@ const rooms = [
   "compiler/planner",
   "compiler/torch",
   "compiler/language-service",
+  "compiler/drawing",
   // how fast it is
   "bench/peers",
   "bench/measure",

@@ -17,7 +17,24 @@ import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { loadControl, prelude } from "./prelude.ts";
 
-export function emitModule(target: Target, programs: readonly Program[], placement: Placement): string {
+/** A piece of a module's text: a kernel with its name, what kernels share, an entry. */
+export interface ModulePiece {
+  readonly kind: "head" | "prelude" | "addresses" | "profile" | "helper" | "kernel" | "entry";
+  readonly name: string;
+  readonly text: string;
+}
+
+export const emitModule = (target: Target, programs: readonly Program[], placement: Placement): string =>
+  modulePieces(target, programs, placement)
+    .map(({ text }) => text)
+    .join("\n");
+
+/** The module, piece by piece, in the order of its text. */
+export function modulePieces(
+  target: Target,
+  programs: readonly Program[],
+  placement: Placement,
+): readonly ModulePiece[] {
   const kernels = nameKernels(programs);
   const helpers = new Map<string, string>();
   const bodies = [...kernels.values()].map(({ name, spec }) => emitKernel(name, spec, helpers));
@@ -38,16 +55,24 @@ export function emitModule(target: Target, programs: readonly Program[], placeme
         placement.profile && { ...placement.profile, firstSite: placement.profile.firstSites[i]! },
       ),
   );
-  const entries = programs.map((p, i) => emitEntry(p, placement, kernels, clocks[i]!));
+  const piece =
+    (kind: ModulePiece["kind"]) =>
+    (text: string, name: string = kind): ModulePiece => ({ kind, name, text });
   return [
-    String(w),
-    prelude(target),
-    addresses(placement),
-    ...profileFunctions(placement),
-    ...helpers.values(),
-    ...bodies,
-    ...entries,
-  ].join("\n");
+    piece("head")(String(w)),
+    piece("prelude")(prelude(target)),
+    piece("addresses")(addresses(placement)),
+    ...profileFunctions(placement).map((text) => piece("profile")(text)),
+    ...[...helpers].map(([name, text]) => piece("helper")(text, name)),
+    ...[...kernels.values()].map(({ name }, i) => piece("kernel")(bodies[i]!, name)),
+    ...programs.map((p, i) => piece("entry")(emitEntry(p, placement, kernels, clocks[i]!), p.graph.entry)),
+  ];
+}
+
+/** The names of a module's kernels; `of`: that of a call's. */
+export function kernelNames(programs: readonly Program[]): { of(call: Call): string } {
+  const kernels = nameKernels(programs);
+  return { of: ({ spec }) => kernels.get(kernelKey(spec))!.name };
 }
 
 type Kernels = ReadonlyMap<string, { readonly name: string; readonly spec: KernelSpec }>;

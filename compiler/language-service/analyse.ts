@@ -14,6 +14,7 @@ import { hover } from "./hover.ts";
 import type { Analysis, ModelFacts } from "./language-service.ts";
 import { definition, highlights, references, rename, renameRange } from "./names.ts";
 import { folding, lenses, outline } from "./outline.ts";
+import { placedParts } from "./placed-parts.ts";
 
 export function analyse(text: string): Analysis {
   const doc = readDocument(text);
@@ -36,6 +37,7 @@ export function analyse(text: string): Analysis {
       return edit ? [edit] : [];
     },
     actions: (within) => actions(doc, within),
+    parts: () => placedParts(doc),
     symbols: () => outline(doc),
     folding: () => folding(doc),
     lenses: () => lenses(models),

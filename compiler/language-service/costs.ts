@@ -2,12 +2,11 @@
  * What one token costs: the arithmetic of the entry `decode` at the end of a full context, and the bytes that
  * it moves at least, weights in f32. Counted kernel by kernel, as operations say it themselves.
  */
-import { outermost } from "../2-check/parameters.ts";
 import { buildGraph } from "../3-graph/build.ts";
-import type { Node, Role } from "../3-graph/ir.ts";
+import { partOfNode } from "../3-graph/part-of.ts";
 import { callBytes, callFlops, tileGraph, type Call } from "../6-tile/program.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { nameIn, type ParameterSection } from "../../runtime/contract/parameter-names.ts";
+import type { ParameterSection } from "../../runtime/contract/parameter-names.ts";
 
 export interface Cost {
   /** Floating-point operations. */
@@ -29,22 +28,14 @@ export function tokenCosts(model: Model): TokenCosts {
   // a target's tiles change neither number
   const program = tileGraph(buildGraph(model, { entry: "decode", rows: 1 }), "simd");
   const calls = program.sections.flatMap(({ role, times, calls: all }) =>
-    all.map((call) => ({ role, node: call.node, cost: costOf(call, times) })),
+    all.map((call) => ({ part: partOfNode(model, role, call.node), cost: costOf(call, times) })),
   );
-  const tied = outermost(model.output).part.name;
   return {
     whole: sum(calls.map(({ cost }) => cost)),
-    part(section, name) {
-      const stem = nameIn(section, name);
-      const isEnd = section === "output" && name === tied;
-      return sum(
-        calls
-          .filter(
-            ({ role, node }) => isOf(stem, role, node) || (isEnd && node.outs["out"]?.value === "logits"),
-          )
-          .map(({ cost }) => cost),
-      );
-    },
+    part: (section, name) =>
+      sum(
+        calls.filter(({ part }) => part?.section === section && part.part === name).map(({ cost }) => cost),
+      ),
   };
 }
 
@@ -52,10 +43,3 @@ const costOf = (call: Call, times: number): Cost => ({
   flops: times * callFlops(call),
   bytes: times * callBytes(call),
 });
-
-/** Whether a kernel is of a part: it makes something named after the part, or reads its parameters. */
-function isOf(stem: string, role: Role, { ins, outs }: Node): boolean {
-  const made = Object.values(outs).map(({ value }) => (role === "layer" ? nameIn("layer", value) : value));
-  const read = Object.values(ins).flatMap(({ value }) => (value.endsWith(".weight") ? [value] : []));
-  return [...made, ...read].some((value) => value.startsWith(`${stem}.`));
-}

@@ -24,6 +24,7 @@ export type {
   ModuleBytes,
   Note,
   OutlineEntry,
+  PlacedPart,
   Renamed,
   Span,
   TokenClass,

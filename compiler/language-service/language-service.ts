@@ -40,6 +40,8 @@ export interface Analysis {
   format(): readonly Edit[];
   /** What could be done about a place: corrections of what is wrong there, and other changes. */
   actions(within: Span): readonly Action[];
+  /** Where the parts of models without errors are written, inherited ones too. */
+  parts(): readonly PlacedPart[];
   symbols(): readonly OutlineEntry[];
   /** Blocks and comments of several lines. */
   folding(): readonly Span[];
@@ -138,6 +140,15 @@ export interface OutlineEntry {
   readonly span: Span;
   readonly nameSpan: Span;
   readonly children: readonly OutlineEntry[];
+}
+
+/** A part of a model, by the names that its parameters have, and the place that says what it is. */
+export interface PlacedPart {
+  readonly model: string;
+  readonly section: "embed" | "layer" | "output";
+  /** Unique in its section: "layernorm_2". The embedding's tables together are "token". */
+  readonly part: string;
+  readonly span: Span;
 }
 
 /** A line above a model. */

@@ -21,13 +21,16 @@ export interface ModelNotes {
 
 /** Facts about places. */
 export class Facts<T> {
-  private readonly byPlace = new Map<number, T>();
+  private readonly byPlace = new Map<number, { readonly span: Span; readonly fact: T }>();
 
   put(span: Span, fact: T): void {
-    if (!span.of) this.byPlace.set(placeOf(span), fact);
+    if (!span.of) this.byPlace.set(placeOf(span), { span, fact });
   }
   at(span: Span): T | undefined {
-    return this.byPlace.get(placeOf(span));
+    return this.byPlace.get(placeOf(span))?.fact;
+  }
+  all(): readonly { readonly span: Span; readonly fact: T }[] {
+    return [...this.byPlace.values()];
   }
 }
 

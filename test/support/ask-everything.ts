@@ -18,6 +18,7 @@ export function askEverything(text: string, places: readonly number[]): void {
   for (const { at, text: said } of spec.inlayHints()) inside(said, { start: at, end: at });
   for (const token of spec.tokens()) inside("token", token.span);
   for (const span of spec.folding()) inside("fold", span);
+  for (const { part, span } of spec.parts()) inside(part, span);
   for (const { span } of spec.lenses()) inside("lens", span);
   for (const { span } of spec.format()) inside("format", span);
   for (const entry of spec.symbols())

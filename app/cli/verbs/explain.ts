@@ -2,6 +2,7 @@
  * `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it,
  * and why.
  */
+import { writeFileSync } from "node:fs";
 import { planModule } from "../../../compiler/compile.ts";
 import { explainPlan, type Topic } from "../../../compiler/explain.ts";
 import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
@@ -15,7 +16,8 @@ import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { reflow } from "../terminal/reflow.ts";
 import { defineVerb } from "./verb.ts";
-import type { Io } from "../terminal/io.ts";
+import { planPage } from "../report/plan-page.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 
 const options = {
   ...specOptions,
@@ -32,6 +34,7 @@ const options = {
     read(text("<name>", "train or infer"), (given) => named("module", moduleNames, given)),
   ),
   target: withDefault("wide", targetOption("simd, relaxed or wide (of --tiles)")),
+  picture: text("<file>", "write a page that draws the kernels, their values and the memory"),
 };
 
 export const explainVerb = defineVerb({
@@ -48,6 +51,7 @@ export const explainVerb = defineVerb({
     "sinter explain E0203",
     "sinter explain specs/quickstart.sinter --arena",
     "sinter explain specs/gpt2.sinter --fusion --module infer",
+    "sinter explain specs/gpt2.sinter --picture gpt2.html",
   ],
   async run([asked], given, io) {
     if (asked === undefined) {
@@ -85,6 +89,10 @@ function explainSpec(path: string, asked: Options<typeof options>, io: Io): stri
     cache,
     numerics,
   });
+  if (asked.picture !== undefined) {
+    writeFileSync(pathFrom(io, asked.picture), planPage(model, plan));
+    return `wrote ${asked.picture}\n`;
+  }
   const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => asked[t]);
   return (topics.length === 0 ? (["summary"] as const) : topics)
     .map((topic) => explainPlan(model, plan, topic))

@@ -246,6 +246,17 @@ describe("fmt, init, explain", () => {
     expect((await run("explain")).out).toContain("E0401  ");
     expect(await run("explain", "E0999")).toMatchObject({ code: 2 });
   });
+  test("explain --picture: a page without scripts that draws every entry", async () => {
+    const path = put("drawn.sinter", base);
+    expect(await run("explain", path, "--picture", "drawn.html")).toMatchObject({
+      code: 0,
+      out: "wrote drawn.html\n",
+    });
+    const page = take("drawn.html");
+    for (const entry of ["train", "evaluate", "prefill", "decode", "generate"])
+      expect(page).toContain(`aria-label="Kernels of ${entry}"`);
+    expect(page).not.toContain("<script");
+  });
 });
 
 describe("types", () => {

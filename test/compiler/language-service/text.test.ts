@@ -2,8 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { format } from "../../../compiler/1-parse/format.ts";
 import { checkSource } from "../../../compiler/2-check/check.ts";
+import { layerParts, partsOf } from "../../../compiler/2-check/parameters.ts";
 import { analyse } from "../../../compiler/language-service/analyse.ts";
 import { applied, difference } from "../../../compiler/language-service/edits.ts";
+import type { ParameterSection } from "../../../runtime/contract/parameter-names.ts";
 import { base, specs } from "../../support/sources.ts";
 
 const shown = (text: string, { start, end }: { start: number; end: number }): string =>
@@ -91,6 +93,23 @@ model a {
 model b like a { width 16 }
 `;
 
+test("parts: where a model says what they are, inherited ones too", () => {
+  const spec = analyse(text);
+  const placed = spec.parts().map(({ model, section, part, span }) => {
+    const [first] = text.slice(span.start, span.end).split("(");
+    return `${model} ${section} ${part}: ${first}`;
+  });
+  for (const { model } of spec.models) {
+    const named = (section: ParameterSection) => (part: { readonly name: string; readonly part: string }) =>
+      `${model.name} ${section} ${part.name}: ${part.part}`;
+    expect(placed).toEqual(
+      expect.arrayContaining([
+        ...layerParts(model).map(named("layer")),
+        ...partsOf(model.output).map(named("output")),
+      ]),
+    );
+  }
+});
 test("symbols: models with what they are made of", () => {
   const [a, b] = analyse(text).symbols();
   expect([a!.name, a!.kind, b!.detail]).toEqual(["a", "model", "like a"]);
