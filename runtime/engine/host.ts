@@ -9,6 +9,8 @@ import type { Partition } from "./partitions.ts";
 /** Runs a module's entries. */
 export interface Pool {
   readonly workers: number;
+  /** Why nothing can be run any more: a worker has trapped or died, perhaps while none had work. */
+  readonly failure: SinterError | undefined;
   /**
    * Runs one entry of a partition to its end. Rejects with a SinterError when a worker dies or traps; the
    * pool is of no use afterwards.
@@ -67,6 +69,7 @@ export function callingThread(partitions: readonly Pick<LoadedPartition, "module
   const instances = partitions.map(({ module, memory }) => instantiate(module, memory));
   return {
     workers: 1,
+    failure: undefined,
     async run(entry, partition = 0) {
       try {
         instances[partition]![entry.name]!(0);

@@ -59,6 +59,8 @@ export interface RunningModel {
   readonly memoryBytes: number;
   readonly notes: readonly string[];
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Why nothing of it can run any more: a worker has trapped or died. */
+  readonly failure: SinterError | undefined;
   /** In the manifest's order. Gradients and moments: of the parameters that are trained. */
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
   entry(name: EntryName): EntryPlace;
@@ -179,6 +181,9 @@ async function openModule(
     memoryBytes: partitions.reduce((sum, p) => sum + memoryBytesFor(p.manifest, workers), 0),
     notes: code.notes,
     tensors,
+    get failure() {
+      return pool.failure;
+    },
     of: (storage) => withStorage(tensors, storage),
     entry: (entry) => entries.get(entry),
     ...callsOf(entries, laneCopier(partitions), pool, host),

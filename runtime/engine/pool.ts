@@ -107,7 +107,6 @@ class ThreadPool implements Pool {
   readonly #ownInstances: readonly Instance[] | undefined;
   #threads: readonly Thread[] = [];
   #round: Round | undefined;
-  /** Why no entry can run any more. */
   #failure: SinterError | undefined;
   #closing = false;
 
@@ -126,6 +125,10 @@ class ThreadPool implements Pool {
       if (control.crowded !== undefined)
         Atomics.store(words, controlWord(control.crowded), Number(this.#crowded));
     }
+  }
+
+  get failure(): SinterError | undefined {
+    return this.#failure;
   }
 
   async start(startThread: StartThread): Promise<void> {

@@ -79,6 +79,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     module,
     target: "simd",
     workers: 1,
+    failure: undefined,
     memoryBytes: bytes,
     notes: [],
     tensors,

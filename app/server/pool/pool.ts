@@ -86,6 +86,7 @@ class Pool implements Serving {
     if (this.#isDraining) throw draining();
     if (this.#facts) checkAsk(ask, this.#facts); // what could never be answered need not come again
     this.#checkQueue();
+    this.#checkModel();
     const asked = new AskedText(ask, (ended) => this.#ended(ended));
     this.#asks.add(asked);
     if (ask.signal.aborted) asked.cut("aborted");
@@ -192,6 +193,7 @@ class Pool implements Serving {
 
   /** Waits for the model where it is being loaded, and loads it where that has failed. */
   async #modelFor(signal: AbortSignal): Promise<RunningModel> {
+    this.#checkModel();
     if (this.#loading === "failed") this.#loadAgain();
     await unlessAborted(this.#settled, signal);
     if (this.#isClosed) throw draining();
@@ -228,6 +230,12 @@ class Pool implements Serving {
     this.#texts = texts;
     this.#loading = "ready";
     for (const asked of this.#asks) texts.add(asked);
+  }
+
+  /** A worker may have ended while nothing ran: nobody has heard of it yet, and whoever asks now is served. */
+  #checkModel(): void {
+    const { model } = this.#texts ?? {};
+    if (model?.failure) this.#failed(model, model.failure);
   }
 
   /** Those that run are refused; those that wait do so until the model is back. */

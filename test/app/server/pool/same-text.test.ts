@@ -175,5 +175,13 @@ test("a worker ends: what runs is refused, and the rest is served by a new model
   expect(served.map(({ tokens }) => tokens)).toEqual(await Promise.all(asks.map(alone)));
   expect(fragile.counts().restarts).toBe(1);
   expect(threads.length).toBe(4);
+
+  // one that ends while nothing runs is not noticed by whoever asks next
+  await threads[3]!.terminate();
+  const { tokens } = await fragile.complete(asks[0]!);
+  expect(tokens).toEqual(await alone(asks[0]!));
+  expect(fragile.counts().restarts).toBe(2);
+  await threads[5]!.terminate();
+  await expect(fragile.embed([1], { signal: new AbortController().signal })).resolves.toBeTruthy();
   await fragile.close();
 });
