@@ -232,7 +232,7 @@ class Pool implements Serving {
     for (const asked of this.#asks) texts.add(asked);
   }
 
-  /** A worker may have ended while nothing ran: nobody has heard of it yet, and whoever asks now is served. */
+  /** A worker that ends while nothing runs is not heard of by anybody: whoever asks now is served anew. */
   #checkModel(): void {
     const { model } = this.#texts ?? {};
     if (model?.failure) this.#failed(model, model.failure);
