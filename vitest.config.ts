@@ -14,7 +14,8 @@ const PATIENCE_MS = 20 * 60_000;
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/package/**", "test/contributing.test.ts"], // npm run test:package, test:recipes
+    // npm run test:package, test:page, test:recipes
+    exclude: ["test/package/**", "test/page/**", "test/contributing.test.ts"],
     setupFiles: ["test/support/kept-kernels.ts"],
     env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
     sequence: { sequencer: SlowFirst },

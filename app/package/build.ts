@@ -7,6 +7,7 @@
  * In the checkout everything imports TypeScript by relative paths. What tsc leaves of that is changed here:
  * an import that leads from one package into the other becomes an import by name, and file names that end in
  * .ts (in declarations, and where a thread is started) end in .js. Nothing is bundled: a module stays a file.
+ * The page (app/playground) is a program of its own, which Vite bundles; it goes along as a folder of files.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -22,10 +23,13 @@ import {
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPage } from "../playground/site/built-page.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const DIST = join(root, "dist");
 const RUNTIME_DIST = join(root, "runtime/dist");
+/** Where `sinter playground` finds the page (app/playground/site/built-page.ts). */
+const PAGE = join(DIST, "app/playground/page");
 /** Where tsc puts the runtime, before it moves. */
 const RUNTIME = join(DIST, "runtime");
 
@@ -41,12 +45,13 @@ const INTERNAL = "@sinter/runtime/internal/";
 const relativeImport = /(\bfrom |\bimport\(|^import )"(\.{1,2}\/[^"\n]+)"/gm;
 const threadFile = /(new URL\("\.{1,2}\/[^"\n]+)\.ts(", import\.meta\.url\))/g;
 
-function build(): void {
+async function build(): Promise<void> {
   for (const folder of [DIST, RUNTIME_DIST]) rmSync(folder, { recursive: true, force: true });
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", join(root, "app/package")], { stdio: "inherit" });
   for (const file of filesIn(DIST)) rewrite(file);
   renameSync(RUNTIME, RUNTIME_DIST);
   copyBeside();
+  await buildPage(PAGE, console.log);
   const wrong = [
     ...[...filesIn(DIST), ...filesIn(RUNTIME_DIST)].flatMap(flawsOf),
     ...[DIST, RUNTIME_DIST].flatMap((folder) => (existsSync(folder) ? [] : [`${folder} is not there`])),
@@ -123,4 +128,4 @@ function flawsOf(file: string): string[] {
     .map((name) => `${relative(root, file)} imports ${name}`);
 }
 
-build();
+await build();

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { sinter } from "../vite/index.ts";
+import { leanOps } from "./lean-ops.ts";
 import { pageHtml } from "./page-html.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -16,7 +17,7 @@ export default defineConfig({
     specs(),
     pageHtml(readFileSync(new URL("../../specs/quickstart.sinter", import.meta.url), "utf8")),
   ],
-  worker: { format: "es", plugins: () => [specs()] },
+  worker: { format: "es", plugins: () => [specs(), leanOps()] },
   build: {
     target: "es2023",
     outDir: "dist",

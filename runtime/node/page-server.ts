@@ -33,6 +33,9 @@ const mimeTypes: Readonly<Record<string, string>> = {
   css: "text/css",
   wasm: "application/wasm",
   txt: "text/plain; charset=utf-8",
+  svg: "image/svg+xml",
+  png: "image/png",
+  webmanifest: "application/manifest+json",
 };
 const isolation = {
   "cross-origin-opener-policy": "same-origin",
@@ -76,28 +79,37 @@ export interface PageServerOptions {
   readonly folder: string;
   /** 0: any port that is free. */
   readonly port: number;
+  /** What it listens on. Default: 127.0.0.1, and then only what this machine asks for by name is answered. */
+  readonly host?: string;
   /** false: without the headers, as most servers are. */
   readonly isolated?: boolean;
+  /** Sent with every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** false: answers without ranges. */
   readonly ranges?: boolean;
   /** Is asked first; true: it has answered. */
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-/** Listens on 127.0.0.1. */
+/** The address at which nobody but this machine is heard. */
+const LOOPBACK = "127.0.0.1";
+
 export async function startPageServer({
   folder,
   port,
+  host = LOOPBACK,
   isolated = true,
+  headers = {},
   ranges = true,
   handle,
 }: PageServerOptions): Promise<{ readonly url: string; readonly server: Server }> {
   const root = resolve(folder);
   const runtime = new Set(runtimeFiles());
   const server = createServer((request, response) => {
-    if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value);
+    for (const [name, value] of Object.entries({ ...(isolated && isolation), ...headers }))
+      response.setHeader(name, value);
     if (handle?.(request, response)) return;
-    if (!isLocal(request.headers.host)) return void response.writeHead(403).end();
+    if (host === LOOPBACK && !isLocal(request.headers.host)) return void response.writeHead(403).end();
     const path = pathOf(request.url!);
     if (path === undefined) return void response.writeHead(400).end();
     const own = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : "";
@@ -109,9 +121,10 @@ export async function startPageServer({
     const file = (path === "/" || path === "/example.html") && !existsSync(named) ? EXAMPLE : named;
     sendFile(file, ranges ? request.headers.range : undefined, ranges, request.method === "HEAD", response);
   });
-  await new Promise<void>((done, failed) => server.once("error", failed).listen(port, "127.0.0.1", done));
+  await new Promise<void>((done, failed) => server.once("error", failed).listen(port, host, done));
   const address = server.address();
-  return { url: `http://localhost:${typeof address === "object" && address ? address.port : port}/`, server };
+  const name = host === LOOPBACK ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return { url: `http://${name}:${typeof address === "object" && address ? address.port : port}/`, server };
 }
 
 /** A page elsewhere whose name has come to mean this machine (DNS rebinding) sends its own name. */

@@ -80,7 +80,7 @@ describe.each(["sinter", "runtime"] as const)("%s", (name) => {
       ),
     );
     expect(files.filter((file) => /(?<!\.d)\.ts$/.test(file))).toEqual([]);
-    const scripts = files.filter((file) => file.endsWith(".js") && file.includes("/dist/"));
+    const scripts = files.filter((file) => /\/dist\/(?!app\/playground\/page\/).*\.js$/.test(file));
     expect(scripts.length).toBeGreaterThan(100);
     expect(scripts.filter((file) => !files.includes(`${file}.map`))).toEqual([]);
     const at = join(folder, "node_modules", name === "sinter" ? name : "@sinter/runtime", "dist");

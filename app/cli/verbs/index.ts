@@ -16,6 +16,12 @@ export interface VerbRow {
 
 export const verbs: readonly VerbRow[] = [
   {
+    name: "playground",
+    group: "specs",
+    summary: "a page in which models are written, trained and taught",
+    load: async () => (await import("./playground.ts")).playgroundVerb,
+  },
+  {
     name: "init",
     group: "specs",
     summary: "write a commented spec to start from",

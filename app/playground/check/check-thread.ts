@@ -1,12 +1,11 @@
 /**
- * The thread that checks: the language service, and everything of the compiler up to the text of the kernels.
- * The 15 MB that make WebAssembly of it are elsewhere (compile/). A question is a file in questions/.
+ * The thread that checks while one types: the language service, and the compiler up to the plan of memory. It
+ * is all that the editor waits for, so operations come without their emitters (lean-ops.ts), and whatever
+ * else is asked of a spec is asked of the other thread (panels-thread.ts).
  */
 import { serveCalls } from "../page/thread-call.ts";
 import { editorQuestions } from "./questions/editor.ts";
 
-const questions = { ...editorQuestions };
+export type EditorQuestions = typeof editorQuestions;
 
-export type Questions = typeof questions;
-
-serveCalls(questions);
+serveCalls(editorQuestions);

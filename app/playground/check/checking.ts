@@ -5,14 +5,46 @@
 import { callThread, type Thread } from "../page/thread-call.ts";
 import { valueOf, type Value } from "../page/value.ts";
 import type { Analysed, Checked, ModelFacts } from "./checked.ts";
-import type { Questions } from "./check-thread.ts";
+import type { EditorQuestions } from "./check-thread.ts";
+import type { PanelQuestions } from "./panels-thread.ts";
 
-export type CheckThread = Thread<Questions>;
+/** Two threads that look like one: the editor's is small and runs from the start, the other one on need. */
+export type CheckThread = Thread<EditorQuestions & PanelQuestions>;
 
-export const startCheckThread = (): CheckThread =>
-  callThread<Questions>(
+const ofEditor: Readonly<Record<string, true>> = {
+  analyse: true,
+  bytes: true,
+  hover: true,
+  complete: true,
+  definition: true,
+  places: true,
+  renameRange: true,
+  rename: true,
+  format: true,
+  actions: true,
+  explain: true,
+} satisfies Record<keyof EditorQuestions, true>;
+
+export function startCheckThread(): CheckThread {
+  const editor = callThread<EditorQuestions>(
     new Worker(new URL("./check-thread.ts", import.meta.url), { type: "module", name: "check" }),
   );
+  let panels: Thread<PanelQuestions> | undefined;
+  const ofPanels = (): Thread<PanelQuestions> =>
+    (panels ??= callThread<PanelQuestions>(
+      new Worker(new URL("./panels-thread.ts", import.meta.url), { type: "module", name: "panels" }),
+    ));
+  return {
+    call: (name, ...rest) => {
+      const thread = ofEditor[name] ? editor : ofPanels();
+      return (thread as unknown as CheckThread).call(name, ...rest);
+    },
+    end() {
+      editor.end();
+      panels?.end();
+    },
+  };
+}
 
 /** `spec` is a page's. Errors go to `failed`: they are bugs, a wrong spec is no error. */
 export function keepChecked(

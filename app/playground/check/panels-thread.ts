@@ -1,0 +1,11 @@
+/**
+ * The thread that answers what panels ask of a spec: the compiler up to the text of the kernels. The 15 MB
+ * that make WebAssembly of it are elsewhere. Its questions stand in questions/, a file for each panel.
+ */
+import { serveCalls } from "../page/thread-call.ts";
+
+const questions = {};
+
+export type PanelQuestions = typeof questions;
+
+serveCalls(questions);
