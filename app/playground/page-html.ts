@@ -4,19 +4,29 @@
  */
 import type { Plugin } from "vite";
 import { analyse } from "../../compiler/language-service/analyse.ts";
-import { panels, type PanelRow } from "./page/panels.ts";
+import type { PanelRow } from "./page/panels.ts";
 import { POLICY } from "./site/policy.ts";
 import { textIn, type TextKey } from "./texts/texts.ts";
+
+/**
+ * THE table of panels. Vite bundles its own configuration, this file included, and would follow the table to
+ * the panels, whose styles and specs only the page's bundle knows; an address that is made here it leaves to
+ * Node.
+ */
+async function panelRows(): Promise<readonly PanelRow[]> {
+  const table = new URL("./page/panels.ts", import.meta.url).href;
+  return ((await import(table)) as typeof import("./page/panels.ts")).panels;
+}
 
 /** `firstSpec`: the text that the editor begins with. */
 export const pageHtml = (firstSpec: string): Plugin => ({
   name: "sinter-page-html",
   transformIndexHtml: {
     order: "pre",
-    handler: (html) => ({
+    handler: async (html) => ({
       html: withTexts(html)
         .replace(/(<pre id="first-spec">)/, (open) => open + coloured(firstSpec))
-        .replace(/(<div class="tabs"[^>]*>)/, (open) => open + tabs()),
+        .replace(/(<div class="tabs"[^>]*>)/, await tabList()),
       tags: [
         {
           tag: "meta",
@@ -40,16 +50,15 @@ function withTexts(html: string): string {
     );
 }
 
-function tabs(): string {
-  const rows: readonly PanelRow[] = panels;
-  return rows
-    .filter(({ load }) => load)
-    .map(
-      ({ id, tab }, i) =>
-        `<button type="button" role="tab" id="tab-${id}" data-panel="${id}" data-text="${tab}" ` +
-        `aria-selected="${i === 0}" tabindex="${i === 0 ? 0 : -1}">${escaped(textIn("en", tab))}</button>`,
-    )
-    .join("");
+/** The list of tabs with a button for each panel that has something to show. */
+async function tabList(): Promise<(open: string) => string> {
+  const shown = (await panelRows()).filter(({ load }) => load);
+  const buttons = shown.map(
+    ({ id, tab }, i) =>
+      `<button type="button" role="tab" id="tab-${id}" data-panel="${id}" data-text="${tab}" ` +
+      `aria-selected="${i === 0}" tabindex="${i === 0 ? 0 : -1}">${escaped(textIn("en", tab))}</button>`,
+  );
+  return (open) => open + buttons.join("");
 }
 
 /** A spec as markup, each token in its class. */

@@ -7,7 +7,7 @@ import type { Checked, Span } from "../check/checked.ts";
 import type { ModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import type { Language, TextKey, TextValues } from "../texts/texts.ts";
-import type { PanelId } from "./panels.ts";
+import type { PanelId } from "./panel-ids.ts";
 import type { Value } from "./value.ts";
 
 export interface Panel {

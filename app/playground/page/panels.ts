@@ -4,9 +4,10 @@
  */
 import type { TextKey } from "../texts/texts.ts";
 import type { OpenPanel } from "./page.ts";
+import type { PanelId } from "./panel-ids.ts";
 
 export interface PanelRow {
-  readonly id: string;
+  readonly id: PanelId;
   readonly tab: TextKey;
   /** Absent: its place is empty. */
   readonly load?: () => Promise<OpenPanel>;
@@ -16,6 +17,7 @@ export const panels = [
   {
     id: "tour",
     tab: "tab.tour",
+    load: async () => (await import("../panels/tour/tour.ts")).openTour,
   },
   {
     id: "structure",
@@ -46,5 +48,3 @@ export const panels = [
     tab: "tab.cost",
   },
 ] as const satisfies readonly PanelRow[];
-
-export type PanelId = (typeof panels)[number]["id"];

@@ -4,7 +4,7 @@ import { valueOf, type Value } from "./value.ts";
 const PREFIX = "sinter.";
 
 /** A setting of this name; undefined until it is chosen. */
-export function kept(name: "language" | "colours"): Value<string | undefined> {
+export function kept(name: "language" | "colours" | "tour"): Value<string | undefined> {
   const value = valueOf(read(PREFIX + name));
   return {
     ...value,

@@ -1,7 +1,8 @@
 /** The tabs: each opens its panel, which is loaded and made when it is first shown, and stays. */
 import { element } from "./element.ts";
 import type { Page, Panel } from "./page.ts";
-import { panels, type PanelId, type PanelRow } from "./panels.ts";
+import type { PanelId } from "./panel-ids.ts";
+import { panels, type PanelRow } from "./panels.ts";
 
 interface Place {
   readonly tab: HTMLButtonElement;
@@ -13,7 +14,7 @@ export interface Tabs {
   show(id: PanelId): void;
 }
 
-const rows: readonly (PanelRow & { readonly id: PanelId })[] = panels;
+const rows: readonly PanelRow[] = panels;
 
 /** `list` has a button for each panel that has something to show (page-html.ts), `room` takes the panels. */
 export function openTabs(page: Page, list: HTMLElement, room: HTMLElement): Tabs {

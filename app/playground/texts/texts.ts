@@ -5,6 +5,7 @@
  */
 import { frameTexts } from "./frame.ts";
 import { shareTexts } from "./share.ts";
+import { tourTexts } from "./tour.ts";
 
 /** The languages, each by its own name. */
 export const languages = { en: "English", nl: "Nederlands" } as const;
@@ -17,6 +18,7 @@ export type Text = Readonly<Record<Language, string>>;
 export const texts = {
   ...frameTexts,
   ...shareTexts,
+  ...tourTexts,
 } as const satisfies Readonly<Record<string, Text>>;
 export type TextKey = keyof typeof texts;
 
