@@ -47,6 +47,7 @@ const rooms = [
   "compiler/diagnostics",
   "compiler/1-parse",
   "compiler/ops/kit",
+  "compiler/planner/tables",
   "compiler/2-check",
   "compiler/ops/elementwise",
   "compiler/ops/norm",

@@ -1,8 +1,9 @@
 /**
  * The syntax tree: what was written, each node with its place. Nothing is decided here about what is right.
  *
- *   file   = model*
+ *   file   = ( model | plan )*
  *   model  = name, like?, item*
+ *   plan   = name, model's name, hardware's name, ( setting | expect )*
  *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | head | expect
  *   value  = number | flag | word | words | call | sum | product | negative
  *
@@ -92,7 +93,16 @@ export type Item =
     }
   | { readonly kind: "head"; readonly name: Word; readonly value: Value; readonly span: Span }
   | { readonly kind: "objective"; readonly name: Word; readonly value: Value; readonly span: Span }
-  | { readonly kind: "expect"; readonly fact: Word; readonly value: Value; readonly span: Span };
+  | Expect;
+
+export interface Expect {
+  readonly kind: "expect";
+  readonly fact: Word;
+  readonly value: Value;
+  /** Behind "±", in percent. */
+  readonly tolerance?: { readonly value: number; readonly span: Span };
+  readonly span: Span;
+}
 
 export interface ModelNode {
   readonly name: Word;
@@ -103,6 +113,17 @@ export interface ModelNode {
   readonly broken: boolean;
 }
 
+/** `plan NAME of MODEL on HARDWARE { … }` */
+export interface PlanNode {
+  readonly name: Word;
+  readonly model: Word;
+  readonly hardware: Word;
+  readonly items: readonly (Setting | Expect)[];
+  readonly span: Span;
+  readonly broken: boolean;
+}
+
 export interface FileNode {
   readonly models: readonly ModelNode[];
+  readonly plans: readonly PlanNode[];
 }

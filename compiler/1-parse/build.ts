@@ -8,10 +8,12 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type {
   Argument,
   AssignmentNode,
+  Expect,
   Factor,
   Item,
   LoraNode,
   ModelNode,
+  PlanNode,
   Setting,
   Term,
   Value,
@@ -64,6 +66,23 @@ export function buildModel(
     name: word(b, names[0]),
     ...(like ? { like: word(b, like) } : {}),
     items,
+    span,
+    broken: isBroken(span),
+  };
+}
+
+/** Undefined where one of the three names is missing. */
+export function buildPlan(b: Building, n: CstNode, isBroken: (span: Span) => boolean): PlanNode | undefined {
+  const [name, model, hardware] = ["name", "model", "hardware"].map((label) => token(n, label));
+  const span = nodeSpan(b, n);
+  if (!name || !model || !hardware) return undefined;
+  const expects = nodes(n, "expect").map((e) => buildExpect(b, e));
+  const items = [...settingsOf(b, n), ...expects.filter((e) => e !== undefined)];
+  return {
+    name: word(b, name),
+    model: word(b, model),
+    hardware: word(b, hardware),
+    items: items.toSorted((one, other) => one.span.start - other.span.start),
     span,
     broken: isBroken(span),
   };
@@ -127,12 +146,23 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
     const value = buildValue(b, node(n, "value"));
     return name && value && { kind: "objective", name: word(b, name), value, span: nodeSpan(b, n) };
   },
-  expect(b, n) {
-    const fact = token(n, "fact");
-    const value = buildValue(b, node(n, "value"));
-    return fact && value && { kind: "expect", fact: word(b, fact), value, span: nodeSpan(b, n) };
-  },
+  expect: buildExpect,
 };
+
+function buildExpect(b: Building, n: CstNode): Expect | undefined {
+  const fact = token(n, "fact");
+  const value = buildValue(b, node(n, "value"));
+  const within = token(n, "tolerance");
+  const tolerance = within && buildNumber(b, within);
+  if (!fact || !value) return undefined;
+  return {
+    kind: "expect",
+    fact: word(b, fact),
+    value,
+    ...(tolerance?.kind === "number" ? { tolerance } : {}),
+    span: nodeSpan(b, n),
+  };
+}
 
 const settingsOf = (b: Building, n: CstNode): Setting[] =>
   nodes(n, "setting")
@@ -269,7 +299,7 @@ function buildNumber(b: Building, tok: IToken): Value | undefined {
       ? whyBad(tok.image)
       : !Number.isFinite(value)
         ? "it is larger than 1e308"
-        : Number.isInteger(value) && !Number.isSafeInteger(value)
+        : /^[\d_]+$/.test(tok.image) && !Number.isSafeInteger(value)
           ? "whole numbers end at 9_007_199_254_740_991"
           : undefined;
   if (why === undefined) return { kind: "number", value, span };

@@ -29,9 +29,9 @@ export function format(source: string): Formatted {
   const stream = readStream(source);
   const starts = new Map<number, Start>();
   const keys = new Set<number>();
-  for (const model of file.models) {
-    starts.set(model.span.start, "model");
-    for (const item of model.items) markItem(item, starts, keys);
+  for (const block of [...file.models, ...file.plans]) {
+    starts.set(block.span.start, "outermost");
+    for (const item of block.items) markItem(item, starts, keys);
   }
   const text = layOut({ stream, starts, keys, blocks: blocksAround(stream), oneLine: new Set() });
   const before = images(stream);
@@ -41,7 +41,7 @@ export function format(source: string): Formatted {
 }
 
 /** What begins at a token: it decides how the token is set off from the one before. */
-type Start = "model" | "setting" | "statement" | "assignment";
+type Start = "outermost" | "setting" | "statement" | "assignment";
 
 interface Layout {
   /** Tokens and comments in the order of the text. */
@@ -112,7 +112,7 @@ function chooseOneLines(layout: Layout): void {
   let from = 0;
   stream.forEach((token, i) => {
     const start = starts.get(token.startOffset);
-    if (start === "model" || start === "statement") from = i;
+    if (start === "outermost" || start === "statement") from = i;
     if (token.image === "{") open.push({ at: i, from, depth: open.length });
     else if (token.image === "}") found.push(open.pop()!);
   });
@@ -134,7 +134,7 @@ function between({ stream, starts, keys, blocks, oneLine }: Layout, i: number): 
   const kept = breaks > 1 && before.image !== "{" && token.image !== "}" ? blank : line;
   const start = starts.get(token.startOffset);
   if (isComment(token)) return breaks === 0 ? gap("  ") : kept;
-  if (start === "model") return kept;
+  if (start === "outermost") return kept;
   const block = stream[blocks[i]!];
   const single = block !== undefined && oneLine.has(block.startOffset);
   if (before.image === "{" || token.image === "}") {
@@ -176,7 +176,10 @@ const endsValue = (token: IToken): boolean => t.isName(token.tokenType) || value
 const isSign = (token: IToken, before: IToken | undefined, keys: ReadonlySet<number>): boolean =>
   token.image === "-" && (before === undefined || !endsValue(before) || keys.has(before.startOffset));
 
-/** No space: in parentheses, around ".", before "," and ":", between a part and its "(", behind a sign. */
+/**
+ * No space: in parentheses, around ".", before "," and ":", between a part and its "(", behind a sign, and
+ * before the "%" of a tolerance.
+ */
 function tight(
   before: IToken,
   token: IToken,
@@ -184,6 +187,7 @@ function tight(
   keys: ReadonlySet<number>,
 ): boolean {
   if (before.image === "(" || before.image === "." || [")", ",", ":", "."].includes(token.image)) return true;
+  if (token.image === "%" && earlier?.image === "±") return true;
   if (token.image === "(")
     return (t.isName(before.tokenType) && !keys.has(before.startOffset)) || isSign(before, earlier, keys);
   return isSign(before, earlier, keys);
@@ -196,15 +200,15 @@ function layOut(layout: Layout): string {
   let column = 0;
   let depth = 0;
   let parens = 0;
-  let previousModelTall = false;
-  let modelLine = 0;
+  let previousTall = false;
+  let blockLine = 0;
   stream.forEach((token, i) => {
     const start = starts.get(token.startOffset);
     if (token.image === "}") depth--;
     let before = i === 0 ? gap("") : between(layout, i);
-    // models of several lines stand apart
-    const afterModel = depth === 0 && stream[i - 1]?.image === "}";
-    if (afterModel && before.lines === 1 && (previousModelTall || (start === "model" && isTall(layout, i))))
+    // models and plans of several lines stand apart
+    const afterBlock = depth === 0 && stream[i - 1]?.image === "}";
+    if (afterBlock && before.lines === 1 && (previousTall || (start === "outermost" && isTall(layout, i))))
       before = blank;
     // settings on one line: as many as fit
     if (
@@ -225,18 +229,18 @@ function layOut(layout: Layout): string {
     const image = isComment(token) ? token.image.trimEnd() : token.image;
     text += image;
     column += image.length;
-    if (start === "model") modelLine = countLines(text);
+    if (start === "outermost") blockLine = countLines(text);
     if (token.image === "(") parens++;
     if (token.image === ")") parens--;
     if (token.image === "{") depth++;
-    if (token.image === "}" && depth === 0) previousModelTall = countLines(text) > modelLine;
+    if (token.image === "}" && depth === 0) previousTall = countLines(text) > blockLine;
   });
   return `${text}\n`;
 }
 
 const countLines = (text: string): number => text.split("\n").length;
 
-/** Whether the model that begins at token `i` has several lines. */
+/** Whether the model or plan that begins at token `i` has several lines. */
 function isTall({ stream, oneLine }: Layout, i: number): boolean {
   let open = i;
   while (open < stream.length && stream[open]!.image !== "{") open++;

@@ -73,9 +73,11 @@ class SpecParser extends CstParser {
     this.input = tokens; // setting it resets the parser
   }
 
-  /** file = model* */
+  /** file = ( model | plan )* */
   readonly file = this.RULE("file", () => {
-    this.MANY(() => this.SUBRULE(this.model));
+    this.MANY(() => {
+      this.OR([{ ALT: () => this.SUBRULE(this.model) }, { ALT: () => this.SUBRULE(this.plan) }]);
+    });
   });
 
   /** model = "model" model-name ( "like" model-name )? "{" item* "}" */
@@ -88,6 +90,21 @@ class SpecParser extends CstParser {
     });
     this.CONSUME(t.OpenBrace);
     this.MANY(() => this.SUBRULE(this.item));
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** plan = "plan" plan-name "of" model-name "on" device-name "{" ( setting | expect )* "}" */
+  readonly plan = this.RULE("plan", () => {
+    this.CONSUME(t.Plan);
+    this.CONSUME(t.ModelName, { LABEL: "name" });
+    this.CONSUME(t.Of);
+    this.CONSUME1(t.ModelName, { LABEL: "model" });
+    this.CONSUME(t.On);
+    this.CONSUME2(t.ModelName, { LABEL: "hardware" });
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => {
+      this.OR([{ ALT: () => this.SUBRULE(this.setting) }, { ALT: () => this.SUBRULE(this.expect) }]);
+    });
     this.CONSUME(t.CloseBrace);
   });
 
@@ -239,11 +256,16 @@ class SpecParser extends CstParser {
     );
   }
 
-  /** expect = "expect" name value */
+  /** expect = "expect" name value ( "±" number "%" )? */
   readonly expect = this.RULE("expect", () => {
     this.CONSUME(t.Expect);
     this.CONSUME(t.Name, { LABEL: "fact" });
     this.SUBRULE(this.value);
+    this.OPTION(() => {
+      this.CONSUME(t.PlusMinus);
+      this.CONSUME(t.Number, { LABEL: "tolerance" });
+      this.CONSUME(t.Remainder);
+    });
   });
 
   /** value = product ( ( "+" | "-" ) product )* */

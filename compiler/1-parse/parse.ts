@@ -6,7 +6,7 @@ import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
 import type { Source, Span } from "../diagnostics/span.ts";
 import type { FileNode, Value } from "./ast.ts";
-import { buildModel, buildValue, type Building } from "./build.ts";
+import { buildModel, buildPlan, buildValue, type Building } from "./build.ts";
 import { parseTokens } from "./grammar.ts";
 import { repair } from "./repair.ts";
 import { reportLexing, reportParsing, type Unread } from "./syntax-errors.ts";
@@ -29,7 +29,7 @@ export function parse(text: string): Parsed {
     if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, details, notes));
   };
   const b: Building = { place: (start, end) => ({ start, end }), report };
-  const nothing: Parsed = { file: { models: [] }, diagnostics };
+  const nothing: Parsed = { file: { models: [], plans: [] }, diagnostics };
 
   if (text.length > MAX_CHARACTERS) {
     report("E0107", b.place(MAX_CHARACTERS, MAX_CHARACTERS), { length: text.length, limit: MAX_CHARACTERS });
@@ -42,16 +42,22 @@ export function parse(text: string): Parsed {
   reportParsing(errors, tokens, text, b.place, report);
   if (!tree) return nothing;
   const nodes = tree.children["model"] ?? [];
-  if (nodes.length > MAX_MODELS) {
-    report("E0111", b.place(0, 0), { what: "models", count: nodes.length, limit: MAX_MODELS });
+  const planNodes = tree.children["plan"] ?? [];
+  for (const [what, { length: count }] of [
+    ["models", nodes],
+    ["plans", planNodes],
+  ] as const) {
+    if (count <= MAX_MODELS) continue;
+    report("E0111", b.place(0, 0), { what, count, limit: MAX_MODELS });
     return nothing;
   }
   const wrong = diagnostics.map((d) => d.span);
   const isBroken = (span: Span): boolean => wrong.some((w) => w.start >= span.start && w.start <= span.end);
   const models = nodes.flatMap((n) => ("children" in n ? (buildModel(b, n, isBroken) ?? []) : []));
+  const plans = planNodes.flatMap((n) => ("children" in n ? (buildPlan(b, n, isBroken) ?? []) : []));
   if (diagnostics.length === MAX_DIAGNOSTICS) return nothing;
   if (nodes.length === 0 && diagnostics.length === 0) report("E0110", b.place(0, 0), {});
-  return { file: { models }, diagnostics };
+  return { file: { models, plans }, diagnostics };
 }
 
 /** Parses the value of `--set NAME=VALUE`; `from` is where the value begins in `source`. */

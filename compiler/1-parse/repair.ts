@@ -31,7 +31,8 @@ const statements: ReadonlySet<TokenType> = new Set([
   t.Sample,
   t.Expect,
 ]);
-const blocks: ReadonlySet<TokenType> = new Set([t.Model, t.Layer, t.Train, t.Sample]);
+const outermost: ReadonlySet<TokenType> = new Set([t.Model, t.Plan]);
+const blocks: ReadonlySet<TokenType> = new Set([...outermost, t.Layer, t.Train, t.Sample]);
 /** Those that are names, too, unless a brace follows. */
 const blocksBeforeBrace: ReadonlySet<TokenType> = new Set(t.wordsBeforeBrace);
 
@@ -84,8 +85,8 @@ class Repair {
 
   /**
    * Adds the brackets that are missing before this token. Parentheses hold values only, so an equation or a
-   * statement cannot begin in them; a statement cannot begin in a layer or a section; a model begins nowhere
-   * but outside of everything.
+   * statement cannot begin in them; a statement cannot begin in a layer or a section, and in a plan only an
+   * expectation; models and plans begin nowhere but outside of everything.
    */
   private closeWhatIsDue(token: IToken, next: TokenType | undefined): void {
     const { tokenType: type } = token;
@@ -93,8 +94,9 @@ class Repair {
     const startsStatement = statements.has(type) || (t.stageWords.includes(type) && next === t.OpenBrace);
     if (startsEquation || startsStatement || type === t.CloseBrace)
       while (this.isInside((o) => o.block === undefined)) this.addClosing(token);
-    if (startsStatement && this.isInside((o) => o.block !== t.Model)) this.addClosing(token);
-    if (type === t.Model) while (this.open.length > 0) this.addClosing(token);
+    const belongs = (o: Open): boolean => o.block === t.Model || (o.block === t.Plan && type === t.Expect);
+    if (startsStatement && this.isInside((o) => !belongs(o))) this.addClosing(token);
+    if (outermost.has(type)) while (this.open.length > 0) this.addClosing(token);
   }
 
   /** "width = 8" in a model or a section, or "x += …" outside of the layer: the sign is left out. */

@@ -70,8 +70,9 @@ export function reportLexing(errors: readonly Unread[], text: string, place: Pla
 
 /** What may come where a rule could not go on, in the language's words. */
 const expectedIn: Readonly<Record<string, string>> = {
-  file: "`model`",
+  file: "`model` or `plan`",
   model: "a setting, `layer`, `output` … or `}`",
+  plan: "a setting, `expect` or `}`",
   layer: "an equation or `}`",
   section: "a setting or `}`",
   stage: "a setting, `lora` or `}`",
@@ -155,7 +156,8 @@ function helpFor(rule: string, token: IToken, before: IToken | undefined): strin
   if (image === ",") return "nothing separates settings and equations: leave the `,` out";
   if (rule === "factor" && before && assigns.has(before.tokenType))
     return "the equation before it has no value";
-  if (rule === "file" && t.isName(type)) return "everything in a spec stands in `model NAME { … }`";
+  if (rule === "file" && t.isName(type))
+    return "everything in a spec stands in `model NAME { … }`, or in a plan of one";
   if (naming.includes(rule) && t.keywordNames.includes(image))
     return `${quoted(image)} is a word of the language and cannot be a name`;
   return undefined;

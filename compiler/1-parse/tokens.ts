@@ -26,6 +26,7 @@ const sign = (name: string, text: string): TokenType =>
   createToken({ name, label: `\`${text}\``, pattern: text });
 
 export const Model = keyword("model");
+export const Plan = keyword("plan");
 export const Like = keyword("like");
 export const Let = keyword("let");
 export const Embed = keyword("embed");
@@ -59,9 +60,28 @@ const wordsInPlace: readonly TokenType[] = [...wordsBeforeBrace, ...wordsBeforeN
 export const isName = (type: TokenType | undefined): boolean =>
   type === Name || (type !== undefined && wordsInPlace.includes(type));
 
+/** Behind a name in `plan NAME of MODEL on HARDWARE`; `on` and `of` are names everywhere else. */
+const wordBehindName = (word: string): TokenType => {
+  const pattern = new RegExp(`${word}(?![A-Za-z0-9_])`, "y");
+  return createToken({
+    name: word[0]!.toUpperCase() + word.slice(1),
+    label: `\`${word}\``,
+    line_breaks: false,
+    start_chars_hint: [word[0]!],
+    pattern: (text: string, offset: number, before: IToken[]) => {
+      if (before.at(-1)?.tokenType !== ModelName) return null;
+      pattern.lastIndex = offset;
+      return pattern.exec(text);
+    },
+  });
+};
+export const Of = wordBehindName("of");
+export const On = wordBehindName("on");
+export const wordsBehindName: readonly TokenType[] = [Of, On];
+
 /**
- * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for
- * after `model` and `like`.
+ * The name of a model, a plan or a device may hold "-" and "." ("llama3.1-8b"), which elsewhere are
+ * arithmetic: it is only looked for after words that ask for one.
  */
 export const MODEL_NAME = /(?!like\b)[A-Za-z][A-Za-z0-9_.-]*/y;
 export const ModelName = createToken({
@@ -71,11 +91,13 @@ export const ModelName = createToken({
   start_chars_hint: [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"],
   pattern: (text: string, offset: number, before: IToken[]) => {
     const last = before.at(-1)?.tokenType;
-    if (last !== Model && last !== Like) return null;
+    if (last === undefined || !wordsBeforeModelName.includes(last)) return null;
     MODEL_NAME.lastIndex = offset;
     return MODEL_NAME.exec(text);
   },
 });
+
+export const wordsBeforeModelName: readonly TokenType[] = [Model, Like, Plan, Of, On];
 
 /** "12abc", "1.2.3", "1__0": one wrong number, not a number followed by something else. */
 export const BadNumber = createToken({ name: "BadNumber", label: "a number", pattern: /\d[A-Za-z0-9_.]*/ });
@@ -86,6 +108,7 @@ export const Number = createToken({
   longer_alt: BadNumber,
 });
 
+export const PlusMinus = sign("PlusMinus", "±");
 export const PlusEquals = sign("PlusEquals", "+=");
 export const Equals = sign("Equals", "=");
 export const Plus = sign("Plus", "+");
@@ -116,6 +139,7 @@ export const WrongComment = createToken({
 
 export const keywords: readonly TokenType[] = [
   Model,
+  Plan,
   Like,
   Let,
   Embed,
@@ -130,6 +154,7 @@ export const keywords: readonly TokenType[] = [
   False,
 ];
 export const signs: readonly TokenType[] = [
+  PlusMinus,
   PlusEquals,
   Equals,
   Plus,
@@ -150,6 +175,7 @@ export const tokens: TokenType[] = [
   Space,
   Comment,
   WrongComment,
+  ...wordsBehindName,
   ModelName,
   ...keywords,
   ...wordsInPlace,

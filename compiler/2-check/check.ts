@@ -14,6 +14,7 @@ import {
 } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
+import { checkPlans, type CheckedPlan, type PlannedModel } from "./check-plans.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
 import { inherit, type Resolved } from "./inherit.ts";
 import type { Model, StageName } from "../../runtime/contract/model.ts";
@@ -42,6 +43,8 @@ export interface Checked {
   readonly models: readonly Model[];
   /** One entry per model of `models`. */
   readonly summaries: readonly ModelSummary[];
+  /** Plans of these models whose blocks have no errors. */
+  readonly plans: readonly CheckedPlan[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -60,13 +63,10 @@ export function checkParsed(
   const report: Reporter = (code, span, details, notes) =>
     void found.push(diagnostic(code, span, details, notes));
   const all = inherit(file.models, report, record);
-  const wrongItems = found.slice(syntax.length);
+  const wrongItems = found.slice(syntax.length).filter((d) => d.severity === "error");
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
-  reportUnknownModel(
-    wanted,
-    file.models.map((m) => m.name.text),
-    report,
-  );
+  const names = file.models.map((m) => m.name.text);
+  reportUnknownModel(wanted, names, report);
   const lets = new Set(
     chosen.flatMap((m) => [...m.sizes.values()].filter((b) => b.kind === "let").map((b) => b.key.text)),
   );
@@ -75,29 +75,72 @@ export function checkParsed(
   const wrongSet = hasErrors(found.slice(before));
 
   const isNoise = noiseFilter(syntax, source);
-  const right: { model: Model; facts: ModelSummary }[] = [];
-  for (const resolved of chosen) {
-    const own: Diagnostic[] = [];
-    const checked = checkModel(
-      resolved,
-      { overrides, stages, record: record.model(resolved) },
-      (code, span, details, notes = []) =>
-        void own.push(diagnostic(code, span, details, [...notes, ...whoseNote(resolved, span)])),
-    );
-    for (const d of own) if (!resolved.broken || !isNoise(d)) found.push(d);
-    const hasWrongItem = wrongItems.some(
-      (d) => d.severity === "error" && resolved.line.some((m) => isWithin(d.span, m.span)),
-    );
-    if (checked && !wrongSet && !resolved.broken && !hasErrors(own) && !hasWrongItem) right.push(checked);
-  }
-  // a mistake outside of every model: the file is not what it was meant to be
-  const models = syntax.length > 0 && right.length === all.length ? [] : right;
+  const known: CheckFileOptions = { overrides, stages, wrongSet, wrongItems, isNoise, found };
+  const checked = chosen.map((resolved) => checkInFile(resolved, record.model(resolved), known));
+  const plans = checkPlans(
+    file.plans.filter(({ model: of }) => wanted === undefined || of.text === wanted),
+    {
+      models: new Map(checked.map((m) => [m.resolved.node.name.text, m])),
+      names,
+      isResized: isResized(overrides),
+      report: (plan) => (code, span, details, notes) => {
+        const told = diagnostic(code, span, details, notes);
+        if (!plan.broken || !isNoise(told)) found.push(told);
+      },
+      record,
+    },
+  );
+  const right = checked.flatMap(({ right: one }) => one ?? []);
+  // a mistake outside of every model and plan: the file is not what it was meant to be
+  const isWithinNone = right.length === all.length && !file.plans.some(({ broken }) => broken);
+  const isLost = syntax.length > 0 && isWithinNone;
   return {
-    models: models.map((m) => m.model),
-    summaries: models.map((m) => m.facts),
+    models: isLost ? [] : right.map((m) => m.model),
+    summaries: isLost ? [] : right.map((m) => m.facts),
+    plans: isLost ? [] : plans,
     diagnostics: tidy(found),
   };
 }
+
+/** What is known of the file around a model. */
+interface CheckFileOptions {
+  readonly overrides: readonly Override[];
+  readonly stages: readonly StageName[];
+  /** Something is wrong with the command line's settings. */
+  readonly wrongSet: boolean;
+  /** Errors in items of models. */
+  readonly wrongItems: readonly Diagnostic[];
+  readonly isNoise: (d: Diagnostic) => boolean;
+  /** Gets what is wrong with the model. */
+  readonly found: Diagnostic[];
+}
+
+/** `right`: the model, where nothing is wrong with it. */
+function checkInFile(
+  resolved: Resolved,
+  record: ModelRecorder,
+  { overrides, stages, wrongSet, wrongItems, isNoise, found }: CheckFileOptions,
+): PlannedModel & { readonly right: RightModel | undefined } {
+  const own: Diagnostic[] = [];
+  const checked = checkModel(
+    resolved,
+    { overrides, stages, record },
+    (code, span, details, notes = []) =>
+      void own.push(diagnostic(code, span, details, [...notes, ...whoseNote(resolved, span)])),
+  );
+  for (const d of own) if (!resolved.broken || !isNoise(d)) found.push(d);
+  const hasWrongItem = wrongItems.some((d) => resolved.line.some((m) => isWithin(d.span, m.span)));
+  const isWrong = wrongSet || resolved.broken || hasErrors(own) || hasWrongItem;
+  const right = isWrong ? undefined : checked;
+  return { resolved: withOverrides(resolved, overrides), model: right?.model, record, right };
+}
+
+interface RightModel {
+  readonly model: Model;
+  readonly facts: ModelSummary;
+}
+
+const isResized = (overrides: readonly Override[]): boolean => overrides.some((o) => o.section === "model");
 
 function reportUnknownModel(wanted: string | undefined, models: readonly string[], report: Reporter): void {
   if (wanted === undefined || models.length === 0 || models.includes(wanted)) return;
@@ -147,7 +190,7 @@ function checkModel(
   inherited: Resolved,
   { overrides, stages, record }: CheckModelOptions,
   report: Reporter,
-): { model: Model; facts: ModelSummary } | undefined {
+): RightModel | undefined {
   const resolved = withOverrides(inherited, overrides);
   const deferred: (() => void)[] = [];
   const model = buildModel(resolved, {
@@ -157,13 +200,7 @@ function checkModel(
     record,
   });
   if (!model) return undefined;
-  const expects = checkExpects(
-    resolved,
-    model,
-    overrides.some((o) => o.section === "model"),
-    report,
-    record,
-  );
+  const expects = checkExpects(resolved, model, isResized(overrides), report, record);
   // an expected count that holds settles the deferred warnings, and one that fails says more than they do
   if (!expects.some((e) => e.fact === "parameters" && e.result !== "skipped"))
     for (const tell of deferred) tell();

@@ -29,7 +29,7 @@ export function checkExpects(
   record: ModelRecorder,
 ): CheckedFact[] {
   const scope = makeScope({ bindings: resolved.sizes, fields: sizeFields, report, record });
-  return resolved.expects.flatMap(({ fact: { text: fact, span }, value }): CheckedFact[] => {
+  return resolved.expects.flatMap(({ fact: { text: fact, span }, value, tolerance }): CheckedFact[] => {
     if (!isFact(fact)) {
       report("E0403", span, { fact, facts: factNames, nearest: nearest(fact, factNames) });
       return [];
@@ -37,7 +37,9 @@ export function checkExpects(
     const expected = readNumber(fact, value, scope, report);
     const found = facts[fact].of(model);
     if (expected === undefined) return [];
-    const result = found === expected ? "holds" : resized ? "skipped" : "fails";
+    const off = Math.abs(found - expected);
+    const result =
+      off <= ((tolerance?.value ?? 0) / 100) * Math.abs(expected) ? "holds" : resized ? "skipped" : "fails";
     if (result === "fails" && fact === "parameters") {
       const why = explainCount(model, expected, retryOf(resolved));
       report("E0401", value.span, { expected, found, nearest: why }, [{ text: countTable(model) }]);

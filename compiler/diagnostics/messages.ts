@@ -4,6 +4,7 @@
  *
  *   E01xx  syntax          E03xx  equations and models     E05xx  command line
  *   E02xx  settings        E04xx  expectations             E06xx  stages after pre-training
+ *   E07xx  plans
  *
  * With W in the place of E it is a warning.
  *
@@ -13,11 +14,12 @@
 import { equations } from "./messages/equations.ts";
 import { expectations } from "./messages/expectations.ts";
 import { settings } from "./messages/settings.ts";
+import { plans } from "./messages/plans.ts";
 import { stages } from "./messages/stages.ts";
 import { syntax } from "./messages/syntax.ts";
 import type { Message } from "./messages/message.ts";
 
-export const messages = { ...syntax, ...settings, ...equations, ...expectations, ...stages };
+export const messages = { ...syntax, ...settings, ...equations, ...expectations, ...stages, ...plans };
 
 export type Code = keyof typeof messages;
 /** What a code's words are made from. */

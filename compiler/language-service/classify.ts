@@ -28,6 +28,7 @@ function classOf({ roles, symbols, checked }: Document, token: IToken): TokenCla
   if (type === t.ModelName) return "model";
   if (type === t.True || type === t.False) return "word";
   if (brackets.has(type)) return "bracket";
+  if (t.wordsBehindName.includes(type)) return "keyword";
   if (!t.isName(type)) return t.keywordNames.includes(token.image) ? "keyword" : "operator";
   const placed = roles.words.get(token.startOffset);
   // a word of the language in its place, or a name that no tree has
@@ -49,7 +50,11 @@ function classOfRole(role: Role, isLet: boolean): TokenClass {
     case "layer kind":
       return "word";
     case "fact":
+    case "plan fact":
       return "setting";
+    case "plan":
+    case "hardware":
+      return "model";
     case "head":
       return "value";
     case "group":

@@ -26,6 +26,10 @@ export type Waiting =
   /** Something new may begin: an item, an equation, a model. */
   | { readonly for: "item" }
   | { readonly for: "own name" | "sign" | "tokenizer" | "fact" | "like" | "layer kind" | "after kind" }
+  /** Of `plan NAME of MODEL on DEVICE`. */
+  | { readonly for: "of" | "planned model" | "on" | "device" | "plan body" }
+  /** Behind "±". */
+  | { readonly for: "tolerance" }
   | { readonly for: "model body"; readonly hasLike: boolean }
   | { readonly for: "operand"; readonly slot: Slot }
   /** Behind a whole value: an operator may follow, or what may follow the value. */
@@ -146,7 +150,15 @@ class Reader {
   }
 
   private modelName(name: string): void {
-    if (this.frame.waiting.for === "like") {
+    const { waiting } = this.frame;
+    if (this.announced === "plan") {
+      const next = { "own name": "of", "planned model": "on", device: "plan body" } as const;
+      const of = waiting.for as keyof typeof next;
+      if (of === "planned model") this.model = name;
+      this.frame.waiting = { for: next[of] ?? "plan body" };
+      return;
+    }
+    if (waiting.for === "like") {
       this.like = name;
       this.frame.waiting = { for: "model body", hasLike: true };
       return;
@@ -220,7 +232,9 @@ class Reader {
   private sign(token: IToken): void {
     const { tokenType: type, image } = token;
     const { waiting, kind } = this.frame;
-    if (operators.has(type)) {
+    if (type === t.PlusMinus) this.frame.waiting = { for: "tolerance" };
+    else if (waiting.for === "tolerance") this.frame.waiting = item;
+    else if (operators.has(type)) {
       if (waiting.for === "operator") this.frame.waiting = { for: "operand", slot: waiting.slot };
     } else if (type === t.Equals || type === t.PlusEquals) this.equals();
     else if (type === t.Comma) this.comma();
@@ -231,17 +245,26 @@ class Reader {
   }
 
   private fileWord(type: TokenType): void {
-    this.frame.waiting = type === t.Model ? { for: "own name" } : type === t.Like ? { for: "like" } : item;
+    const next = new Map<TokenType, Waiting>([
+      [t.Model, { for: "own name" }],
+      [t.Plan, { for: "own name" }],
+      [t.Like, { for: "like" }],
+      [t.Of, { for: "planned model" }],
+      [t.On, { for: "device" }],
+    ]);
+    this.frame.waiting = next.get(type) ?? item;
     if (type === t.Model) this.announced = "model";
+    if (type === t.Plan) this.announced = "plan";
   }
 
   private keyword(type: TokenType, image: string): void {
     const { frame } = this;
-    if (type === t.Model) {
+    if (type === t.Model || type === t.Plan) {
       this.frames.splice(1); // what is open was never closed
       return this.fileWord(type);
     }
     if (type === t.Alternate) frame.waiting = { for: "layer kind" };
+    if (frame.kind === "plan" && type === t.Expect) frame.waiting = { for: "fact" };
     if (frame.kind !== "model") return;
     frame.given.push(image);
     if (type === t.Let) frame.waiting = { for: "own name" };

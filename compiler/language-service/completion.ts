@@ -6,6 +6,7 @@ import type { Option, Options } from "../2-check/fields.ts";
 import { isPart, partNames, parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stages } from "../2-check/stages.ts";
+import { acceleratorNames } from "../planner/tables/hardware.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
 import { contextAfter, INPUT, type Owner, type Slot, type WritingContext } from "./completion-context.ts";
@@ -13,6 +14,7 @@ import {
   factDoc,
   fieldDetail,
   fieldDoc,
+  hardwareDoc,
   keywordDocs,
   layerKindDocs,
   tokenizerDoc,
@@ -24,10 +26,12 @@ import {
   blockOffer,
   exampleOf,
   newModel,
+  newPlan,
   objectiveNumbers,
   objectiveOperands,
   partOffer,
   pieces,
+  planFactOffers,
   snippet,
   type Offer,
 } from "./offers.ts";
@@ -84,13 +88,26 @@ class Offers {
     switch (waiting.for) {
       case "own name":
       case "sign":
+      case "plan body":
+      case "tolerance":
         return [];
+      case "of":
+      case "on":
+        return [{ label: waiting.for, kind: "keyword", documentation: keywordDocs[waiting.for]! }];
+      case "planned model":
+        return this.models(undefined);
+      case "device":
+        return acceleratorNames.map((label) => ({
+          label,
+          kind: "word",
+          documentation: hardwareDoc(label)!,
+        }));
       case "model body":
         return waiting.hasLike
           ? []
           : [{ label: "like", kind: "keyword", documentation: keywordDocs["like"]! }];
       case "like":
-        return this.models();
+        return this.models(this.context.model);
       case "tokenizer":
         return Object.keys(tokenizers).map((label) => this.tokenizer(label));
       case "fact":
@@ -117,7 +134,9 @@ class Offers {
     const { block, given } = this.context;
     switch (block) {
       case "file":
-        return [newModel];
+        return [newModel, newPlan(this.doc.file.models.at(-1)?.name.text ?? "model")];
+      case "plan":
+        return [...this.settings("plan", given), { label: "expect", kind: "keyword", insert: "expect " }];
       case "layer":
         return this.equations();
       case "model":
@@ -196,10 +215,10 @@ class Offers {
       }));
   }
 
-  private models(): readonly Offer[] {
+  private models(but: string | undefined): readonly Offer[] {
     return this.doc.file.models
       .map(({ name }) => name.text)
-      .filter((name) => name !== this.context.model)
+      .filter((name) => name !== but)
       .map((label) => ({ label, kind: "model" }));
   }
 
@@ -209,6 +228,7 @@ class Offers {
 
   /** Facts with what they are now. */
   private facts(): readonly Offer[] {
+    if (this.context.block === "plan") return planFactOffers(this.context.given);
     const model = this.doc.checked.models.find(({ name }) => name === this.context.model);
     return factNames
       .filter((name) => !this.context.given.includes(`expect ${name}`))

@@ -3,10 +3,12 @@ import { defaultText, valuesText } from "../2-check/field-text.ts";
 import type { Field, Option } from "../2-check/fields.ts";
 import { facts, isFact } from "../2-check/facts.ts";
 import { objectiveFields, objectives } from "../2-check/objectives.ts";
+import { planFactDocs, type PlanFact } from "../2-check/plan-fields.ts";
 import { parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stageDocs } from "../2-check/stages.ts";
 import { amountText } from "../planner/amounts.ts";
+import { acceleratorNamed } from "../planner/tables/hardware.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { PartKind, TokenizerName } from "../../runtime/contract/model.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
@@ -33,6 +35,21 @@ export const tokenizerDoc = (name: string): string | undefined =>
 
 export const factDoc = (name: string): string | undefined => (isFact(name) ? facts[name].doc : undefined);
 
+export const planFactDoc = (name: string): string | undefined =>
+  Object.hasOwn(planFactDocs, name) ? planFactDocs[name as PlanFact] : undefined;
+
+/** A device of the table, in a line. */
+export function hardwareDoc(name: string): string | undefined {
+  const card = acceleratorNamed(name);
+  if (!card) return undefined;
+  const peaks = Object.entries(card.peak).map(
+    ([precision, { value }]) => `${precision} ${amountText(value)}FLOP/s`,
+  );
+  const rate = `${sizeText(card.memory.value)} at ${amountText(card.bandwidth.value)}B/s`;
+  const source = `${card.memory.source}, ${card.memory.date}`;
+  return `${card.title}: ${peaks.join(", ")}; ${rate}; ${card.node} in a node (${source})`;
+}
+
 /** A word that a setting takes: the setting's meaning; of an objective its own, with its equation. */
 export function wordDoc(word: string, key: string, field: Field): string {
   if (key !== "objective" || !Object.hasOwn(objectives, word)) return fieldDoc(field);
@@ -54,6 +71,9 @@ export function objectiveNameDoc(text: string): string | undefined {
 /** What the words of the language begin. */
 export const keywordDocs: Readonly<Record<string, string>> = {
   model: "`model NAME { … }`, or `model NAME like OTHER { … }`: what OTHER is, but for what stands here.",
+  plan: "`plan NAME of MODEL on DEVICE { … }`: training on a cluster, with what it should come to.",
+  of: "Before the model that is planned.",
+  on: "Before the devices that it is planned on.",
   like: "Takes everything from another model of the file, except its `expect`.",
   let: "`let NAME = arithmetic`: a number of your own.",
   embed: "How tokens become the first `x`: `embed token`, `embed token + position`, and a norm around it.",
@@ -64,7 +84,8 @@ export const keywordDocs: Readonly<Record<string, string>> = {
   sample: "Settings of writing.",
   alternate: "`layers 12 alternate dense, banded`: kinds of layers, over and over.",
   expect:
-    "`expect FACT VALUE`: what should follow from the spec, for example a published count. It is checked.",
+    "`expect FACT VALUE ± PERCENT%`: what should follow from the spec, for example a published count. " +
+    "It is checked.",
   lora: "Two thin matrices beside linear maps are trained, and nothing else (Hu et al. 2021).",
   objective:
     "`objective NAME = equation`: what a stage makes smaller, for a token, an answer or a pair of answers.",

@@ -3,7 +3,8 @@ import type { IToken } from "chevrotain";
 import { parse } from "../1-parse/parse.ts";
 import type { FileNode } from "../1-parse/ast.ts";
 import { isName, lexer, ModelName } from "../1-parse/tokens.ts";
-import { checkParsed, type Checked } from "../2-check/check.ts";
+import { checkParsed } from "../2-check/check.ts";
+import { withPlans, type CheckedWithPlans } from "../planner/judge-plans.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { contains, rolesOf, type Roles } from "./roles.ts";
 import { SymbolTable } from "./symbol-table.ts";
@@ -16,13 +17,13 @@ export interface Document {
   readonly file: FileNode;
   readonly roles: Roles;
   readonly symbols: SymbolTable;
-  readonly checked: Checked;
+  readonly checked: CheckedWithPlans;
 }
 
 export function readDocument(text: string): Document {
   const parsed = parse(text);
   const symbols = new SymbolTable();
-  const checked = checkParsed(parsed, text, {}, symbols);
+  const checked = withPlans(checkParsed(parsed, text, {}, symbols));
   const { tokens, groups } = lexer.tokenize(parsed.file.models.length === 0 && isTooLong(parsed) ? "" : text);
   const comments = [...(groups["comments"] ?? []), ...(groups["wrongComments"] ?? [])];
   return { text, tokens, comments, file: parsed.file, roles: rolesOf(parsed.file), symbols, checked };

@@ -7,6 +7,7 @@ import { grouped } from "../diagnostics/messages/message.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { counted, sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Model, Part } from "../../runtime/contract/model.ts";
+import { foundText } from "../planner/plan-facts.ts";
 import { countText, shapeText } from "./describe.ts";
 import type { Document } from "./document.ts";
 import { inModels } from "./in-models.ts";
@@ -15,8 +16,7 @@ import { within, type Call } from "./roles.ts";
 
 export function inlayHints(doc: Document, range?: Span): readonly InlayHint[] {
   const isAsked = ({ at }: InlayHint): boolean => !range || (range.start <= at && at <= range.end);
-  return doc.file.models
-    .flatMap((node) => hintsOf(doc, node))
+  return [...doc.file.models.flatMap((node) => hintsOf(doc, node)), ...planHints(doc)]
     .filter(isAsked)
     .sort((a, b) => a.at - b.at);
 }
@@ -29,6 +29,16 @@ const hintsOf = (doc: Document, node: ModelNode): InlayHint[] => [
     .flatMap((value) => comesTo(doc, value)),
   ...headDim(doc, node),
 ];
+
+/** Behind each expectation of a plan, what was found. */
+const planHints = ({ checked }: Document): InlayHint[] =>
+  checked.judged.flatMap(({ block, facts }) =>
+    facts.map(({ fact, found, isMet }, i): InlayHint => ({
+      at: block.expects[i]!.span.end,
+      text: `${isMet ? "met" : "missed"}: ${foundText(fact, found)}`,
+      kind: "total",
+    })),
+  );
 
 /** Weights, gradients and two moments, in f32. */
 const TRAINED_BYTES = 16;

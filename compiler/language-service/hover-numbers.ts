@@ -17,7 +17,8 @@ export function settingHover(
 ): string | undefined {
   const fields = fieldsIn(block);
   if (!Object.hasOwn(fields, key)) return undefined;
-  const where = block === "model" ? "of the model" : `of \`${block.replace(".", " { ")}\``;
+  const where =
+    block === "model" || block === "plan" ? `of the ${block}` : `of \`${block.replace(".", " { ")}\``;
   return paragraphs(
     `**${key}**: setting ${where}`,
     fieldDoc(fields[key]!),

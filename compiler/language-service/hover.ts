@@ -3,16 +3,19 @@ import { loraOf, stages } from "../2-check/stages.ts";
 import {
   factDoc,
   fieldDoc,
+  hardwareDoc,
   keywordDocs,
   layerKindDocs,
   objectiveNameDoc,
   paragraphs,
+  planFactDoc,
   tokenizerDoc,
   wordDoc,
 } from "./describe.ts";
 import { indexBefore, nameAt, spanOf, type Document } from "./document.ts";
 import { equationHover, partHover } from "./hover-equations.ts";
 import { modelHover, factFound } from "./hover-models.ts";
+import { planFactFound, planHover } from "./hover-plans.ts";
 import { settingHover, numberHover, valueHover, comesTo, arithmeticHover } from "./hover-numbers.ts";
 import type { Hover } from "./language-service.ts";
 import { contains, fieldsIn, type Block, type PlacedWord } from "./roles.ts";
@@ -44,7 +47,9 @@ function keywordHover(token: IToken | undefined): Hover | undefined {
 /** The block that a word begins; all stages have the same adapters. */
 function blockOf(word: string): Block | undefined {
   if (word === "lora") return loraOf("sft");
-  return word === "train" || word === "sample" ? word : stages.find((stage) => stage === word);
+  return word === "train" || word === "sample" || word === "plan"
+    ? word
+    : stages.find((stage) => stage === word);
 }
 
 function wordHover(doc: Document, { word, role }: PlacedWord, at: number): string | undefined {
@@ -67,6 +72,12 @@ function wordHover(doc: Document, { word, role }: PlacedWord, at: number): strin
       return titled(Object.hasOwn(layerKindDocs, word.text) ? layerKindDocs[word.text] : undefined);
     case "fact":
       return titled(factDoc(word.text), factFound(doc, word));
+    case "plan":
+      return planHover(doc, word);
+    case "hardware":
+      return titled(hardwareDoc(word.text));
+    case "plan fact":
+      return titled(planFactDoc(word.text), planFactFound(doc, word));
     case "part":
       return partHover(doc, role.call);
     case "group":

@@ -136,7 +136,7 @@ export interface Action {
 export interface OutlineEntry {
   readonly name: string;
   readonly detail: string;
-  readonly kind: "model" | "setting" | "let" | "section" | "equations" | "objective" | "head";
+  readonly kind: "model" | "plan" | "setting" | "let" | "section" | "equations" | "objective" | "head";
   readonly span: Span;
   readonly nameSpan: Span;
   readonly children: readonly OutlineEntry[];

@@ -14,7 +14,7 @@ export function definition(doc: Document, at: number): Span | undefined {
   const token = nameAt(doc, at);
   if (!token) return undefined;
   const starts = doc.symbols.definitionsOf(token.startOffset);
-  const around = modelAround(doc, token.startOffset);
+  const around = blockAround(doc, token.startOffset);
   const start = starts.find((s) => around && contains(around, s)) ?? starts[0];
   return start === undefined
     ? undefined
@@ -31,18 +31,18 @@ export function references(doc: Document, at: number, withDefinition: boolean): 
 export function highlights(doc: Document, at: number): readonly Span[] {
   const token = nameAt(doc, at);
   if (!token) return [];
-  const around = modelAround(doc, token.startOffset);
+  const around = blockAround(doc, token.startOffset);
   const isModel = doc.symbols.definitionAt(token.startOffset)?.kind === "model";
   const places = doc.symbols.places(token.startOffset);
   return isModel || !around ? places : places.filter(({ start }) => contains(around, start));
 }
 
-const modelAround = ({ file }: Document, at: number): Span | undefined =>
-  file.models.find(({ span }) => contains(span, at))?.span;
+const blockAround = ({ file }: Document, at: number): Span | undefined =>
+  [...file.models, ...file.plans].find(({ span }) => contains(span, at))?.span;
 
 // ---- rename
 
-const renamed: readonly SymbolKind[] = ["model", "let", "value", "objective", "head"];
+const renamed: readonly SymbolKind[] = ["model", "plan", "let", "value", "objective", "head"];
 
 export function renameRange(
   doc: Document,
@@ -77,14 +77,15 @@ export function rename(doc: Document, at: number, name: string): Renamed {
 }
 
 function unusable(kind: SymbolKind, name: string): string | undefined {
-  const pattern = kind === "model" ? /^[A-Za-z][A-Za-z0-9_.-]*$/ : /^[A-Za-z][A-Za-z0-9_]*$/;
+  const isWide = kind === "model" || kind === "plan";
+  const pattern = isWide ? /^[A-Za-z][A-Za-z0-9_.-]*$/ : /^[A-Za-z][A-Za-z0-9_]*$/;
   const shown = quoted(name);
   if (!pattern.test(name)) {
-    const more = kind === "model" ? "`_`, `-` and `.`" : "and `_`";
+    const more = isWide ? "`_`, `-` and `.`" : "and `_`";
     return `${shown} is no name: it begins with a letter, then letters, digits ${more} follow`;
   }
   if (name.length > MAX_NAME) return `${shown} is longer than ${MAX_NAME} characters`;
-  if (keywordNames.includes(name) && (kind !== "model" || name === "like"))
+  if (keywordNames.includes(name) && (!isWide || name === "like"))
     return `${shown} is a word of the language`;
   return undefined;
 }

@@ -1,6 +1,7 @@
 /** What completion offers, as rows: snippets of models, blocks and parts, and the names of objectives. */
 import type { Field } from "../2-check/fields.ts";
 import { objectiveFields } from "../2-check/objectives.ts";
+import { planFactDocs } from "../2-check/plan-fields.ts";
 import { parts, type PartSpec, type Section } from "../2-check/parts.ts";
 import { sizeExamples } from "../2-check/sizes.ts";
 import { norms, type PartKind } from "../../runtime/contract/model.ts";
@@ -37,6 +38,32 @@ export const newModel: Offer = {
   isSnippet: true,
   documentation: keywordDocs["model"]!,
 };
+
+/** A plan of this model. */
+export const newPlan = (model: string): Offer => ({
+  label: "plan",
+  kind: "keyword",
+  insert: [
+    `plan \${1:name} of \${2:${model}} on \${3:h100} {`,
+    "  devices ${4:8}   tokens ${5:1e9}",
+    "  expect hours ${6:1} ± ${7:10}%",
+    "}",
+  ].join("\n"),
+  isSnippet: true,
+  documentation: keywordDocs["plan"]!,
+});
+
+/** Facts of a plan that it does not expect yet. */
+export const planFactOffers = (given: readonly string[]): readonly Offer[] =>
+  Object.entries(planFactDocs)
+    .filter(([name]) => !given.includes(`expect ${name}`))
+    .map(([label, documentation]) => ({
+      label,
+      kind: "setting",
+      insert: `${label} \${1:1} ± \${2:10}%`,
+      isSnippet: true,
+      documentation,
+    }));
 
 /** What every model has beside its sizes. */
 export const pieces = {

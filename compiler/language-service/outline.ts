@@ -1,20 +1,28 @@
 /** A text's structure: its models and what they are made of, what can be folded, the lines above models. */
-import type { Item, ModelNode, Setting } from "../1-parse/ast.ts";
+import type { Item, ModelNode, PlanNode, Setting } from "../1-parse/ast.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { positionOf } from "../diagnostics/span.ts";
 import { thousands } from "../../runtime/contract/amounts.ts";
 import { spanOf, type Document } from "./document.ts";
 import type { Lens, ModelFacts, OutlineEntry } from "./language-service.ts";
 
-export const outline = ({ file, text }: Document): readonly OutlineEntry[] =>
-  file.models.map((model) => ({
-    name: model.name.text,
-    detail: model.like ? `like ${model.like.text}` : "",
-    kind: "model",
-    span: model.span,
-    nameSpan: model.name.span,
-    children: model.items.map((item) => entryOf(item, text)),
-  }));
+export const outline = ({ file, text }: Document): readonly OutlineEntry[] => {
+  const entry = (
+    { name, span, items }: ModelNode | PlanNode,
+    kind: OutlineEntry["kind"],
+    detail: string,
+  ): OutlineEntry => ({
+    name: name.text,
+    detail,
+    kind,
+    span,
+    nameSpan: name.span,
+    children: items.map((item) => entryOf(item, text)),
+  });
+  const models = file.models.map((m) => entry(m, "model", m.like ? `like ${m.like.text}` : ""));
+  const plans = file.plans.map((p) => entry(p, "plan", `of ${p.model.text} on ${p.hardware.text}`));
+  return [...models, ...plans].sort((a, b) => a.span.start - b.span.start);
+};
 
 function entryOf(item: Item, text: string): OutlineEntry {
   const written = ({ span }: { readonly span: Span }): string => shortened(text.slice(span.start, span.end));
@@ -79,7 +87,7 @@ const shortened = (text: string): string => {
 
 export function folding(doc: Document): readonly Span[] {
   const lineOf = linesOf(doc.text);
-  const blocks = doc.file.models.flatMap(blocksOf);
+  const blocks = [...doc.file.models.flatMap(blocksOf), ...doc.file.plans.map(({ span }) => span)];
   return [...blocks, ...commentRuns(doc, lineOf)]
     .filter(({ start, end }) => lineOf(end) > lineOf(start))
     .sort((a, b) => a.start - b.start || b.end - a.end);

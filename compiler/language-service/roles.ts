@@ -8,25 +8,29 @@ import type {
   FileNode,
   Item,
   ModelNode,
+  PlanNode,
   Setting,
   Value,
   Word,
 } from "../1-parse/ast.ts";
 import type { Field, Option } from "../2-check/fields.ts";
+import { planFields } from "../2-check/plan-fields.ts";
 import { isPart, parts } from "../2-check/parts.ts";
 import { sectionFields, sizeFields } from "../2-check/settings.ts";
 import { blockFields, loraOf, type BlockName } from "../2-check/stages.ts";
 import type { Span } from "../diagnostics/span.ts";
 
-/** Where settings stand: in the model itself, in one of its sections, or in a stage's block. */
-export type Block = "model" | "train" | "sample" | BlockName;
+/** Where settings stand: in the model itself, in one of its sections, in a stage's block, or in a plan. */
+export type Block = "model" | "train" | "sample" | "plan" | BlockName;
 
 export const fieldsIn = (block: Block): Readonly<Record<string, Field>> =>
   block === "model"
     ? sizeFields
-    : block === "train" || block === "sample"
-      ? sectionFields[block]
-      : blockFields[block];
+    : block === "plan"
+      ? planFields
+      : block === "train" || block === "sample"
+        ? sectionFields[block]
+        : blockFields[block];
 
 export type Role =
   | { readonly kind: "model" }
@@ -36,6 +40,7 @@ export type Role =
   /** One of the words that a setting or an option takes. */
   | { readonly kind: "word"; readonly field: Field | undefined; readonly key: string; readonly block?: Block }
   | { readonly kind: "let" | "objective" | "head" | "tokenizer" | "layer kind" | "fact" }
+  | { readonly kind: "plan" | "hardware" | "plan fact" }
   | { readonly kind: "part"; readonly call: Call }
   | { readonly kind: "group"; readonly option: Option; readonly key: string }
   | {
@@ -67,6 +72,7 @@ export interface Roles {
 export function rolesOf(file: FileNode): Roles {
   const walk = new Walk();
   for (const model of file.models) walk.model(model);
+  for (const plan of file.plans) walk.plan(plan);
   return walk;
 }
 
@@ -78,6 +84,19 @@ class Walk implements Roles {
     this.word(name, { kind: "model" });
     if (like) this.word(like, { kind: "model" });
     for (const item of items) this.item(item);
+  }
+
+  plan({ name, model, hardware, items }: PlanNode): void {
+    this.word(name, { kind: "plan" });
+    this.word(model, { kind: "model" });
+    this.word(hardware, { kind: "hardware" });
+    for (const item of items) {
+      if (item.kind === "setting") this.setting(item, "plan");
+      else {
+        this.word(item.fact, { kind: "plan fact" });
+        this.numbers(item.value, "plan");
+      }
+    }
   }
 
   private item(item: Item): void {

@@ -4,7 +4,7 @@
  * FSDP, so it is a part of `shard`; expert parallelism likewise.
  */
 import type { Model } from "../../runtime/contract/model.ts";
-import type { Accelerator } from "./hardware.ts";
+import type { Accelerator } from "./tables/hardware.ts";
 import { layerParts } from "../2-check/parameters.ts";
 
 export interface Degrees {
@@ -23,9 +23,13 @@ export interface Degrees {
 
 export type DegreeName = keyof Degrees;
 
+type SizeName = "heads" | "kv_heads" | "layers";
+
 /** What does not divide: which degree, which size of the model or the cluster, and what would do. */
 export interface Misfit {
   readonly degree: DegreeName;
+  /** The size of the model that stands against it, as a spec names it; absent: it is none of them. */
+  readonly size?: SizeName;
   readonly message: string;
   readonly help: string;
 }
@@ -42,21 +46,22 @@ export const dataRanks = ({ devices, tensor, pipeline, context }: Degrees): numb
 export function misfitsOf(model: Model, degrees: Degrees, { node, title }: Accelerator): Misfit[] {
   const { devices, tensor, pipeline, context, expert, shard } = degrees;
   const misfits: Misfit[] = [];
-  const must = (degree: DegreeName, fits: boolean, message: string, help: string): void => {
-    if (!fits) misfits.push({ degree, message, help });
+  const must = (degree: DegreeName, fits: boolean, message: string, help: string, size?: SizeName): void => {
+    if (!fits) misfits.push({ degree, message, help, ...(size && { size }) });
   };
   const parts = layerParts(model);
-  const divides = (degree: DegreeName, by: number, size: number, of: string): void =>
+  const divides = (degree: DegreeName, by: number, size: number, of: string, name?: SizeName): void =>
     must(
       degree,
       size % by === 0,
       `${degree} ${by} does not divide ${size} ${of}`,
       `use ${nearestDivisor(size, by)}`,
+      name,
     );
   for (const part of parts) {
     if (part.part === "attention") {
-      divides("tensor", tensor, part.kvHeads, `kv_heads of ${part.name}`);
-      divides("tensor", tensor, part.heads, `heads of ${part.name}`);
+      divides("tensor", tensor, part.kvHeads, `kv_heads of ${part.name}`, "kv_heads");
+      divides("tensor", tensor, part.heads, `heads of ${part.name}`, "heads");
     }
     if ("hidden" in part) divides("tensor", tensor, part.hidden, `numbers of ${part.name}'s hidden rows`);
     if (part.part === "experts") divides("expert", expert, part.count, `experts of ${part.name}`);
@@ -69,7 +74,8 @@ export function misfitsOf(model: Model, degrees: Degrees, { node, title }: Accel
       "use 1",
     );
   const { layers } = model.sizes;
-  must("pipeline", pipeline <= layers, `pipeline ${pipeline} is more than ${layers} layers`, `use ${layers}`);
+  const tooMany = `pipeline ${pipeline} is more than ${layers} layers`;
+  must("pipeline", pipeline <= layers, tooMany, `use ${layers}`, "layers");
   must(
     "tensor",
     tensor <= node,

@@ -2,7 +2,7 @@
 import { percent } from "../../runtime/contract/amounts.ts";
 import { amountText, dollarsText, flopsText } from "./amounts.ts";
 import type { ModelCosts } from "./costs.ts";
-import { acceleratorNamed } from "./hardware.ts";
+import { acceleratorNamed } from "./tables/hardware.ts";
 import {
   publishedRunOf,
   runFlops,

@@ -12,9 +12,7 @@
  * Under both conventions a window w shows a query w positions: w − w · (w − 1) / (2 · s) on average.
  */
 import type { AttentionCost, ModelCosts } from "./costs.ts";
-
-export const conventions = ["causal", "full"] as const;
-export type Convention = (typeof conventions)[number];
+import type { Convention } from "./tables/choices.ts";
 
 /** How many positions a query meets on average in a sequence of `s`. */
 export function positionsSeen({ causal, window }: AttentionCost, s: number, convention: Convention): number {

@@ -4,7 +4,7 @@
  */
 import type { ModelCosts } from "./costs.ts";
 import { forwardFlops } from "./flops.ts";
-import type { Accelerator, Precision } from "./hardware.ts";
+import type { Accelerator, Precision } from "./tables/hardware.ts";
 import { peakOf } from "./step-time.ts";
 import { layerParts, parameterRows } from "../2-check/parameters.ts";
 

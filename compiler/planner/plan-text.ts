@@ -3,8 +3,8 @@ import { counted, duration, percent, sizeText, thousands, timeText } from "../..
 import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
 import { dataRanks } from "./degrees.ts";
 import { cacheBytesPerToken } from "./inference.ts";
-import { stateSchemes } from "./device-memory.ts";
-import type { TrainingPlan } from "./plan.ts";
+import { stateSchemes } from "./tables/choices.ts";
+import { stepTokens, type TrainingPlan } from "./plan.ts";
 
 const GIGA = 1e9;
 
@@ -24,7 +24,7 @@ export const planTitle = ({ costs, settings }: TrainingPlan): string =>
 function modelRows(plan: TrainingPlan): Row[] {
   const { settings: s, run } = plan;
   const ranks = dataRanks(s);
-  const tokens = amountText(ranks * s.accumulation * s.micro * s.sequence);
+  const tokens = amountText(stepTokens(s));
   return [
     ["parameters", countsText(plan)],
     ["operations", perTokenText(plan)],

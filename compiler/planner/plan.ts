@@ -5,8 +5,9 @@
 import { costsOf, type ModelCosts } from "./costs.ts";
 import { dataRanks, misfitsOf, type Degrees, type Misfit } from "./degrees.ts";
 import { deviceMemory, type DeviceMemory, type MemorySettings } from "./device-memory.ts";
-import { trainingFlops, type Convention } from "./flops.ts";
-import type { Accelerator, Precision, Price } from "./hardware.ts";
+import { trainingFlops } from "./flops.ts";
+import type { Convention } from "./tables/choices.ts";
+import type { Accelerator, Precision, Price } from "./tables/hardware.ts";
 import { runCost, type RunCost } from "./run-cost.ts";
 import { peakOf, stepTime, utilisation, type StepTime } from "./step-time.ts";
 import type { Model } from "../../runtime/contract/model.ts";
@@ -115,6 +116,9 @@ function settingsWith(costs: ModelCosts, asked: Asked, micro: number): PlanSetti
     pue: asked.pue ?? PUE,
   };
 }
+
+/** Tokens of one step over all devices. */
+export const stepTokens = (s: PlanSettings): number => dataRanks(s) * s.accumulation * s.micro * s.sequence;
 
 export function planTraining(costs: ModelCosts, settings: PlanSettings): TrainingPlan {
   const { card, precision, sequence, devices, mfu: known } = settings;

@@ -3,7 +3,7 @@
  * plan's numbers stand beside them; where sources differ, both are here.
  */
 import type { ModelCosts } from "./costs.ts";
-import { acceleratorNamed } from "./hardware.ts";
+import { acceleratorNamed } from "./tables/hardware.ts";
 import { peakOf } from "./step-time.ts";
 
 export interface PublishedRun {

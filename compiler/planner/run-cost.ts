@@ -2,8 +2,8 @@
  * What a whole run takes: operations, hours of all devices together, days, money, energy. A step's rate is
  * not a run's: restarts, checkpoints and evaluations take their part, which `goodput` says.
  */
-import type { Accelerator, Price } from "./hardware.ts";
-import { h100Prices } from "./hardware.ts";
+import type { Accelerator, Price } from "./tables/hardware.ts";
+import { h100Prices } from "./tables/hardware.ts";
 
 export interface RunCost {
   readonly tokens: number;

@@ -6,7 +6,7 @@
 import type { Model } from "../../runtime/contract/model.ts";
 import type { ModelCosts } from "./costs.ts";
 import { misfitsOf } from "./degrees.ts";
-import { recomputations } from "./device-memory.ts";
+import { recomputations } from "./tables/choices.ts";
 import { planOf, planTraining, settingsOf, type Asked, type TrainingPlan } from "./plan.ts";
 import { scaleModel } from "./scale-model.ts";
 

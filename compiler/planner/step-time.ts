@@ -8,8 +8,9 @@
  */
 import { savedBytes, stageParameters, type MemorySettings } from "./device-memory.ts";
 import type { ModelCosts } from "./costs.ts";
-import { attentionFlops, trainingFlops, type Convention } from "./flops.ts";
-import type { Accelerator, Precision } from "./hardware.ts";
+import { attentionFlops, trainingFlops } from "./flops.ts";
+import type { Convention } from "./tables/choices.ts";
+import type { Accelerator, Precision } from "./tables/hardware.ts";
 import { dataRanks } from "./degrees.ts";
 import { fitted, type StepConstants } from "./step-constants.ts";
 

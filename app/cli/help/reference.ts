@@ -11,9 +11,11 @@ import { facts } from "../../../compiler/2-check/facts.ts";
 import { defaultText, valuesText } from "../../../compiler/2-check/field-text.ts";
 import type { Option, Options } from "../../../compiler/2-check/fields.ts";
 import { objectiveFields, objectives } from "../../../compiler/2-check/objectives.ts";
+import { PLAN_TOLERANCE, planFactDocs, planFields } from "../../../compiler/2-check/plan-fields.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
 import { loraFields, stageDocs, stageFields, stages } from "../../../compiler/2-check/stages.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
+import { accelerators } from "../../../compiler/planner/tables/hardware.ts";
 import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../../runtime/contract/objective.ts";
 import { starter } from "./starter.ts";
@@ -32,6 +34,7 @@ export const reference = (): string =>
     stagesChapter(),
     objectivesChapter(),
     expectations(),
+    plansChapter(),
     commandLine(),
     diagnostics(),
     grammar(),
@@ -221,7 +224,7 @@ const expectations = (): string[] => [
   "## expect",
   "",
   "`expect FACT VALUE` states what should follow from the spec, for example a published parameter " +
-    "count; the compiler checks it.",
+    "count; the compiler checks it. `expect FACT VALUE ± PERCENT%` allows for so much.",
   "",
   ...table(
     ["fact", "meaning"],
@@ -229,6 +232,40 @@ const expectations = (): string[] => [
   ),
   "",
 ];
+
+const plansChapter = (): string[] => [
+  "## plan { … }",
+  "",
+  "`plan NAME of MODEL on DEVICE { … }`, beside the models of a file: training the model on a cluster. A " +
+    "model is free of machines; a plan says how it is spread over them, and what that should come to.",
+  "",
+  ...code(planExample),
+  "",
+  "`sinter plan SPEC` computes all plans of a file, `sinter check` checks them: what does not divide, what " +
+    "does not fit, and every expectation. Names in a value are the model's settings and lets first.",
+  "",
+  ...fieldTable(planFields),
+  "",
+  `\`expect FACT VALUE ± PERCENT%\`, of these facts; without \`±\`, ${PLAN_TOLERANCE} %:`,
+  "",
+  ...table(
+    ["fact", "meaning"],
+    Object.entries(planFactDocs).map(([name, doc]) => [`\`${name}\``, doc]),
+  ),
+  "",
+  `Devices: ${accelerators.map(({ name, title }) => `\`${name}\` (${title})`).join(", ")}.`,
+  "",
+];
+
+const planExample = [
+  "plan meta-405b of llama3.1-405b on h100 {",
+  "  devices 16384   tokens 15.6e12   sequence 8192   batch_tokens 16e6",
+  "  tensor 8   pipeline 16",
+  "  mfu 0.41   goodput 0.87   price 2.69   price_year 2026",
+  "  expect flops 3.8e25 ± 1%",
+  "  expect hours 30.84e6 ± 15%",
+  "}",
+].join("\n");
 
 const commandLine = (): string[] => [
   "## From the command line",

@@ -1,16 +1,26 @@
 /** `--on h100:1024`: devices of one kind, and how many. */
 import { readAmount } from "../../../compiler/planner/amounts.ts";
-import { acceleratorNamed, acceleratorNames, type Accelerator } from "../../../compiler/planner/hardware.ts";
+import {
+  acceleratorNamed,
+  acceleratorNames,
+  type Accelerator,
+} from "../../../compiler/planner/tables/hardware.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { named, read, text, withDefault } from "./option.ts";
+import { named, read, text, withDefault, type Option } from "./option.ts";
 
 export interface Cluster {
   readonly card: Accelerator;
   readonly devices: number;
 }
 
-export const clusterOption = (help: string) =>
-  withDefault("h100:8", read(text("<device:n>", `${help}: ${acceleratorNames.join(", ")}`), readCluster));
+const STANDARD = "h100:8";
+export const standardCluster = (): Cluster => readCluster(STANDARD);
+
+/** Undefined: none was named. */
+export const anyCluster = (help: string): Option<Cluster | undefined> =>
+  read(text("<device:n>", `${help}: ${acceleratorNames.join(", ")}`), readCluster);
+
+export const clusterOption = (help: string) => withDefault(STANDARD, anyCluster(help));
 
 /** Without a number, one node. */
 function readCluster(given: string): Cluster {

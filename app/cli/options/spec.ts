@@ -47,17 +47,33 @@ export function readSpec(path: string, io: Io): string {
 }
 
 /** Reads and checks a spec. Diagnostics go to `io.err`. */
-export function checkSpec(
+export const checkSpec = (
   path: string,
   options: CheckOptions,
   io: Io,
-): Checked & { readonly source: string } {
+): Checked & { readonly source: string } => checkSpecBy(checkSource, path, options, io);
+
+/** The same by a check that looks further: at its plans, too. */
+export function checkSpecBy<C extends Checked>(
+  check: (source: string, options: CheckOptions) => C,
+  path: string,
+  options: CheckOptions,
+  io: Io,
+): C & { readonly source: string } {
   const source = readSpec(path, io);
-  const checked = checkSource(source, options);
-  const columns = Math.max(40, Math.min(io.columns - 8, 120));
-  if (checked.diagnostics.length > 0)
-    io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns }));
+  const checked = check(source, options);
+  if (checked.diagnostics.length > 0) io.err(diagnosticsText(checked.diagnostics, path, source, io));
   return { ...checked, source };
+}
+
+export function diagnosticsText(
+  diagnostics: Checked["diagnostics"],
+  path: string,
+  source: string,
+  { columns, tty }: Io,
+): string {
+  const most = Math.max(40, Math.min(columns - 8, 120));
+  return renderAll(diagnostics, { name: path, text: source }, { colour: tty, columns: most });
 }
 
 /**
@@ -69,13 +85,19 @@ export function oneModel(
   options: CheckOptions,
   io: Io,
 ): { readonly model: Model; readonly facts: ModelSummary; readonly source: string } {
-  const { models, summaries: facts, diagnostics, source } = checkSpec(path, options, io);
-  if (hasErrors(diagnostics)) throw new SinterError("input", `${path} has errors`);
+  const checked = checkSpec(path, options, io);
+  if (hasErrors(checked.diagnostics)) throw new SinterError("input", `${path} has errors`);
+  const { summaries, source } = checked;
+  return { model: firstModel(path, checked, io), facts: summaries[0]!, source };
+}
+
+/** Of several models the first, which is said. */
+export function firstModel(path: string, { models }: Checked, io: Io): Model {
   const model = models[0];
   if (!model) throw new SinterError("input", `${path} holds no model`);
   if (models.length > 1)
     io.err(`model ${model.name}, the first of ${models.length} (--model chooses another)\n`);
-  return { model, facts: facts[0]!, source };
+  return model;
 }
 
 /** A spec of nearly this name, here or in specs/. */

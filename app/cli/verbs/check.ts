@@ -1,5 +1,5 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
-import { type Checked, type ModelSummary, checkSource } from "../../../compiler/2-check/check.ts";
+import type { ModelSummary } from "../../../compiler/2-check/check.ts";
 import { activeParameters } from "../../../compiler/2-check/parameters.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
@@ -7,11 +7,17 @@ import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
+import {
+  checkWithPlans,
+  type CheckedWithPlans,
+  type JudgedPlan,
+} from "../../../compiler/planner/judge-plans.ts";
+import { judgedFactText, judgedJson, judgedTitle } from "../../../compiler/planner/judged-text.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
-import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
+import { checkOptions, checkSpecBy, readSpec, specOptions } from "../options/spec.ts";
 import { memoryLine, plannedMemory, trainingMemory, trainingMemoryText } from "../options/memory-plan.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { plannedStages } from "../train/stage-modules.ts";
@@ -45,14 +51,17 @@ export const checkVerb = defineVerb({
     const reports: unknown[] = [];
     for (const path of paths) {
       const source = options.json ? readSpec(path, io) : undefined;
-      const checked = source === undefined ? checkSpec(path, chosen, io) : checkSource(source, chosen);
+      const checked =
+        source === undefined ? checkSpecBy(checkWithPlans, path, chosen, io) : checkWithPlans(source, chosen);
       const how = { memoryLimit, lanes, weights, cache, numerics, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
       if (source !== undefined) reports.push(jsonReport(path, source, checked, how));
-      else
+      else {
         checked.models.forEach((model, i) =>
           io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.summaries[i]!, io, how)}`),
         );
+        io.out(checked.judged.map(planLines).join(""));
+      }
     }
     if (options.json) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
     return wrong ? exitCodes.input : exitCodes.ok;
@@ -99,6 +108,12 @@ export function modelTable(
   ].join("\n");
 }
 
+/** A plan with what it expects. */
+const planLines = (judged: JudgedPlan): string =>
+  ["", `plan ${judgedTitle(judged)}`, ...judged.facts.map((fact) => `  ${judgedFactText(fact)}`), ""].join(
+    "\n",
+  );
+
 /** The memory of each stage that the spec has a block of. */
 function stageLines(model: Model, { tiles }: CompileOptions): string[] {
   const planned = plannedStages(model);
@@ -143,7 +158,7 @@ function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
 function jsonReport(
   path: string,
   source: string,
-  { models, summaries: facts, diagnostics }: Checked,
+  { models, summaries: facts, judged, diagnostics }: CheckedWithPlans,
   limit: CompileOptions,
 ): unknown {
   return {
@@ -163,6 +178,7 @@ function jsonReport(
         ),
       };
     }),
+    plans: judged.map(judgedJson),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };
 }

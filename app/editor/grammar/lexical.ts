@@ -8,6 +8,7 @@
  */
 import type { IToken, TokenType } from "chevrotain";
 import * as t from "../../../compiler/1-parse/tokens.ts";
+import { planFields } from "../../../compiler/2-check/plan-fields.ts";
 import { sectionFields, sizeFields } from "../../../compiler/2-check/settings.ts";
 import { blockFields } from "../../../compiler/2-check/stages.ts";
 
@@ -16,7 +17,7 @@ export type LexicalClass =
   | "wrong comment"
   | "keyword"
   | "boolean"
-  /** A model's name, after `model` or `like`. */
+  /** A name of a model, a plan or a device, after a word that asks for one. */
   | "model"
   /** A name before "(": a part or a function. */
   | "call"
@@ -38,8 +39,8 @@ export interface LexicalRule {
 
 const settings: readonly string[] = [
   ...new Set(
-    [sizeFields, ...Object.values(sectionFields), ...Object.values(blockFields)].flatMap((fields) =>
-      Object.keys(fields),
+    [sizeFields, ...Object.values(sectionFields), ...Object.values(blockFields), planFields].flatMap(
+      (fields) => Object.keys(fields),
     ),
   ),
 ].sort();
@@ -48,7 +49,7 @@ const booleans: readonly TokenType[] = [t.True, t.False];
 const brackets: readonly TokenType[] = [t.OpenBrace, t.CloseBrace, t.OpenParen, t.CloseParen];
 const marks: readonly TokenType[] = [t.Colon, t.Comma, t.Dot];
 const words = t.keywords.filter((type) => !booleans.includes(type));
-const beforeModelName: readonly TokenType[] = [t.Model, t.Like];
+const beforeModelName = t.wordsBeforeModelName.filter((type) => t.keywords.includes(type));
 
 // ---- from the compiler's tokens
 
@@ -62,7 +63,7 @@ export function lexicalClass(token: IToken, next: IToken | undefined): LexicalCl
   if (type === t.Number) return "number";
   if (type === t.BadNumber) return "wrong number";
   if (booleans.includes(type)) return "boolean";
-  if (words.includes(type)) return "keyword";
+  if (words.includes(type) || t.wordsBehindName.includes(type)) return "keyword";
   if (t.wordsBeforeBrace.includes(type) && behind === t.OpenBrace) return "keyword";
   if (t.wordsBeforeName.includes(type) && t.isName(behind)) return "keyword";
   if (brackets.includes(type)) return "bracket";
@@ -104,10 +105,14 @@ const name = sourceOf(t.Name.PATTERN) + WORD_END;
  */
 const number = `(?=${sourceOf(t.BadNumber.PATTERN)}(.*)$)(?=(${sourceOf(t.Number.PATTERN)}))\\2(?!.+\\1$)`;
 
-/** After which word a model's name comes; what it looks like; and what else ends the wait for it. */
+/**
+ * After which word a model's name comes; what it looks like; the words behind it after which another one
+ * comes; and what else ends the wait for either.
+ */
 export const modelName = {
   after: anyOf(beforeModelName) + WORD_END,
   pattern: sourceOf(t.MODEL_NAME),
+  joins: oneOf(t.wordsBehindName.map(({ name: word }) => word.toLowerCase())) + WORD_END,
   /** Any token: comments, space and what no token begins with do not end it. */
   unless: `(?!${sourceOf(t.Comment.PATTERN)})(?=[A-Za-z0-9]|${anyOf(t.signs)})`,
 } as const;

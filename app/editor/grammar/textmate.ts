@@ -29,6 +29,17 @@ const matching = ({ class: of, pattern }: (typeof rules)[number]): object => ({
   match: pattern,
 });
 
+/** The name may stand on a later line, or be missing. */
+function nameBehind(word: string): object {
+  return {
+    begin: word,
+    beginCaptures: { "0": { name: scopes.keyword } },
+    end: `(${modelName.pattern})|${modelName.unless}`,
+    endCaptures: { "1": { name: scopes.model } },
+    patterns: [{ include: "#comments" }],
+  };
+}
+
 const grammar = {
   $comment: "Made by app/editor/grammar/textmate.ts from the compiler's tables.",
   name: "Sinter",
@@ -37,13 +48,12 @@ const grammar = {
   patterns: [{ include: "#comments" }, { include: "#modelName" }, ...rules.map(matching)],
   repository: {
     comments: { patterns: comments.map(matching) },
-    // the name may stand on a later line, or be missing
+    // `plan NAME of MODEL on DEVICE`: from the first of these words to the last name
     modelName: {
-      begin: modelName.after,
-      beginCaptures: { "0": { name: scopes.keyword } },
-      end: `(${modelName.pattern})|${modelName.unless}`,
-      endCaptures: { "1": { name: scopes.model } },
-      patterns: [{ include: "#comments" }],
+      begin: `(?=${modelName.after})`,
+      end: modelName.unless,
+      applyEndPatternLast: 1,
+      patterns: [{ include: "#comments" }, nameBehind(modelName.after), nameBehind(modelName.joins)],
     },
   },
 } as const;

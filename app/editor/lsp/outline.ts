@@ -22,6 +22,7 @@ import { rangeOf } from "./places.ts";
 
 const symbolKinds = {
   model: SymbolKind.Class,
+  plan: SymbolKind.Event,
   setting: SymbolKind.Property,
   let: SymbolKind.Variable,
   section: SymbolKind.Namespace,

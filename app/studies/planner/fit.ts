@@ -4,7 +4,7 @@
  */
 import { check } from "../../../compiler/index.ts";
 import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
-import { accelerators, type Accelerator } from "../../../compiler/planner/hardware.ts";
+import { accelerators, type Accelerator } from "../../../compiler/planner/tables/hardware.ts";
 import { stepTime } from "../../../compiler/planner/step-time.ts";
 import type { StepConstants } from "../../../compiler/planner/step-constants.ts";
 import { percent } from "../../../runtime/contract/amounts.ts";

@@ -63,18 +63,25 @@ function byTextMate(text: string): Seen[] {
 /** The list of rules as a highlighter in JavaScript reads it, CodeMirror's for example. */
 function byRules(text: string): Seen[] {
   const at = (pattern: string): RegExp => new RegExp(pattern, "y");
-  const named = [{ class: "model", pattern: modelName.pattern }];
-  let waits = false;
+  const next = {
+    "a name": [{ class: "model", pattern: modelName.pattern }],
+    "another word": [{ class: "keyword", pattern: modelName.joins }],
+    anything: [],
+  } as const;
+  let awaited: keyof typeof next = "anything";
   return linesOf(text).flatMap((line, row) => {
     const seen: Seen[] = [];
     for (let column = 0; column < line.length;) {
-      const found = [...comments, ...(waits ? named : []), ...rules]
+      const found = [...comments, ...next[awaited], ...rules]
         .map((rule) => ({ rule, text: matchAt(at(rule.pattern), line, column) }))
         .find((match) => match.text !== undefined);
       if (found?.text !== undefined) {
         seen.push(`${row + 1}:${column + 1} ${found.text} ${found.rule.class}`);
+        const { class: of, pattern } = found.rule;
+        const asks = of === "keyword" && matchAt(at(modelName.after), found.text, 0) !== undefined;
         if (!comments.includes(found.rule as (typeof comments)[number]))
-          waits = matchAt(at(modelName.after), found.text, 0) !== undefined && found.rule.class === "keyword";
+          awaited =
+            asks || pattern === modelName.joins ? "a name" : of === "model" ? "another word" : "anything";
       }
       column += found?.text?.length ?? 1;
     }
@@ -106,9 +113,11 @@ test("on every spec, right or wrong, all three find the same tokens", () => {
 
 test("so they do whatever stands there", () => {
   const pieces = [
-    ..."model like let embed layer output train alternate true sft rl lora objective head".split(" "),
+    ..."model plan of on like let embed layer output train alternate true sft rl lora objective head".split(
+      " ",
+    ),
     ..."name x width like-x llama3.1-8b model2 modelx _ 12 1_0 1__0 1e5 1e+5x 1.5 1.2.3 1e".split(" "),
-    ..."+= = + - * / % : , . { } ( )".split(" "),
+    ..."± += = + - * / % : , . { } ( )".split(" "),
     "// 😀 model",
     "# x",
     " ",

@@ -47,6 +47,23 @@ model c like a { }
 `);
 });
 
+test("plans: settings keep their lines, expectations have their own", () => {
+  const text =
+    "model  a{layers 3}\nplan  p-1  of a  on h100-pcie{devices 8 tokens 1e9\n tensor -1 " +
+    "expect flops 2*3±5  % }\n" +
+    "plan q of a on h100{devices 8 expect hours 1±1%}";
+  expect(formatted(text)).toBe(`model a { layers 3 }
+
+plan p-1 of a on h100-pcie {
+  devices 8   tokens 1e9
+  tensor -1
+  expect flops 2 * 3 ± 5%
+}
+
+plan q of a on h100 { devices 8  expect hours 1 ± 1% }
+`);
+});
+
 test("a spec with syntax errors is left alone", () =>
   expect(format("model a { width }").text).toBeUndefined());
 

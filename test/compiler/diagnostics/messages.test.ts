@@ -4,14 +4,15 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { checkSource, type CheckOptions } from "../../../compiler/2-check/check.ts";
+import type { CheckOptions } from "../../../compiler/2-check/check.ts";
 import { codes, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
+import { checkWithPlans } from "../../../compiler/planner/judge-plans.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { golden } from "../../support/golden.ts";
 import { root } from "../../support/paths.ts";
 import { whole } from "../../support/sources.ts";
 
-const codesOf = (text: string): string[] => checkSource(text).diagnostics.map((d) => d.code);
+const codesOf = (text: string): string[] => checkWithPlans(text).diagnostics.map((d) => d.code);
 const examples = (code: Code): { wrong?: string; right?: string } => messages[code];
 
 describe("examples of `explain`", () => {
@@ -58,7 +59,7 @@ describe("samples", () => {
   });
   test.each(names)("%s", (name) => {
     const text = generated[name] ?? readFileSync(`${folder}/${name}.sinter`, "utf8");
-    const { diagnostics } = checkSource(text, optionsOf(text));
+    const { diagnostics } = checkWithPlans(text, optionsOf(text));
     expect(diagnostics.map((d) => d.code)).toContain(name.slice(0, 5));
     golden(`${folder}/${name}.txt`, renderAll(diagnostics, { name: `${name}.sinter`, text }));
   });

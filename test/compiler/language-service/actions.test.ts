@@ -1,7 +1,7 @@
 /** What can be done about a place: corrections that a help names, and what else is offered. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
+import { checkWithPlans } from "../../../compiler/planner/judge-plans.ts";
 import { analyse } from "../../../compiler/language-service/analyse.ts";
 import { applied } from "../../../compiler/language-service/edits.ts";
 import { explanation } from "../../../compiler/language-service/explanation.ts";
@@ -23,8 +23,8 @@ describe("samples", () => {
     for (const { name, text } of samples) {
       for (const { title, edits, fixes } of everything(text).filter(({ kind }) => kind === "quickfix")) {
         count++;
-        const after = checkSource(applied(text, edits)).diagnostics;
-        const before = checkSource(text).diagnostics;
+        const after = checkWithPlans(applied(text, edits)).diagnostics;
+        const before = checkWithPlans(text).diagnostics;
         const same = (all: typeof after): number =>
           all.filter((d) => d.code === fixes!.code && d.text === fixes!.text).length;
         expect(same(after), `${name}: ${title}`).toBeLessThan(same(before));
@@ -34,7 +34,7 @@ describe("samples", () => {
   });
   test("every help that asks whether another word was meant offers it", () => {
     for (const { name, text } of samples)
-      for (const { help, fixes } of checkSource(text).diagnostics) {
+      for (const { help, fixes } of checkWithPlans(text).diagnostics) {
         const meant = /^did you mean `(.*)`\?$/.exec(help ?? "")?.[1];
         if (meant !== undefined)
           expect(fixes, name).toMatchObject([{ kind: "replace", text: expect.stringContaining(meant) }]);
@@ -122,7 +122,7 @@ test("the count is written down once, and holds", () => {
   expect(action).toMatchObject({ title: "write `expect parameters 4_624`", kind: "refactor" });
   const text = applied(base, action!.edits);
   expect(analyse(text).models[0]!.parameters).toBe(4624);
-  expect(checkSource(text).summaries[0]!.expects).toMatchObject([{ fact: "parameters", result: "holds" }]);
+  expect(checkWithPlans(text).summaries[0]!.expects).toMatchObject([{ fact: "parameters", result: "holds" }]);
   expect(everything(text)).toEqual([]);
 });
 

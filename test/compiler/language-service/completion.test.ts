@@ -69,6 +69,20 @@ describe("what is offered first", () => {
     ["model m { objective o = -logsig‸", ["logsigmoid"]],
     ["model m { objective o = chosen.‸", ["length", "ratio"]],
     ["model m { objective o = mean(‸", ["chosen.", "rejected."]],
+    // plans
+    [`${base}pl‸`, ["plan"]],
+    ["plan p ‸", ["of"]],
+    [`${base}plan p of ‸`, ["base"]],
+    [`${base}plan p of base ‸`, ["on"]],
+    ["plan p of base on h1‸", ["h100", "h100-pcie"]],
+    ["plan p of base on h100 { ‸", ["devices", "tokens", "sequence"]],
+    ["plan p of base on h100 { devices 8 ‸", ["tokens", "sequence"]],
+    ["plan p of base on h100 { recompute ‸", ["none", "selective", "full"]],
+    ["plan p of base on h100 { ex‸", ["expert", "expect"]],
+    ["plan p of base on h100 { expect ‸", ["flops", "flops_causal"]],
+    ["plan p of base on h100 { expect hours 8 ± ‸", []],
+    ["plan p of base on h100 { expect hours 8 ± 5% ‸", ["devices"]],
+    [`${base}plan p of base on h100 { sequence ‸`, ["vocab", "context"]],
   ])("%s", (written, wanted) => {
     expect(labels(written).slice(0, wanted.length)).toEqual(wanted);
   });

@@ -123,6 +123,22 @@ model b like a ‹19,072 parameters · 298 KiB to train› { width 8 * 2 ‹= 16
   expect(analyse(family).inlayHints(layer).length).toBe(5);
 });
 
+test("a plan says its numbers, its device, and what became of its expectations", () => {
+  const plan = "plan big of a on h100 { devices 8  tokens 1e9  expect hours 5 ± 10%  expect flops 3.9e13 }";
+  const text = `${family}${plan}\n`;
+  const doc = analyse(text);
+  const at = (piece: string): number => text.indexOf(piece, family.length);
+  const said = (piece: string): string => doc.hover(at(piece))!.markdown;
+  expect(said("big")).toMatch(/big: a on 8 devices[^]*- memory: [^]*MISSED, found/);
+  expect(said("h100")).toContain("NVIDIA H100 SXM 80 GB: bf16 989 TFLOP/s");
+  expect(said("devices")).toContain("**devices**: setting of the plan");
+  expect(said("hours")).toContain("expect hours 5 ± 10 %: MISSED");
+  expect(said("plan")).toContain("Its settings: devices, tokens");
+  const hints = doc.inlayHints({ start: family.length, end: text.length }).map((hint) => hint.text);
+  expect(hints).toEqual([expect.stringMatching(/^missed: /), "met: 3.88e13"]);
+  expect(doc.symbols().at(-1)).toMatchObject({ kind: "plan", name: "big", detail: "of a on h100" });
+});
+
 test("where one thing is wrong, the shapes that do not depend on it are still there", () => {
   const text = family.replace("mlp(h,", "mpl(h,");
   const kinds = analyse(text)

@@ -33,6 +33,8 @@ function at(piece: string, n = 1, text = family): { text: string; at: number } {
   return { text, at: found };
 }
 
+const planned = `${family}plan p of a on h100 { devices 2 * inner }\n`;
+
 const lineOf = (text: string, { start }: Span): number => text.slice(0, start).split("\n").length;
 
 describe("definition", () => {
@@ -48,6 +50,16 @@ describe("definition", () => {
     expect(line("h)")).toBe(8);
     expect(line("a { let")).toBe(1);
     expect(line("mine }")).toBe(12);
+  });
+  test("the model of a plan", () => {
+    const { text, at: place } = at("of a on", 1, planned);
+    expect(lineOf(text, analyse(text).definition(place + 3)!)).toBe(1);
+    const renamed = analyse(text).rename(place + 3, "alpha-1");
+    if ("refused" in renamed) throw new Error(renamed.refused);
+    const after = applied(text, renamed.edits);
+    expect(after).toContain("plan p of alpha-1 on h100");
+    expect(after).toContain("model b like alpha-1");
+    expect(analyse(text).references(at("inner }", 1, planned).at, true).length).toBe(4);
   });
   test("an x that comes from outside leads to the equations", () => {
     expect(line("x)\n    x += mlp(h, ")).toBe(5);

@@ -8,7 +8,7 @@ import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
 import { publishedRuns, runFlops, utilisationOfHours } from "../../../compiler/planner/published-runs.ts";
 import { fits, optimumOf } from "../../../compiler/planner/chinchilla.ts";
 import { trainingFlops } from "../../../compiler/planner/flops.ts";
-import { acceleratorNamed } from "../../../compiler/planner/hardware.ts";
+import { acceleratorNamed } from "../../../compiler/planner/tables/hardware.ts";
 import { cacheBytesPerToken, serving } from "../../../compiler/planner/inference.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { scaleModel } from "../../../compiler/planner/scale-model.ts";

@@ -197,6 +197,14 @@ export const acceleratorNames = accelerators.map(({ name }) => name);
 export const acceleratorNamed = (name: string): Accelerator | undefined =>
   accelerators.find((a) => a.name === name);
 
+/** What a price of a device's hour is. */
+export const priceKinds = {
+  rent: "paid to rent",
+  list: "a cloud's list price",
+  owned: "hardware and energy, amortised",
+} as const;
+export type PriceKind = keyof typeof priceKinds;
+
 /** Money per hour of one device, from somebody's price list on some day. */
 export interface Price {
   readonly dollars: number;

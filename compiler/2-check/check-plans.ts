@@ -1,0 +1,190 @@
+/** `plan NAME of MODEL on HARDWARE { … }` → plain values, with the places that messages point to. */
+import type { Expect, PlanNode, Word } from "../1-parse/ast.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import type { Reporter } from "../diagnostics/report.ts";
+import type { Span } from "../diagnostics/span.ts";
+import type { Model } from "../../runtime/contract/model.ts";
+import { acceleratorNames } from "../planner/tables/hardware.ts";
+import type { Fields } from "./fields.ts";
+import type { Resolved } from "./inherit.ts";
+import { readNumber, type Plain } from "./numbers.ts";
+import { PLAN_TOLERANCE, planFacts, planFields, type PlanFact, type PlanValues } from "./plan-fields.ts";
+import { unrecordedModel, type ModelRecorder, type NameRecorder } from "./record.ts";
+import { makeScope, type Binding, type Scope } from "./scope.ts";
+import { sizeFields } from "./settings.ts";
+
+/** A plan that says what it can say. Whether it fits, and what it expects, is the planner's business. */
+export interface CheckedPlan {
+  readonly name: string;
+  readonly model: Model;
+  /** Of the table of accelerators. */
+  readonly hardware: string;
+  readonly settings: PlanValues;
+  readonly expects: readonly PlanExpectation[];
+  readonly places: PlanPlaces;
+}
+
+export interface PlanExpectation {
+  readonly fact: PlanFact;
+  readonly value: number;
+  /** Percent. */
+  readonly tolerance: number;
+  readonly span: Span;
+}
+
+export interface PlanPlaces {
+  readonly name: Span;
+  /** The model's name where it is defined. */
+  readonly model: Span;
+  readonly hardware: Span;
+  /** Values of the plan's settings, and of the model's sizes. */
+  readonly settings: ReadonlyMap<string, Span>;
+  readonly sizes: ReadonlyMap<string, Span>;
+}
+
+/** A model of the file, with the command line's settings. */
+export interface PlannedModel {
+  readonly resolved: Resolved;
+  /** Undefined: something is wrong with it. */
+  readonly model: Model | undefined;
+  readonly record: ModelRecorder;
+}
+
+export interface CheckPlansOptions {
+  readonly models: ReadonlyMap<string, PlannedModel>;
+  /** Of all models of the file; some may be too wrong to be among `models`. */
+  readonly names: readonly string[];
+  /** Sizes came from the command line: the plans' expectations are about other models. */
+  readonly isResized: boolean;
+  /** `broken`: a syntax error lies within, so that what is missing may have been written. */
+  readonly report: (plan: PlanNode) => Reporter;
+  readonly record: NameRecorder;
+}
+
+/** Those that nothing is wrong with. */
+export function checkPlans(plans: readonly PlanNode[], o: CheckPlansOptions): CheckedPlan[] {
+  const first = new Map<string, Word>();
+  return plans.flatMap((node) => {
+    const { name } = node;
+    const report = o.report(node);
+    o.record.define("plan", name);
+    const other = first.get(name.text);
+    if (other)
+      report("E0702", name.span, { name: name.text }, [{ text: "the first is here", span: other.span }]);
+    else first.set(name.text, name);
+    return checkPlan(node, o, report) ?? [];
+  });
+}
+
+function checkPlan(node: PlanNode, o: CheckPlansOptions, report: Reporter): CheckedPlan | undefined {
+  const { name, model: of, hardware } = node;
+  const planned = o.models.get(of.text);
+  if (planned) o.record.use(of, planned.resolved.node.name.span);
+  else if (!o.names.includes(of.text))
+    report("E0701", of.span, { name: of.text, models: o.names, nearest: nearest(of.text, o.names) });
+  const isKnown = acceleratorNames.includes(hardware.text);
+  if (!isKnown) {
+    const near = nearest(hardware.text, acceleratorNames);
+    const what = { key: "hardware", word: hardware.text, words: acceleratorNames, nearest: near };
+    report("E0208", hardware.span, { ...what, help: undefined });
+  }
+  const bindings = bindingsOf(node, report, o.record);
+  const scope = scopeOf(bindings, planned, report);
+  const settings = [...bindings.keys()].map((key) => [key, scope.read(key)] as const);
+  const expects = expectsOf(node, scope, report);
+  if (!planned?.model || !isKnown || node.broken) return undefined;
+  if (settings.some(([, value]) => value === undefined) || expects.includes(undefined)) return undefined;
+  return {
+    name: name.text,
+    model: planned.model,
+    hardware: hardware.text,
+    settings: Object.fromEntries(settings) as Readonly<Record<string, Plain>>,
+    expects: o.isResized ? [] : expects.filter((e) => e !== undefined),
+    places: {
+      name: name.span,
+      model: planned.resolved.node.name.span,
+      hardware: hardware.span,
+      settings: spansOf(bindings),
+      sizes: spansOf(planned.resolved.sizes),
+    },
+  };
+}
+
+const spansOf = (bindings: ReadonlyMap<string, Binding>): ReadonlyMap<string, Span> =>
+  new Map([...bindings].map(([key, { key: name, value }]) => [key, (value ?? name).span]));
+
+const fields: Fields = planFields;
+
+/** What other tools call a plan's settings. */
+const namesOfOthers: Readonly<Record<string, string>> = {
+  gpus: "devices",
+  world_size: "devices",
+  tp: "tensor",
+  pp: "pipeline",
+  cp: "context",
+  ep: "expert",
+  fsdp: "shard",
+  dp_shard: "shard",
+  seq_len: "sequence",
+  seq_length: "sequence",
+  local_batch_size: "micro",
+  micro_batch_size: "micro",
+  global_batch_tokens: "batch_tokens",
+  dtype: "precision",
+};
+const meant = (key: string): string | undefined =>
+  Object.hasOwn(namesOfOthers, key) ? namesOfOthers[key] : nearest(key, Object.keys(fields));
+
+function bindingsOf({ items }: PlanNode, report: Reporter, record: NameRecorder): Map<string, Binding> {
+  const bindings = new Map<string, Binding>();
+  for (const item of items) {
+    if (item.kind !== "setting") continue;
+    const { key, value, pattern } = item;
+    const before = bindings.get(key.text);
+    if (pattern) report("E0223", pattern[0]!.span, { key: key.text });
+    record.define("setting", key);
+    if (!Object.hasOwn(fields, key.text)) {
+      const details = { key: key.text, where: "a plan", nearest: meant(key.text), help: undefined };
+      report("E0202", key.span, details);
+    } else if (before)
+      report("E0206", key.span, { what: key.text }, [{ text: "the first is here", span: before.key.span }]);
+    else bindings.set(key.text, { kind: "setting", key, value });
+  }
+  return bindings;
+}
+
+/** Arithmetic may name the model's sizes and lets, and what the plan itself says. */
+function scopeOf(
+  bindings: ReadonlyMap<string, Binding>,
+  planned: PlannedModel | undefined,
+  report: Reporter,
+): Scope {
+  const given = Object.fromEntries(Object.entries(fields).filter(([key]) => bindings.has(key)));
+  const record = planned?.record ?? unrecordedModel;
+  const silent: Reporter = () => undefined; // what is wrong with the model is told with the model
+  const outer =
+    planned && makeScope({ bindings: planned.resolved.sizes, fields: sizeFields, report: silent, record });
+  return makeScope({ bindings, fields: given, report, record, ...(outer && { outer }) });
+}
+
+/** Undefined: something is wrong with that one. */
+function expectsOf({ items }: PlanNode, scope: Scope, report: Reporter): (PlanExpectation | undefined)[] {
+  const given = new Map<string, Span>();
+  return items
+    .filter((item): item is Expect => item.kind === "expect")
+    .map(({ fact: { text, span: at }, value, tolerance, span }) => {
+      const before = given.get(text);
+      if (before)
+        report("E0206", at, { what: `expect ${text}` }, [{ text: "the first is here", span: before }]);
+      given.set(text, at);
+      const number = readNumber(text, value, scope, report);
+      if (!isPlanFact(text)) {
+        report("E0403", at, { fact: text, facts: planFacts, nearest: nearest(text, planFacts) });
+        return undefined;
+      }
+      if (number === undefined || before) return undefined;
+      return { fact: text, value: number, tolerance: tolerance?.value ?? PLAN_TOLERANCE, span };
+    });
+}
+
+const isPlanFact = (text: string): text is PlanFact => (planFacts as readonly string[]).includes(text);

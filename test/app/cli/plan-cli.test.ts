@@ -1,0 +1,66 @@
+/** `sinter plan`: what is printed, what is counted, how it ends. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { main } from "../../../app/cli/main.ts";
+import { base } from "../../support/sources.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sinter-plan-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const code = await main(argv, {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    tty: false,
+    columns: 100,
+    cwd: folder,
+  });
+  return { code, out, err };
+}
+const plans = `
+plan small of base on h100 { devices 8  tokens 1e9  expect flops 3e13 ± 20% }
+plan wrong of base on a100 { devices 8  tokens 1e9  expect hours 1e6 }
+`;
+writeFileSync(join(folder, "two.sinter"), base + plans);
+writeFileSync(join(folder, "none.sinter"), base);
+
+test("a spec's plans are computed; a missed expectation is told twice, and is exit code 1", async () => {
+  const { code, out, err } = await run("plan", "two.sinter");
+  expect(code).toBe(1);
+  expect(out).toContain("plan small: base on 8 devices: NVIDIA H100 SXM 80 GB\n");
+  expect(out).toMatch(/ {2}expect flops 3\.00e13 ± 20 %: met, found [\d.]+e13\n/);
+  expect(out).toContain("expect hours 1 M ± 1 %: MISSED, found");
+  expect(err).toContain("error[E0703]: expected hours 1 M");
+  expect(err).toContain("--> two.sinter:9:");
+});
+
+test("one plan by its name, with other settings; and what no plan says", async () => {
+  const named = await run("plan", "two.sinter", "--plan", "small", "--tokens", "2B");
+  expect([named.code, named.err]).toEqual([0, ""]);
+  expect(named.out).toContain("for 2 B tokens");
+  const other = await run("plan", "two.sinter", "--on", "a100:16");
+  expect(other.out).toContain("base on 16 devices: NVIDIA A100 SXM 80 GB");
+  const none = await run("plan", "none.sinter");
+  expect(none.out).toContain("base on 8 devices: NVIDIA H100 SXM 80 GB");
+  const unknown = await run("plan", "two.sinter", "--plan", "smal");
+  expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining("small")]);
+});
+
+test("as JSON: each plan with what it expects", async () => {
+  const { out } = await run("plan", "two.sinter", "--json");
+  const all = JSON.parse(out) as { plan: string; expects: { fact: string; met: boolean }[] }[];
+  expect(all.map(({ plan, expects }) => [plan, expects[0]!.fact, expects[0]!.met])).toEqual([
+    ["small", "flops", true],
+    ["wrong", "hours", false],
+  ]);
+});
+
+test("check tells the same, below the models", async () => {
+  const { code, out, err } = await run("check", "two.sinter");
+  expect(code).toBe(1);
+  expect(out).toMatch(/plan small: base on 8 devices: [^\n]*\n {2}expect flops [^\n]*: met/);
+  expect(err).toContain("error[E0703]");
+});
