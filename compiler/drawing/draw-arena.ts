@@ -9,12 +9,15 @@ import type { Lifetimes } from "../7-place/lifetimes.ts";
 import type { Room } from "./rooms.ts";
 import { CHARACTER, drawing, fitted, rect, svg, type Box, type Drawing, type SvgElement } from "./svg.ts";
 
-/** Pixels of a step, of the addresses together, and of what stands beside them. */
-const STEP = 22;
+/** Pixels of a step: few steps are wider; of all of them together, if they may be. */
+const LEAST_STEP = 22;
+const MOST_STEP = 56;
+const WIDTH = 560;
+/** Pixels of the addresses together, and of what stands beside them. */
 const HEIGHT = 280;
 const LEFT = 78;
 const TOP = 8;
-const BELOW = 132;
+const MOST_BELOW = 130;
 /** A buffer is as high as this, however small: it can be seen, and has room for its name. */
 const LEAST = 16;
 /** Pixels between two addresses on the left. */
@@ -31,16 +34,19 @@ export function drawArena(
   { label, rooms }: ArenaLook,
 ): Drawing {
   const { steps } = lifetimes;
+  const step = Math.max(LEAST_STEP, Math.min(MOST_STEP, Math.floor(WIDTH / steps)));
+  const longest = Math.max(0, ...rooms.map(({ name }) => name.length * CHARACTER));
+  const under = Math.min(MOST_BELOW, 24 + longest);
   const heights = heightsOf(placed);
   const height = heights(arenaBytes(placed));
   const also = othersIn(lifetimes.bufferOf);
   const buffers = placed.toSorted((a, b) => a.first - b.first || a.offset - b.offset);
-  return drawing({ width: LEFT + steps * STEP + 10, height: TOP + height + BELOW }, label, [
-    ...scale(placed, heights, steps),
+  return drawing({ width: LEFT + steps * step + 10, height: TOP + height + under }, label, [
+    ...scale(placed, heights, steps * step),
     ...buffers.map((buffer) =>
-      drawBuffer(buffer, bufferBox(buffer, heights, TOP + height), also(buffer.name)),
+      drawBuffer(buffer, bufferBox(buffer, { heights, step, bottom: TOP + height }), also(buffer.name)),
     ),
-    ...below(rooms, TOP + height),
+    ...below(rooms, TOP + height, step),
   ]);
 }
 
@@ -66,10 +72,16 @@ function heightsOf(placed: readonly Placed[]): Heights {
   return (address) => pieces.slice(0, index.get(address) ?? 0).reduce((a, b) => a + b, 0);
 }
 
-function bufferBox({ offset, bytes, first, last }: Placed, heights: Heights, top: number): Box {
+interface Scale {
+  readonly heights: Heights;
+  readonly step: number;
+  readonly bottom: number;
+}
+
+function bufferBox({ offset, bytes, first, last }: Placed, { heights, step, bottom }: Scale): Box {
   const [low, high] = [heights(offset), heights(offset + bytes)];
-  const width = (last - first + 1) * STEP - 1;
-  return { x: LEFT + first * STEP, y: top - high, width, height: high - low - 1 };
+  const width = (last - first + 1) * step - 1;
+  return { x: LEFT + first * step, y: bottom - high, width, height: high - low - 1 };
 }
 
 /** A buffer's other values, which took its place without a copy. */
@@ -99,7 +111,7 @@ function drawBuffer(buffer: Placed, box: Box, also: readonly string[]): SvgEleme
 }
 
 /** Where a buffer begins or ends, addresses on the left, as far as there is room for them. */
-function scale(placed: readonly Placed[], heights: Heights, steps: number): SvgElement[] {
+function scale(placed: readonly Placed[], heights: Heights, width: number): SvgElement[] {
   const top = heights(arenaBytes(placed));
   const marks = [0, ...placed.map(({ offset, bytes }) => offset + bytes)].sort((a, b) => a - b);
   let below = -Infinity;
@@ -109,25 +121,25 @@ function scale(placed: readonly Placed[], heights: Heights, steps: number): SvgE
     if (heights(mark) - below < APART || (!isLast && top - heights(mark) < APART)) return [];
     below = heights(mark);
     return [
-      svg("path", { class: "grid", d: `M${LEFT - 4} ${y}H${LEFT + steps * STEP}` }),
+      svg("path", { class: "grid", d: `M${LEFT - 4} ${y}H${LEFT + width}` }),
       svg("text", { class: "soft end", x: LEFT - 8, y: y + 4 }, sizeText(mark)),
     ];
   });
 }
 
 /** The rooms below their steps, written downwards. */
-function below(rooms: ArenaLook["rooms"], top: number): SvgElement[] {
+function below(rooms: ArenaLook["rooms"], top: number, step: number): SvgElement[] {
   return rooms.flatMap(({ name, kernels }) => {
     const [first, last] = [kernels[0]?.step, kernels.at(-1)?.step];
     if (first === undefined || last === undefined) return [];
-    const [left, right] = [LEFT + first * STEP, LEFT + (last + 1) * STEP - 3];
+    const [left, right] = [LEFT + first * step, LEFT + (last + 1) * step - 3];
     const x = (left + right) / 2 - 4;
     return [
       svg("path", { class: "line", d: `M${left} ${top + 4}v4H${right}v-4` }),
       svg(
         "text",
         { class: "soft", transform: `translate(${x} ${top + 16}) rotate(90)` },
-        fitted(name, BELOW - 20),
+        fitted(name, MOST_BELOW - 20),
       ),
     ];
   });

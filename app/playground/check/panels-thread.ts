@@ -3,8 +3,9 @@
  * that make WebAssembly of it are elsewhere. Its questions stand in questions/, a file for each panel.
  */
 import { serveCalls } from "../page/thread-call.ts";
+import { structureQuestions } from "./questions/structure.ts";
 
-const questions = {};
+const questions = { ...structureQuestions };
 
 export type PanelQuestions = typeof questions;
 

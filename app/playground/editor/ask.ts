@@ -156,12 +156,12 @@ function applyEdits(view: EditorView, edits: readonly Edit[]): void {
 }
 
 /** Puts the cursor on a place and brings it into view. */
-export function select(view: EditorView, { start, end }: Span): void {
+export function select(view: EditorView, { start, end }: Span, focus = true): void {
   const { length } = view.state.doc;
   const anchor = Math.min(start, length);
   view.dispatch({
     selection: { anchor, head: Math.min(end, length) },
     effects: EditorView.scrollIntoView(anchor, { y: "center" }),
   });
-  view.focus();
+  if (focus) view.focus();
 }

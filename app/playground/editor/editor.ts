@@ -42,6 +42,8 @@ export interface EditorOptions extends Around {
   readonly help: string;
   /** Called at each change of the text. */
   changed(text: string): void;
+  /** Called when the cursor has moved: an offset in the text. */
+  moved?(at: number): void;
 }
 
 export interface SpecEditor {
@@ -51,7 +53,8 @@ export interface SpecEditor {
   setText(text: string): void;
   /** Draws an answer of the thread; one about another text is dropped. */
   show(analysed: Analysed): void;
-  select(span: Span): void;
+  /** `focus`: whether the editor is used from now on. Default: yes. */
+  select(span: Span, focus?: boolean): void;
   nextDiagnostic(): void;
   format(): void;
   mend(): void;
@@ -111,7 +114,7 @@ export function openEditor(options: EditorOptions): SpecEditor {
       });
     },
     show: (analysed) => void showAnswer(view, analysed, asks),
-    select: (span) => select(view, span),
+    select: (span, focus) => select(view, span, focus),
     nextDiagnostic() {
       nextDiagnostic(view);
       view.focus();
@@ -127,7 +130,7 @@ export function openEditor(options: EditorOptions): SpecEditor {
   };
 }
 
-function stateOf({ first, thread, text: say, changed }: EditorOptions, asks: Asking): EditorState {
+function stateOf({ first, thread, text: say, changed, moved }: EditorOptions, asks: Asking): EditorState {
   return EditorState.create({
     doc: first,
     extensions: [
@@ -157,6 +160,7 @@ function stateOf({ first, thread, text: say, changed }: EditorOptions, asks: Ask
       }),
       EditorView.updateListener.of((update) => {
         if (update.docChanged) changed(update.state.doc.toString());
+        if (update.docChanged || update.selectionSet) moved?.(update.state.selection.main.head);
       }),
     ],
   });

@@ -12,6 +12,7 @@ export function placeEditor(page: Page): SpecEditor {
     announce: page.announce,
     help: page.text("editor.help"),
     changed: (text) => page.spec.set({ ...page.spec.now, text }),
+    moved: (at) => page.cursor.set(at),
   });
   place("editor").replaceChildren(editor.element);
   page.spec.watch(({ text }) => editor.setText(text));

@@ -38,6 +38,7 @@ const page: Page = {
   checked,
   check,
   experiment,
+  cursor: valueOf(0),
   model,
   language,
   text: (key, values) => textIn(language.now, key, values),
@@ -45,6 +46,7 @@ const page: Page = {
   announce,
   show: (panel) => tabs.show(panel),
   edit: (span) => void editor.then((open) => open.select(span)),
+  point: (span) => void editor.then((open) => open.select(span, false)),
 };
 
 const editor = import("../editor/place-editor.ts").then(({ placeEditor }) => placeEditor(page));

@@ -37,6 +37,8 @@ export interface Page {
   readonly check: CheckThread;
   /** What a run of it is made of, beside the spec: all that a link pins. */
   readonly experiment: Value<Experiment>;
+  /** Where the editor's cursor is, as an offset in the text. */
+  readonly cursor: Value<number>;
   /** The one model of the page, in a thread of its own. */
   readonly model: ModelHandle;
   readonly language: Value<Language>;
@@ -50,4 +52,6 @@ export interface Page {
   show(panel: PanelId): void;
   /** Puts the cursor at a place of the spec, brings it into view and lights it up. */
   edit(span: Span): void;
+  /** The same, but whoever is using a panel stays there. */
+  point(span: Span): void;
 }

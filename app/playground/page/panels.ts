@@ -22,6 +22,7 @@ export const panels = [
   {
     id: "structure",
     tab: "tab.structure",
+    load: async () => (await import("../panels/structure/structure.ts")).openStructure,
   },
   {
     id: "kernels",

@@ -6,6 +6,7 @@
 import { frameTexts } from "./frame.ts";
 import { shareTexts } from "./share.ts";
 import { tourTexts } from "./tour.ts";
+import { structureTexts } from "./structure.ts";
 
 /** The languages, each by its own name. */
 export const languages = { en: "English", nl: "Nederlands" } as const;
@@ -19,6 +20,7 @@ export const texts = {
   ...frameTexts,
   ...shareTexts,
   ...tourTexts,
+  ...structureTexts,
 } as const satisfies Readonly<Record<string, Text>>;
 export type TextKey = keyof typeof texts;
 
