@@ -32,6 +32,7 @@ export const fits = {
   },
 } as const satisfies Readonly<Record<string, Fit>>;
 export type FitName = keyof typeof fits;
+export const STANDARD_FIT: FitName = "epoch";
 
 export interface Optimum {
   readonly parameters: number;

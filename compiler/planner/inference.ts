@@ -1,6 +1,7 @@
 /**
  * Serving by the roofline: a token of each of B texts reads the weights once and each text's keys and values,
- * a prompt multiplies all of its tokens with the weights.
+ * a prompt multiplies all of its tokens with the weights. Devices that share a model add up what they have
+ * twice in each layer.
  */
 import type { ModelCosts } from "./costs.ts";
 import { forwardFlops } from "./flops.ts";
@@ -11,6 +12,8 @@ import { layerParts, parameterRows } from "../2-check/parameters.ts";
 /** Shares of the data sheet's rates: of the memory's (gpt-fast, A100: 0.69), and of the peak in prompts. */
 const BANDWIDTH_SHARE = 0.69;
 const PROMPT_SHARE = 0.5;
+/** Seconds of such a sum among two devices; among 2ⁿ it takes n times as long (gpt-fast: 2, 4, 8 A100). */
+const SUM_SECONDS = 10e-6;
 
 export interface Serving {
   /** Bytes of keys and values of one token in all layers, and of a text of so many tokens. */
@@ -65,12 +68,53 @@ export function serving(
   const memory = read / (s.tensor * card.bandwidth.value * BANDWIDTH_SHARE);
   const peak = peakOf(card, precision) * s.tensor;
   const arithmetic = (s.texts * forwardFlops(costs, s.context, "full")) / peak;
+  const sums = 2 * costs.model.sizes.layers * SUM_SECONDS * Math.log2(s.tensor);
   return {
     cacheBytes: cacheBytesPerToken(costs, s.cache),
     textBytes,
     weightBytes: costs.parameters * s.weight,
-    decodeRate: s.texts / Math.max(memory, arithmetic),
+    decodeRate: s.texts / (Math.max(memory, arithmetic) + sums),
     isBoundBy: memory >= arithmetic ? "memory" : "arithmetic",
     promptSeconds: (s.context * forwardFlops(costs, s.context, "causal")) / (peak * PROMPT_SHARE),
   };
+}
+
+export interface ServingPlan {
+  /** Devices that share the model; 0: it does not fit on a node of them. */
+  readonly devices: number;
+  /** Of each text's context. */
+  readonly context: number;
+  readonly one: Serving;
+  /** As many texts as `texts` says, or as have room beside the weights. */
+  readonly many: Serving;
+  readonly texts: number;
+}
+
+/** Texts that are served together where nobody says how many. */
+const TEXTS = 32;
+const BYTES = 2; // of a weight, and of a number of the cache: 16 bits
+/** What of a device's memory weights and texts may fill. */
+const FILLED = 0.9;
+
+/** The fastest way to share a model in 16 bits within a node, and what texts get there. */
+export function servingPlan(
+  costs: ModelCosts,
+  card: Accelerator,
+  precision: Precision,
+  context: number,
+): ServingPlan {
+  const at = (tensor: number, texts: number): Serving =>
+    serving(costs, { texts, context, tensor, weight: BYTES, cache: BYTES }, card, precision);
+  const room = (tensor: number): number =>
+    (FILLED * tensor * card.memory.value - costs.parameters * BYTES) / at(tensor, 1).textBytes;
+  const ways = [1, 2, 4, 8].filter(
+    (tensor) =>
+      tensor <= card.node &&
+      costs.attentions.every(({ kvHeads }) => kvHeads % tensor === 0) &&
+      room(tensor) >= 1,
+  );
+  const devices = ways.reduce((a, b) => (a > 0 && at(a, 1).decodeRate >= at(b, 1).decodeRate ? a : b), 0);
+  const shared = Math.max(1, devices);
+  const texts = Math.max(1, Math.min(TEXTS, Math.floor(room(shared))));
+  return { devices, context, one: at(shared, 1), many: at(shared, texts), texts };
 }

@@ -1,5 +1,6 @@
 /** A spec's plans with what they expect: as lines for people, and as JSON for programs. */
 import { counted } from "../../runtime/contract/amounts.ts";
+import type { FitName } from "./chinchilla.ts";
 import type { JudgedFact, JudgedPlan } from "./judge-plans.ts";
 import { foundText, planFacts } from "./plan-facts.ts";
 import { planJson } from "./plan-text.ts";
@@ -14,9 +15,9 @@ export function judgedFactText({ fact, expected, tolerance, found, isMet }: Judg
   return `${said}: ${isMet ? "met" : "MISSED"}, found ${foundText(fact, found)}`;
 }
 
-export const judgedJson = ({ block, plan, facts }: JudgedPlan): object => ({
+export const judgedJson = ({ block, plan, facts }: JudgedPlan, fit?: FitName): object => ({
   plan: block.name,
-  ...planJson(plan),
+  ...planJson(plan, fit),
   expects: facts.map(({ fact, expected, tolerance, found, isMet }) => ({
     fact,
     expected,

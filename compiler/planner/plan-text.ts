@@ -1,20 +1,23 @@
 /** A plan as rows for people, and as JSON for programs. Every figure has its unit and its convention. */
 import { counted, duration, percent, sizeText, thousands, timeText } from "../../runtime/contract/amounts.ts";
 import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
-import { dataRanks } from "./degrees.ts";
-import { cacheBytesPerToken } from "./inference.ts";
+import { dataRanks, type Degrees } from "./degrees.ts";
+import { cacheBytesPerToken, type Serving } from "./inference.ts";
+import { fits, lossAt, optimumOf, STANDARD_FIT, type FitName } from "./chinchilla.ts";
 import { stateSchemes } from "./tables/choices.ts";
-import { stepTokens, type TrainingPlan } from "./plan.ts";
+import { servingOf, stepTokens, type TrainingPlan } from "./plan.ts";
 
 const GIGA = 1e9;
 
 export type Row = readonly [name: string, text: string];
 
 /** What stands below each other, each with its name; and what does not divide. */
-export const planRows = (plan: TrainingPlan): readonly Row[] => [
+export const planRows = (plan: TrainingPlan, fit: FitName = STANDARD_FIT): readonly Row[] => [
   ...modelRows(plan),
   ...memoryRows(plan),
   ...timeRows(plan),
+  ...optimumRows(plan, fit),
+  ...servingRows(plan),
   ...plan.misfits.map(({ message, help }): Row => ["does not divide", `${message}; ${help}`]),
 ];
 
@@ -81,12 +84,16 @@ function perTokenText({ flops, costs, settings }: TrainingPlan): string {
   return `${giga(flops.causal)} a token causal, ${giga(flops.full)} full, ${sixN} by 6·N; ${at}`;
 }
 
+/** "tensor 8 × pipeline 16 × shard 128". */
+export const degreesText = (degrees: Degrees): string =>
+  (["tensor", "pipeline", "context", "expert", "shard"] as const)
+    .filter((name) => degrees[name] > 1)
+    .map((name) => `${name} ${degrees[name]}`)
+    .join(" × ") || "one device";
+
 function spreadText({ settings: s }: TrainingPlan): string {
-  const degrees = (["tensor", "pipeline", "context", "expert", "shard"] as const)
-    .filter((name) => s[name] > 1)
-    .map((name) => `${name} ${s[name]}`);
   const { doc } = stateSchemes[s.states];
-  return `${degrees.join(" × ") || "one device"}; ${s.precision}; ${doc}; recompute ${s.recompute}`;
+  return `${degreesText(s)}; ${s.precision}; ${doc}; recompute ${s.recompute}`;
 }
 
 function moneyText({ run }: TrainingPlan): string {
@@ -101,9 +108,33 @@ function moneyText({ run }: TrainingPlan): string {
     : `${dollarsText(dollars[0])} (${named(1)}) to ${dollarsText(dollars[1])} (${named(-1)})`;
 }
 
+/** What the same operations are worth at best, by a fit that has a name. */
+function optimumRows({ costs, run }: TrainingPlan, fit: FitName): Row[] {
+  const { parameters, tokens, loss } = optimumOf(fits[fit], run.sixND);
+  const here = lossAt(fits[fit], costs.activeParameters, run.tokens);
+  const best = `${amountText(parameters)} parameters on ${amountText(tokens)} tokens`;
+  const losses = `loss ${loss.toFixed(3)}, and ${here.toFixed(3)} of this run`;
+  return [["best for 6·N·D", `${best}: ${losses} (${fit}: ${fits[fit].title})`]];
+}
+
+function servingRows(plan: TrainingPlan): Row[] {
+  const { devices, context, one, many, texts } = servingOf(plan);
+  const { card } = plan.settings;
+  const ofText = `${sizeText(one.textBytes)} a text of ${thousands(context)}`;
+  const cache = `${sizeText(one.cacheBytes)} a token, ${ofText}`;
+  const weights = `weights ${sizeText(one.weightBytes)}`;
+  const rows: Row[] = [["keys and values", `${cache} (16 bits); ${weights}`]];
+  if (devices === 0) return [...rows, ["served", `not on ${counted(card.node, "device")} of a node`]];
+  const rate = ({ decodeRate, isBoundBy }: Serving, of: number): string =>
+    `${counted(of, "text")} ${amountText(decodeRate)} tok/s (${isBoundBy})`;
+  const prompt = `a prompt of ${thousands(context)} in ${timeText(1000 * one.promptSeconds)}`;
+  const all = [rate(one, 1), ...(texts > 1 ? [rate(many, texts)] : []), prompt].join(", ");
+  return [...rows, ["served", `on ${counted(devices, "device")}: ${all}`]];
+}
+
 /** All numbers in base units: bytes, seconds, operations, dollars, joules. */
-export function planJson(plan: TrainingPlan): object {
-  const { costs, settings, flops, memory, fits, step, mfu, run, misfits, tokensPerSecond } = plan;
+export function planJson(plan: TrainingPlan, fit: FitName = STANDARD_FIT): object {
+  const { costs, settings, flops, memory, fits: fitting, step, mfu, run, misfits, tokensPerSecond } = plan;
   const { card, ...degrees } = settings;
   return {
     model: costs.model.name,
@@ -113,12 +144,18 @@ export function planJson(plan: TrainingPlan): object {
     hardware: card.name,
     settings: degrees,
     flops_per_token: { ...flops, six_n: 6 * costs.activeParameters },
-    memory: { bytes: memory.bytes, of: card.memory.value, fits, terms: memory.terms },
+    memory: { bytes: memory.bytes, of: card.memory.value, fits: fitting, terms: memory.terms },
     step: { seconds: step.seconds, parts: step.parts },
     tokens_per_second: tokensPerSecond,
     mfu,
     run: { ...run, flops_convention: "causal" },
+    optimum: {
+      fit,
+      ...optimumOf(fits[fit], run.sixND),
+      loss_of_run: lossAt(fits[fit], costs.activeParameters, run.tokens),
+    },
     cache_bytes_per_token: cacheBytesPerToken(costs, 2),
+    serving: servingOf(plan),
     does_not_divide: misfits,
   };
 }

@@ -8,6 +8,7 @@ import { deviceMemory, type DeviceMemory, type MemorySettings } from "./device-m
 import { trainingFlops } from "./flops.ts";
 import type { Convention } from "./tables/choices.ts";
 import type { Accelerator, Precision, Price } from "./tables/hardware.ts";
+import { servingPlan, type ServingPlan } from "./inference.ts";
 import { runCost, type RunCost } from "./run-cost.ts";
 import { peakOf, stepTime, utilisation, type StepTime } from "./step-time.ts";
 import type { Model } from "../../runtime/contract/model.ts";
@@ -150,6 +151,10 @@ export function planTraining(costs: ModelCosts, settings: PlanSettings): Trainin
     misfits: misfitsOf(costs.model, settings, card),
   };
 }
+
+/** What the model takes where it is served on the plan's devices, with texts as long as those it learns. */
+export const servingOf = ({ costs, settings: { card, precision, sequence } }: TrainingPlan): ServingPlan =>
+  servingPlan(costs, card, precision, sequence);
 
 export function fitsIn(bytes: number, { memory }: Accelerator): Fits {
   if (bytes <= TIGHT * memory.value) return "fits";

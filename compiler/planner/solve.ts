@@ -7,16 +7,18 @@ import type { Model } from "../../runtime/contract/model.ts";
 import type { ModelCosts } from "./costs.ts";
 import { misfitsOf } from "./degrees.ts";
 import { recomputations } from "./tables/choices.ts";
-import { planOf, planTraining, settingsOf, type Asked, type TrainingPlan } from "./plan.ts";
+import { planOf, planTraining, servingOf, settingsOf, type Asked, type TrainingPlan } from "./plan.ts";
 import { scaleModel } from "./scale-model.ts";
 
 export interface Limits {
-  /** Dollars for the whole run, device hours, days, and tokens per second of one text that is generated. */
+  /** Dollars for the whole run, device hours, days. */
   readonly dollars?: number | undefined;
   readonly hours?: number | undefined;
   readonly days?: number | undefined;
   /** Tokens per second in training, of all devices together. */
   readonly tokensPerSecond?: number | undefined;
+  /** Tokens per second of one text that is written, on the devices of a node. */
+  readonly decode?: number | undefined;
 }
 
 export type LimitName = keyof Limits | "memory";
@@ -28,17 +30,21 @@ export interface Solution {
 }
 
 /** The first limit that a plan breaks. */
-export function brokenLimit(
-  { run, fits, tokensPerSecond }: TrainingPlan,
-  limits: Limits,
-): LimitName | undefined {
+export function brokenLimit(plan: TrainingPlan, limits: Limits): LimitName | undefined {
+  const { run, fits, tokensPerSecond } = plan;
+  const { dollars, hours, days, tokensPerSecond: least, decode } = limits;
   if (fits === "does not fit") return "memory";
-  const { dollars, hours, days, tokensPerSecond: least } = limits;
   if (dollars !== undefined && (run.dollars?.[1] ?? 0) > dollars) return "dollars";
   if (hours !== undefined && run.hours > hours) return "hours";
   if (days !== undefined && run.days > days) return "days";
   if (least !== undefined && tokensPerSecond < least) return "tokensPerSecond";
+  if (decode !== undefined && decodeRate(plan) < decode) return "decode";
   return undefined;
+}
+
+function decodeRate(plan: TrainingPlan): number {
+  const { devices, one } = servingOf(plan);
+  return devices === 0 ? 0 : one.decodeRate;
 }
 
 export const axes = ["width", "layers"] as const;

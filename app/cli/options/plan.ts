@@ -8,17 +8,20 @@ import {
   type StateScheme,
 } from "../../../compiler/planner/tables/choices.ts";
 import type { Asked } from "../../../compiler/planner/plan.ts";
+import { fits, STANDARD_FIT, type FitName } from "../../../compiler/planner/chinchilla.ts";
 import { axes } from "../../../compiler/planner/solve.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { amount } from "./amount.ts";
 import { anyCluster } from "./cluster.ts";
 import { flag, oneWord, read, real, text, whole, type Options } from "./option.ts";
+import { readSize } from "./size.ts";
 import { specOptions } from "./spec.ts";
 
 /** Degrees that `--parallel` knows. */
 const degrees = ["tensor", "pipeline", "context", "expert", "shard", "interleaved"] as const;
 type AskedDegrees = Partial<Record<(typeof degrees)[number], number>>;
 
+const fitNames = Object.keys(fits) as FitName[];
 const goals = ["parallel", ...axes] as const;
 
 /** `sinter plan`. */
@@ -55,6 +58,15 @@ export const planOptions = {
   hours: amount("<n>", "most device hours"),
   days: real("<n>", "most days", { least: 0 }),
   tokensPerSecond: amount("<n>", "least speed of training, all devices together"),
+  decode: amount("<n>", "least tokens per second of one text that is written"),
+  memory: read(text("<size>", "most memory of a device, as 64GiB (default: all that it has)"), readBytes),
+  fit: read(
+    text("<name>", `losses of sizes and tokens: ${fitNames.join(", ")} (default: ${STANDARD_FIT})`),
+    (given, name) => oneWord(fitNames, given, name),
+  ),
+  compare: read(text("<names>", "plans or models of the spec, side by side: a,b,c"), (given) =>
+    given.split(",").map((name) => name.trim()),
+  ),
   facts: flag("what was published of the model's training, beside what follows here"),
   json: flag("machine-readable: bytes, seconds, operations, dollars, joules"),
 };
@@ -62,6 +74,12 @@ export type PlanGiven = Options<typeof planOptions>;
 
 function schemeNames(): StateScheme[] {
   return Object.keys(stateSchemes) as StateScheme[];
+}
+
+function readBytes(given: string, name: string): number {
+  const bytes = readSize(given);
+  if (bytes > 0) return bytes;
+  throw new SinterError("usage", `${name} takes a size such as 64GiB, not \`${given}\``);
 }
 
 function readDegrees(given: string): AskedDegrees {

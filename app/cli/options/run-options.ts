@@ -1,4 +1,5 @@
 /** Options that several verbs share: workers, target, memory, and the settings of the sampler. */
+import { readSize } from "./size.ts";
 import { PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT, PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -36,12 +37,9 @@ export const memoryOptions = {
   ),
 };
 
-const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
-
 /** Reads "1_000_000" or "512MiB"; the result is at most what WebAssembly allows. */
 function bytesOf(given: string, flag: string): number {
-  const [, digits, unit] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?(|KiB|MiB|GiB)$/.exec(given) ?? [];
-  const bytes = digits === undefined ? NaN : Math.floor(Number(digits.replaceAll("_", "")) * units[unit!]!);
+  const bytes = readSize(given);
   if (!(bytes >= PAGE_BYTES && bytes <= 2 ** 32))
     throw new SinterError(
       "usage",

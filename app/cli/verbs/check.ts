@@ -178,7 +178,7 @@ function jsonReport(
         ),
       };
     }),
-    plans: judged.map(judgedJson),
+    plans: judged.map((one) => judgedJson(one)),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };
 }

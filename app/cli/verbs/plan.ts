@@ -5,9 +5,11 @@ import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { askedOf, withPlans } from "../../../compiler/planner/judge-plans.ts";
 import { judgedFactText, judgedJson } from "../../../compiler/planner/judged-text.ts";
 import { costsOf } from "../../../compiler/planner/costs.ts";
+import { withMemory } from "../../../compiler/planner/tables/hardware.ts";
 import { factsText } from "../../../compiler/planner/facts-text.ts";
 import { publishedRuns } from "../../../compiler/planner/published-runs.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
+import { comparedText } from "../../../compiler/planner/compare.ts";
 import { planJson, planRows, planTitle } from "../../../compiler/planner/plan-text.ts";
 import { brokenLimit, fastestSpread, largestModel, type Limits } from "../../../compiler/planner/solve.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -38,6 +40,7 @@ export const planVerb = defineVerb({
     "sinter plan specs/gpt3.sinter --model gpt3-175b --on a100:1024 --parallel tensor=8,pipeline=8",
     "sinter plan specs/llama3.sinter --on h100:64 --solve parallel",
     "sinter plan specs/llama3.sinter --model llama3.1-405b --facts",
+    "sinter plan specs/llama3.sinter --compare llama3-8b,llama3-70b --on h100:64 --tokens 1T",
     "sinter plan specs/llama3.sinter --on h100:8 --solve width --budget 1M --tokens 100B --price 2.69",
   ],
   async run([path], given, io) {
@@ -45,6 +48,7 @@ export const planVerb = defineVerb({
     if (hasErrors(checked.diagnostics)) throw new SinterError("input", `${path} has errors`);
     if (given.plan === undefined && checked.plans.length > 0 && !isAsked(given))
       return planBlocks(path!, checked, given, io);
+    if (given.compare) return comparePlans(checked, given.compare, given, io);
     const block = given.plan === undefined ? undefined : planNamed(given.plan, checked);
     const model = block?.model ?? firstModel(path!, checked, io);
     if (given.facts) {
@@ -53,37 +57,60 @@ export const planVerb = defineVerb({
       io.out(facts);
       return exitCodes.ok;
     }
-    const asked = { ...standardCluster(), ...(block && askedOf(block)), ...askedBy(given) };
+    const asked = askedAltogether(block, given);
     const plan = given.solve ? solved(model, asked, given, io) : planned(model, asked);
-    io.out(given.json ? `${JSON.stringify(planJson(plan), null, 2)}\n` : laidOut(plan, io.columns));
+    io.out(given.json ? inJson(planJson(plan, given.fit)) : laidOut(plan, given, io));
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
 
 /** Something is asked that the spec's plans do not say. */
-const isAsked = ({ model: _, set: __, plan: ___, json: ____, ...given }: PlanGiven): boolean =>
+const isAsked = ({ model: _, set: __, plan: ___, json: ____, fit: _____, ...given }: PlanGiven): boolean =>
   Object.values(given).some((value) => value !== undefined && value !== false);
 
 /** All plans of the spec, with what they expect. */
 function planBlocks(
   path: string,
   checked: Checked & { readonly source: string },
-  { json }: PlanGiven,
+  given: PlanGiven,
   io: Io,
 ): number {
   const { judged, diagnostics } = withPlans(checked);
-  if (json) io.out(`${JSON.stringify(judged.map(judgedJson), null, 2)}\n`);
+  if (given.json) io.out(inJson(judged.map((one) => judgedJson(one, given.fit))));
   else
     io.out(
       judged
         .map(({ block, plan, facts }) => {
           const lines = facts.map((fact) => `  ${judgedFactText(fact)}\n`);
-          return `plan ${block.name}: ${laidOut(plan, io.columns)}${lines.join("")}`;
+          return `plan ${block.name}: ${laidOut(plan, given, io)}${lines.join("")}`;
         })
         .join("\n"),
     );
   io.err(diagnosticsText(diagnostics, path, checked.source, io));
   return hasErrors(diagnostics) ? exitCodes.input : exitCodes.ok;
+}
+
+const inJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** What a plan of the spec says, where there is one, changed by what the options say. */
+function askedAltogether(block: CheckedPlan | undefined, given: PlanGiven): Asked {
+  const asked = { ...standardCluster(), ...(block && askedOf(block)), ...askedBy(given) };
+  return given.memory === undefined ? asked : { ...asked, card: withMemory(asked.card, given.memory) };
+}
+
+/** Plans of the spec and models on the asked devices, side by side. */
+function comparePlans(checked: Checked, names: readonly string[], given: PlanGiven, io: Io): number {
+  const known = [...checked.plans, ...checked.models].map(({ name }) => name);
+  const plans = names.map((name) => {
+    const found = named("plan or model", known, name);
+    const block = checked.plans.find((one) => one.name === found);
+    const model = block?.model ?? checked.models.find((one) => one.name === found)!;
+    return { name: found, plan: planned(model, askedAltogether(block, given)) };
+  });
+  const all = plans.map(({ name, plan }) => ({ name, ...planJson(plan, given.fit) }));
+  io.out(given.json ? inJson(all) : comparedText(plans));
+  const isWrong = plans.some(({ plan: { misfits, fits } }) => misfits.length > 0 || fits === "does not fit");
+  return isWrong ? exitCodes.input : exitCodes.ok;
 }
 
 function planNamed(name: string, { plans }: Checked): CheckedPlan {
@@ -92,8 +119,8 @@ function planNamed(name: string, { plans }: Checked): CheckedPlan {
 }
 
 /** Texts that are longer than the terminal go on below their beginning. */
-function laidOut(plan: TrainingPlan, columns: number): string {
-  const rows = planRows(plan);
+function laidOut(plan: TrainingPlan, { fit }: PlanGiven, { columns }: Io): string {
+  const rows = planRows(plan, fit);
   const wide = Math.max(...rows.map(([name]) => name.length)) + 4;
   const lines = rows.map(([name, said]) => {
     const texts = wrapped(said, Math.max(40, columns - wide - 1));
@@ -136,6 +163,7 @@ function solved(model: Model, asked: Asked, given: PlanGiven, io: Io): TrainingP
     hours: given.hours,
     days: given.days,
     tokensPerSecond: given.tokensPerSecond,
+    decode: given.decode,
   };
   const found = largestModel(model, given.solve!, asked, limits);
   if (!found) {

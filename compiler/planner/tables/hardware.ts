@@ -197,6 +197,12 @@ export const acceleratorNames = accelerators.map(({ name }) => name);
 export const acceleratorNamed = (name: string): Accelerator | undefined =>
   accelerators.find((a) => a.name === name);
 
+/** A device of which only so many bytes may be filled. */
+export const withMemory = (card: Accelerator, bytes: number): Accelerator => ({
+  ...card,
+  memory: { ...card.memory, value: Math.min(bytes, card.memory.value) },
+});
+
 /** What a price of a device's hour is. */
 export const priceKinds = {
   rent: "paid to rent",

@@ -58,6 +58,33 @@ test("as JSON: each plan with what it expects", async () => {
   ]);
 });
 
+test("plans and models side by side, each in a column", async () => {
+  const { code, out } = await run("plan", "two.sinter", "--compare", "small,wrong,base", "--tokens", "3B");
+  expect(code).toBe(0);
+  const lines = out.split("\n");
+  expect(lines[0]!.trim().split(/\s+/)).toEqual(["small", "wrong", "base"]);
+  expect(lines.find((line) => line.startsWith("devices"))).toMatch(/8 h100 +8 a100 +8 h100$/);
+  expect(lines.find((line) => line.startsWith("tokens "))).toMatch(/3 B +3 B +3 B$/);
+  const json = JSON.parse((await run("plan", "two.sinter", "--compare", "small,base", "--json")).out) as {
+    name: string;
+    serving: { one: { decodeRate: number } };
+  }[];
+  expect(json.map(({ name }) => name)).toEqual(["small", "base"]);
+  expect(json[0]!.serving.one.decodeRate).toBeGreaterThan(0);
+  expect((await run("plan", "two.sinter", "--compare", "small,bas")).code).toBe(2);
+});
+
+test("the best size for the operations, by a fit that has a name", async () => {
+  const best = async (...fit: string[]): Promise<string> => {
+    const { out } = await run("plan", "none.sinter", "--on", "h100:8", "--json", ...fit);
+    const { optimum } = JSON.parse(out) as { optimum: { fit: string; loss_of_run: number; loss: number } };
+    expect(optimum.loss).toBeLessThan(optimum.loss_of_run);
+    return optimum.fit;
+  };
+  expect(await best()).toBe("epoch");
+  expect(await best("--fit", "hoffmann")).toBe("hoffmann");
+});
+
 test("check tells the same, below the models", async () => {
   const { code, out, err } = await run("check", "two.sinter");
   expect(code).toBe(1);

@@ -113,11 +113,17 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
   });
 });
 
-test("model.py is the same text for a model and its shadow", () => {
+test("model.py is the same text for a model and its shadow, of all whose cost everyone quotes", () => {
   for (const [file, name] of [
-    ["llama3", "llama3.1-405b"],
+    ["gpt2", "gpt2-xl"],
     ["gpt3", "gpt3-175b"],
     ["gpt4-rumour", "gpt4-rumour-16x111b"],
+    ["gpt4-rumour", "gpt4-rumour-8x220b"],
+    ["llama3", "llama3-8b"],
+    ["llama3", "llama3-70b"],
+    ["llama3", "llama3.1-8b"],
+    ["llama3", "llama3.1-70b"],
+    ["llama3", "llama3.1-405b"],
   ]) {
     const model = modelOf(`specs/${file}.sinter`, name);
     expect(modelPy(shadowOf(model))).toBe(modelPy(model));
