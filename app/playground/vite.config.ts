@@ -5,6 +5,7 @@ import { defineConfig } from "vite";
 import { sinter } from "../vite/index.ts";
 import { leanOps } from "./lean-ops.ts";
 import { pageHtml } from "./page-html.ts";
+import { serviceWorkerFile } from "./service-worker-file.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 /** Specs of the gallery are compiled as they are imported; declaration files would stand beside them. */
@@ -16,6 +17,7 @@ export default defineConfig({
   plugins: [
     specs(),
     pageHtml(readFileSync(new URL("../../specs/quickstart.sinter", import.meta.url), "utf8")),
+    serviceWorkerFile(),
   ],
   worker: { format: "es", plugins: () => [specs(), leanOps()] },
   build: {

@@ -30,6 +30,11 @@ export const shareTexts = {
       "Je hebt een experiment van iemand anders geopend: {steps} stappen met seed {seed}. Train het, dan " +
       "vergelijkt de pagina jouw loss met die van de maker.",
   },
+  "share.openedPlain": {
+    en: "You have opened somebody’s experiment: {steps} steps with seed {seed}.",
+    nl: "Je hebt een experiment van iemand anders geopend: {steps} stappen met seed {seed}.",
+  },
+  "share.close": { en: "Close", nl: "Sluiten" },
   "share.promised": { en: "Promised final loss: {loss}", nl: "Beloofde loss aan het eind: {loss}" },
   "share.kept": {
     en: "The final loss is {loss}: exactly what the link promised, to the last digit.",

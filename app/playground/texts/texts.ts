@@ -5,6 +5,7 @@
  */
 import { frameTexts } from "./frame.ts";
 import { shareTexts } from "./share.ts";
+import { threadsTexts } from "./threads.ts";
 import { tourTexts } from "./tour.ts";
 import { structureTexts } from "./structure.ts";
 
@@ -19,6 +20,7 @@ export type Text = Readonly<Record<Language, string>>;
 export const texts = {
   ...frameTexts,
   ...shareTexts,
+  ...threadsTexts,
   ...tourTexts,
   ...structureTexts,
 } as const satisfies Readonly<Record<string, Text>>;
