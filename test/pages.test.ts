@@ -3,8 +3,7 @@
  * keyboard and by those who do not see it (axe-core), without a network. Without a Chromium the tests are
  * skipped, and say so. PICTURES=DIR writes a picture of each.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -20,14 +19,13 @@ import { htmlReport } from "../runtime/report/training-page.ts";
 import type { TrainEvent } from "../runtime/train/events.ts";
 import { benchSample } from "./support/bench-sample.ts";
 import { chainOf } from "./support/chain-events.ts";
-import { openBrowser, type OpenPage } from "./support/chromium-page.ts";
+import { openBrowser } from "./support/chromium-page.ts";
+import { inspect, looks } from "./support/inspect-page.ts";
 import { stepEvents } from "./support/logged-runs.ts";
 import { inProject } from "./support/paths.ts";
 
 const missing = chromiumMissing();
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "sinter-pages-"));
-const pictures = process.env["PICTURES"];
 
 const { base, sft, rl } = chainOf(200);
 const settings = new Map(
@@ -76,66 +74,6 @@ afterAll(async () => {
   await browser?.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const looks = [
-  { width: 360, scheme: "light", axe: true },
-  { width: 360, scheme: "dark", axe: true },
-  { width: 768, scheme: "light", axe: false },
-  { width: 768, scheme: "dark", axe: false },
-  { width: 1440, scheme: "light", axe: false },
-  { width: 1440, scheme: "dark", axe: false },
-] as const;
-
-/** What axe finds wrong: rule, and the elements. */
-const FLAWS = `axe.run().then(({ violations }) =>
-  violations.map(({ id, nodes }) => id + ": " + nodes.map((n) => n.html.slice(0, 200)).join(" ")))`;
-/** In a page: how many pixels a text is high, and the contrast of two colours (WCAG 2.2). */
-const measures = `
-  const heightOf = (e) => {
-    const drawn = e.getScreenCTM?.();
-    return parseFloat(getComputedStyle(e).fontSize) * (drawn ? Math.hypot(drawn.a, drawn.b) : 1);
-  };
-  const lightOf = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const contrast = (a, b) => {
-    const [dark, bright] = [lightOf(a), lightOf(b)].sort((x, y) => x - y);
-    return (bright + 0.05) / (dark + 0.05);
-  };`;
-/**
- * Texts smaller than 11 pixels; texts of drawings, which axe does not look at, with a contrast below 4.5 : 1;
- * how far the page can be scrolled sideways.
- */
-const LAYOUT = `(() => {${measures}
-  const { scrollWidth, clientWidth } = document.documentElement;
-  const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim() !== "");
-  const background = (e) => getComputedStyle(e.closest("section")).backgroundColor;
-  const said = (elements) => elements.map((e) => e.outerHTML.slice(0, 100));
-  const seen = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && hasText(e));
-  const drawn = seen.filter((e) => e.matches("section svg text"));
-  return {
-    small: said(seen.filter((e) => heightOf(e) < 11)),
-    faint: said(drawn.filter((e) => contrast(getComputedStyle(e).fill, background(e)) < 4.5)),
-    wide: scrollWidth - clientWidth,
-  };
-})()`;
-
-/** Opens every <details>, so that what is in it is looked at as well. */
-const OPEN = `document.querySelectorAll("details").forEach((each) => (each.open = true))`;
-
-async function inspect(page: OpenPage, title: string): Promise<void> {
-  await page.evaluate(OPEN);
-  await page.evaluate(axe);
-  for (const look of looks) {
-    const where = `${title} at ${look.width}, ${look.scheme}`;
-    await page.look(look);
-    expect.soft(await page.evaluate(LAYOUT), where).toEqual({ small: [], faint: [], wide: 0 });
-    if (look.axe) expect.soft(await page.evaluate(FLAWS), where).toEqual([]);
-    if (pictures === undefined) continue;
-    mkdirSync(pictures, { recursive: true });
-    writeFileSync(join(pictures, `${title}-${look.width}-${look.scheme}.png`), await page.picture());
-  }
-}
 
 describe.skipIf(missing !== undefined)(`in Chromium${skipped}`, () => {
   test.each(Object.entries(alone))("%s is readable everywhere, and asks for nothing", async (title, html) => {

@@ -17,8 +17,10 @@ export interface OpenPage {
   /** The value of an expression, or what its promise resolves to, as JSON. */
   evaluate(expression: string): Promise<unknown>;
   look(look: Look): Promise<void>;
-  /** "Tab", "Enter", " ", "ArrowLeft" … */
+  /** "Tab", "Enter", " ", "ArrowLeft", "F2", "Control+." … */
   press(key: string): Promise<void>;
+  /** Text, as a keyboard or a telephone enters it. */
+  type(text: string): Promise<void>;
   /** All of the page, as PNG. */
   picture(): Promise<Buffer>;
   /** What it has asked for besides itself: addresses. */
@@ -38,8 +40,12 @@ interface Message {
   readonly error?: { readonly message: string };
 }
 
+/** Bits of what is held. */
+const modifiers: Readonly<Record<string, number>> = { Alt: 1, Control: 2, Shift: 8 };
+
 /** Virtual key codes of keys that are no letters. */
 const keyCodes: Readonly<Record<string, number>> = {
+  Backspace: 8,
   Tab: 9,
   Enter: 13,
   Escape: 27,
@@ -50,6 +56,10 @@ const keyCodes: Readonly<Record<string, number>> = {
   ArrowUp: 38,
   ArrowRight: 39,
   ArrowDown: 40,
+  Delete: 46,
+  F2: 113,
+  F12: 123,
+  ".": 190,
 };
 
 export async function openBrowser() {
@@ -128,11 +138,17 @@ async function openPage(
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { readonly value: unknown }).value;
     },
-    async press(key) {
-      const windowsVirtualKeyCode = keyCodes[key]!;
-      const text = key === " " ? { text: " " } : {};
-      await here("Input.dispatchKeyEvent", { type: "keyDown", key, windowsVirtualKeyCode, ...text });
-      await here("Input.dispatchKeyEvent", { type: "keyUp", key, windowsVirtualKeyCode });
+    async press(keys) {
+      const held = keys.split("+");
+      const key = held.pop()!;
+      const windowsVirtualKeyCode = keyCodes[key] ?? key.toUpperCase().charCodeAt(0);
+      const bits = held.reduce((all, name) => all | modifiers[name]!, 0);
+      const event = { key, windowsVirtualKeyCode, modifiers: bits, ...(key === " " && { text: " " }) };
+      await here("Input.dispatchKeyEvent", { type: "keyDown", ...event });
+      await here("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+    },
+    async type(text) {
+      await here("Input.insertText", { text });
     },
     async picture() {
       const { data } = await here("Page.captureScreenshot", { captureBeyondViewport: true });

@@ -152,6 +152,7 @@ function stateOf({ first, thread, text: say, changed, moved }: EditorOptions, as
         indentWithTab, // Escape, then Tab leaves the editor
       ]),
       EditorView.contentAttributes.of({
+        tabindex: "0",
         "aria-label": say("editor.name"),
         "aria-describedby": HELP,
         spellcheck: "false",
