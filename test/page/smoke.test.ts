@@ -1,6 +1,6 @@
 /**
- * The page as a visitor meets it first: how much is loaded, what can be read before and after, and a spec that
- * is written with a mistake and mended, by keys alone. What needs no browser is tested without one.
+ * The page as a visitor meets it first: how much is loaded, what can be read before and after, and a spec
+ * that is written with a mistake and mended, by keys alone. What needs no browser is tested without one.
  */
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";

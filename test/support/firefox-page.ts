@@ -117,8 +117,12 @@ export async function openFirefox(scheme: Look["scheme"] = "light") {
 
 /** WebDriver's characters for keys that are no letters. */
 const keys: Readonly<Record<string, string>> = {
+  Backspace: "\uE003",
   Tab: "\uE004",
   Enter: "\uE007",
+  Shift: "\uE008",
+  Control: "\uE009",
+  Alt: "\uE00A",
   Escape: "\uE00C",
   End: "\uE010",
   Home: "\uE011",
@@ -126,6 +130,9 @@ const keys: Readonly<Record<string, string>> = {
   ArrowUp: "\uE013",
   ArrowRight: "\uE014",
   ArrowDown: "\uE015",
+  Delete: "\uE017",
+  F2: "\uE032",
+  F12: "\uE03C",
 };
 
 async function openPage(
@@ -154,6 +161,9 @@ async function openPage(
       devicePixelRatio: 1,
     });
   };
+  const strike = async (actions: readonly Params[]): Promise<void> => {
+    await call("input.performActions", { context, actions: [{ type: "key", id: "keyboard", actions }] });
+  };
   await look(first);
   await call("browsingContext.navigate", { context, url, wait: "complete" });
   return {
@@ -170,11 +180,15 @@ async function openPage(
       const { value } = answer["result"] as { readonly value?: string };
       return value === undefined ? undefined : (JSON.parse(value) as unknown);
     },
-    async press(key) {
-      const value = keys[key] ?? key;
-      const actions = ["keyDown", "keyUp"].map((type) => ({ type, value }));
-      await call("input.performActions", { context, actions: [{ type: "key", id: "keyboard", actions }] });
+    async press(together) {
+      const values = together.split("+").map((key) => keys[key] ?? key);
+      await strike([
+        ...values.map((value) => ({ type: "keyDown", value })),
+        ...values.toReversed().map((value) => ({ type: "keyUp", value })),
+      ]);
     },
+    type: (text) =>
+      strike([...text].flatMap((value) => ["keyDown", "keyUp"].map((type) => ({ type, value })))),
     async picture() {
       const { data } = await call("browsingContext.captureScreenshot", { context, origin: "document" });
       return Buffer.from(String(data), "base64");
