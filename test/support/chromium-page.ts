@@ -94,6 +94,24 @@ export async function openBrowser() {
 
 type Call = (method: string, params?: Params, sessionId?: string) => Promise<Params>;
 
+/** Keys by their names, held together as in "Control+a"; and text as a whole. */
+const keyboard = (
+  here: (method: string, params: Params) => Promise<Params>,
+): Pick<OpenPage, "press" | "type"> => ({
+  async press(keys) {
+    const held = keys.split("+");
+    const key = held.pop()!;
+    const windowsVirtualKeyCode = keyCodes[key] ?? key.toUpperCase().charCodeAt(0);
+    const bits = held.reduce((all, name) => all | modifiers[name]!, 0);
+    const event = { key, windowsVirtualKeyCode, modifiers: bits, ...(key === " " && { text: " " }) };
+    await here("Input.dispatchKeyEvent", { type: "keyDown", ...event });
+    await here("Input.dispatchKeyEvent", { type: "keyUp", ...event });
+  },
+  async type(text) {
+    await here("Input.insertText", { text });
+  },
+});
+
 async function openPage(
   call: Call,
   listeners: Set<(message: Message) => void>,
@@ -138,18 +156,7 @@ async function openPage(
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { readonly value: unknown }).value;
     },
-    async press(keys) {
-      const held = keys.split("+");
-      const key = held.pop()!;
-      const windowsVirtualKeyCode = keyCodes[key] ?? key.toUpperCase().charCodeAt(0);
-      const bits = held.reduce((all, name) => all | modifiers[name]!, 0);
-      const event = { key, windowsVirtualKeyCode, modifiers: bits, ...(key === " " && { text: " " }) };
-      await here("Input.dispatchKeyEvent", { type: "keyDown", ...event });
-      await here("Input.dispatchKeyEvent", { type: "keyUp", ...event });
-    },
-    async type(text) {
-      await here("Input.insertText", { text });
-    },
+    ...keyboard(here),
     async picture() {
       const { data } = await here("Page.captureScreenshot", { captureBeyondViewport: true });
       return Buffer.from(String(data), "base64");

@@ -135,6 +135,24 @@ const keys: Readonly<Record<string, string>> = {
   F12: "\uE03C",
 };
 
+/** Keys by their names, held together as in "Control+a"; and text, key by key. */
+function keyboard(call: Call, context: unknown): Pick<OpenPage, "press" | "type"> {
+  const strike = async (actions: readonly Params[]): Promise<void> => {
+    await call("input.performActions", { context, actions: [{ type: "key", id: "keyboard", actions }] });
+  };
+  return {
+    press(together) {
+      const values = together.split("+").map((key) => keys[key] ?? key);
+      return strike([
+        ...values.map((value) => ({ type: "keyDown", value })),
+        ...values.toReversed().map((value) => ({ type: "keyUp", value })),
+      ]);
+    },
+    type: (text) =>
+      strike([...text].flatMap((value) => ["keyDown", "keyUp"].map((type) => ({ type, value })))),
+  };
+}
+
 async function openPage(
   call: Call,
   listeners: Set<(message: Message) => void>,
@@ -161,9 +179,6 @@ async function openPage(
       devicePixelRatio: 1,
     });
   };
-  const strike = async (actions: readonly Params[]): Promise<void> => {
-    await call("input.performActions", { context, actions: [{ type: "key", id: "keyboard", actions }] });
-  };
   await look(first);
   await call("browsingContext.navigate", { context, url, wait: "complete" });
   return {
@@ -180,15 +195,7 @@ async function openPage(
       const { value } = answer["result"] as { readonly value?: string };
       return value === undefined ? undefined : (JSON.parse(value) as unknown);
     },
-    async press(together) {
-      const values = together.split("+").map((key) => keys[key] ?? key);
-      await strike([
-        ...values.map((value) => ({ type: "keyDown", value })),
-        ...values.toReversed().map((value) => ({ type: "keyUp", value })),
-      ]);
-    },
-    type: (text) =>
-      strike([...text].flatMap((value) => ["keyDown", "keyUp"].map((type) => ({ type, value })))),
+    ...keyboard(call, context),
     async picture() {
       const { data } = await call("browsingContext.captureScreenshot", { context, origin: "document" });
       return Buffer.from(String(data), "base64");
