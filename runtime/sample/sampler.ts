@@ -24,6 +24,27 @@ export interface Drawn {
   readonly logprob: number;
 }
 
+/** What takes ids away before one is drawn, in this order. */
+export type Cut = "topK" | "topP" | "minP";
+
+/** Hears of a draw, step by step. The arrays are the sampler's own: they are not to be changed. */
+export interface DrawListener {
+  /** The ids that a cut has left. A cut that is switched off is not heard of. */
+  cut(by: Cut, ids: Int32Array): void;
+  /** The draw. Where the likeliest id is taken without one, at temperature 0, nothing is heard. */
+  drawn(draw: Draw): void;
+}
+
+/** One draw: u · sum falls into the weight of the id that is drawn, as they lie one behind the other. */
+export interface Draw extends Weights {
+  /** Undefined: all ids, in their order. */
+  readonly ids: Int32Array | undefined;
+  /** 0 ≤ u < 1. */
+  readonly u: number;
+  /** Where among the ids the drawn one stands. */
+  readonly at: number;
+}
+
 /**
  * `logits` [V] is overwritten. `recent` are the tokens so far, the newest last. Ids from `size` on are never
  * drawn, nor are those in `absent`. Throws `corrupt` when a logit is NaN or infinite, or all are −∞.
@@ -45,13 +66,18 @@ export function drawToken(
   random: Random,
   size = logits.length,
   absent?: ReadonlySet<number>,
+  listener?: DrawListener,
 ): Drawn {
   const scores = logits.subarray(0, size);
   for (const id of absent ?? []) if (id < scores.length) scores[id] = -Infinity;
   penalize(scores, recent.slice(Math.max(0, recent.length - s.repeatLast)), s.repeatPenalty);
   const best = argmax(scores);
   if (s.temperature <= 0 || s.topK === 1) return { token: best, logprob: 0 };
-  return draw(scores, candidates(scores, best, s), scores[best]!, s.temperature, random.unit());
+  const ids = candidates(scores, best, s, listener);
+  const drawn = draw(scores, ids, scores[best]!, s.temperature, random.unit());
+  listener?.drawn(drawn);
+  const { weights, sum, at } = drawn;
+  return { token: ids?.[at] ?? at, logprob: ln(weights[at]! / sum) };
 }
 
 function penalize(scores: Float32Array, recent: readonly number[], penalty: number): void {
@@ -87,16 +113,23 @@ function candidates(
   scores: Float32Array,
   best: number,
   { topK, topP, minP }: SamplerSettings,
+  listener?: DrawListener,
 ): Int32Array | undefined {
   const max = scores[best]!;
-  let ids = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
+  let ids: Int32Array | undefined;
+  if (topK > 0 && topK < scores.length) {
+    ids = largest(scores, topK);
+    listener?.cut("topK", ids);
+  }
   if (topP < 1) {
     const { sum } = weigh(scores, ids, max, 1);
     ids = ids ? nucleus(scores, ids, max, topP * sum).ids : nucleusOfAll(scores, max, topP * sum);
+    listener?.cut("topP", ids);
   }
   if (minP > 0) {
     const least = max + ln(minP);
     ids = (ids ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
+    listener?.cut("minP", ids);
   }
   return ids;
 }
@@ -195,17 +228,17 @@ export function weigh(
   return { weights, sum: sums[0]! + sums[2]! + (sums[1]! + sums[3]!) };
 }
 
-/** Softmax at the temperature, then the id at which the cumulative probability passes u. */
+/** Softmax at the temperature, then the place at which the cumulative probability passes u. */
 function draw(
   scores: Float32Array,
   ids: Int32Array | undefined,
   max: number,
   temperature: number,
   u: number,
-): Drawn {
+): Draw {
   const { weights, sum } = weigh(scores, ids, max, temperature);
   let left = u * sum;
   let at = weights.findIndex((weight) => (left -= weight) < 0);
   if (at < 0) at = weights.findLastIndex((weight) => weight > 0); // the sum was rounded
-  return { token: ids?.[at] ?? at, logprob: ln(weights[at]! / sum) };
+  return { ids, weights, sum, u, at };
 }
