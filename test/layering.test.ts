@@ -102,6 +102,7 @@ const rooms = [
   "app/vite",
   "app/playground",
   "app/studies/posttraining",
+  "app/studies/pronouns",
   "app/studies",
   "app/package",
   "test",

@@ -15,6 +15,7 @@ const studies = {
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
   pool: "the server's pool for 1 to 8 asks at once, beside a batch of its own: [--model SPEC:NAME:WEIGHTS]",
   rollouts: "answers that a training module samples at once, beside one by one: [--model SPEC:NAME]",
+  it: 'the cat, the mat and what "it" looks at: [--seeds 1337,1,2] [--folder out/it] [--write FILE]',
   drawing: "tokens drawn in the module beside tokens drawn from logits: [--model SPEC:NAME]",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
   "string-tasks": "X4, five string tasks learnt by sft, with its control: [--seeds 5] [--folder DIR]",

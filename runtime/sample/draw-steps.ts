@@ -28,8 +28,8 @@ export interface DrawSteps {
 }
 
 /**
- * Draws as `drawToken` does, with the same random number, and tells how. `logits` [V] is left as it is. Throws
- * `corrupt` as `drawToken` does.
+ * Draws as `drawToken` does, with the same random number, and tells how. `logits` [V] is left as it is.
+ * Throws what `drawToken` throws.
  */
 export function drawInSteps(
   logits: Float32Array,

@@ -35,6 +35,14 @@ export const campaigns: readonly Row[] = [
     load: async () => (await import("./chain.ts")).chain,
   },
   {
+    name: "it",
+    covers:
+      'specs/it.sinter from three seeds: "it" looks at the noun that is meant, in sentences whose words ' +
+      "did not stand together in training",
+    minutes: 2,
+    load: async () => (await import("./it.ts")).it,
+  },
+  {
     name: "flips",
     covers:
       "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint " +
