@@ -3,9 +3,10 @@
  * that make WebAssembly of it are elsewhere. Its questions stand in questions/, a file for each panel.
  */
 import { serveCalls } from "../page/thread-call.ts";
+import { kernelQuestions } from "./questions/kernels.ts";
 import { structureQuestions } from "./questions/structure.ts";
 
-const questions = { ...structureQuestions };
+const questions = { ...structureQuestions, ...kernelQuestions };
 
 export type PanelQuestions = typeof questions;
 

@@ -27,6 +27,7 @@ export const panels = [
   {
     id: "kernels",
     tab: "tab.kernels",
+    load: async () => (await import("../panels/kernels/kernels.ts")).openKernels,
   },
   {
     id: "train",

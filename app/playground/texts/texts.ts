@@ -4,6 +4,7 @@
  * in braces is filled in: "{count} steps".
  */
 import { frameTexts } from "./frame.ts";
+import { kernelsTexts } from "./kernels.ts";
 import { shareTexts } from "./share.ts";
 import { threadsTexts } from "./threads.ts";
 import { tourTexts } from "./tour.ts";
@@ -19,6 +20,7 @@ export type Text = Readonly<Record<Language, string>>;
 /** Keys of a panel begin with its name and a full stop. */
 export const texts = {
   ...frameTexts,
+  ...kernelsTexts,
   ...shareTexts,
   ...threadsTexts,
   ...tourTexts,

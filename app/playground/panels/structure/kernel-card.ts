@@ -4,6 +4,7 @@ import { sizeText } from "../../../../runtime/contract/amounts.ts";
 import type { PlacedKernel, Structure } from "../../check/questions/structure.ts";
 import { element, type Child } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
+import { lineOf } from "../../parts/places.ts";
 import type { TextKey } from "../../texts/texts.ts";
 
 export function kernelCard(
@@ -47,6 +48,10 @@ export function kernelCard(
             button(page.text("structure.inSpec", { line: lineOf(text, place.span.start) }), () =>
               page.edit(place.span),
             ),
+            button(page.text("structure.code"), () => {
+              page.point(place.span); // the kernels of this line
+              page.show("kernels");
+            }),
           ),
           element("pre", { class: "quoted" }, text.slice(place.span.start, place.span.end)),
         ]
@@ -66,6 +71,3 @@ const line = (words: string): HTMLElement => element("div", { class: "line" }, w
 
 const button = (words: string, onclick: () => void): HTMLElement =>
   element("button", { type: "button", onclick }, words);
-
-/** The number of a place's line, from 1. */
-export const lineOf = (text: string, at: number): number => text.slice(0, at).split("\n").length;

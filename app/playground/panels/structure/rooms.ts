@@ -1,4 +1,5 @@
 /** How the drawing of rooms is used: headers open and close, kernels are chosen, by pointer and by keys. */
+import { partAt } from "../../parts/places.ts";
 import type { Structure } from "../../check/questions/structure.ts";
 
 export interface UseOfRooms {
@@ -51,9 +52,7 @@ export function useRooms(within: HTMLElement, { chosen, choose, toggle }: UseOfR
 
 /** Marks the kernels of the part at a place of the spec. */
 export function lightUp(within: HTMLElement, { parts, kernels }: Structure, at: number): void {
-  const here = parts
-    .filter(({ span }) => span.start <= at && at <= span.end)
-    .toSorted((a, b) => a.span.end - a.span.start - (b.span.end - b.span.start))[0];
+  const here = partAt(parts, at);
   const lit = new Set(
     kernels
       .filter(({ part }) => here && part?.section === here.section && part.part === here.part)

@@ -2,8 +2,8 @@
  * The panel that shows what becomes of a spec: numbers, kernels in their rooms, parameters, memory over time.
  * The checking thread draws; a new text is asked about when the panel can be seen.
  */
-import { chosenModel } from "../../check/checked.ts";
-import { jobs, type Job, type Structure } from "../../check/questions/structure.ts";
+import { jobs, type AskedStructure, type Job, type Structure } from "../../check/questions/structure.ts";
+import { Answered } from "../../page/answered.ts";
 import { element } from "../../page/element.ts";
 import type { OpenPanel, Page } from "../../page/page.ts";
 import { drawn } from "../../parts/drawn.ts";
@@ -21,11 +21,7 @@ class StructurePanel {
   readonly #job: HTMLSelectElement;
   #open: Readonly<Record<string, boolean>> = {};
   #chosen: number | undefined;
-  #answer: Structure | undefined;
-  #asking = new AbortController();
-  #isShown = false;
-  /** What the answer that is shown was asked with. */
-  #asked = "";
+  readonly #answered: Answered<AskedStructure, Structure>;
 
   constructor(page: Page) {
     this.#page = page;
@@ -34,23 +30,40 @@ class StructurePanel {
       "div",
       { class: "structure" },
       element("p", {}, page.words("structure.lead")),
-      element("label", { class: "row" }, page.words("structure.job"), this.#job),
+      element(
+        "div",
+        { class: "row" },
+        element("label", { class: "row" }, page.words("structure.job"), this.#job),
+        element(
+          "button",
+          { type: "button", onclick: () => this.#openAll(true) },
+          page.words("structure.openAll"),
+        ),
+        element(
+          "button",
+          { type: "button", onclick: () => this.#openAll(false) },
+          page.words("structure.closeAll"),
+        ),
+      ),
       this.#body,
     );
+    this.#answered = new Answered(page, {
+      about: (facts, text) => {
+        return { text, model: facts.name, job: this.#job.value as Job, open: this.#open };
+      },
+      ask: (asked, signal) => page.check.call("structure", asked, { signal }),
+      show: (answer, isCurrent) => this.#show(answer, isCurrent),
+    });
     page.language.watch(() => this.#speak());
-    page.checked.watch(() => this.#ask());
-    page.spec.watch(() => this.#ask());
-    page.cursor.watch((at) => this.#answer && lightUp(this.#body, this.#answer, at));
+    page.cursor.watch((at) => this.#answered.answer && lightUp(this.#body, this.#answered.answer, at));
   }
 
   shown(): void {
-    this.#isShown = true;
-    this.#ask();
+    this.#answered.shown();
   }
 
   hidden(): void {
-    this.#isShown = false;
-    this.#asking.abort();
+    this.#answered.hidden();
   }
 
   #speak(): void {
@@ -60,49 +73,24 @@ class StructurePanel {
     );
     this.#job.replaceChildren(...options);
     this.#job.value = value || "evaluate";
-    this.#show();
+    this.#answered.showAgain();
+  }
+
+  #openAll(isOpen: boolean): void {
+    const rooms = this.#answered.answer?.kernels.map(({ room }) => [room, isOpen] as const) ?? [];
+    this.#open = Object.fromEntries(rooms);
+    this.#answered.ask();
   }
 
   #changeJob(): void {
     this.#open = {};
     this.#chosen = undefined;
-    this.#ask();
+    this.#answered.ask();
   }
 
-  #ask(): void {
-    const { checked, spec, check } = this.#page;
-    if (!this.#isShown || !checked.now) return;
-    const facts = chosenModel(checked.now.models, spec.now.model);
-    if (!checked.now.isCurrent || !facts) return this.#show();
-    const asked = {
-      text: checked.now.text,
-      model: facts.name,
-      job: this.#job.value as Job,
-      open: this.#open,
-    };
-    if (JSON.stringify(asked) === this.#asked) return this.#markAge();
-    this.#asking.abort();
-    this.#asking = new AbortController();
-    check.call("structure", asked, { signal: this.#asking.signal }).then(
-      (answer) => {
-        this.#asked = JSON.stringify(asked);
-        this.#answer = answer;
-        this.#show();
-      },
-      (error: unknown) => {
-        if ((error as Error).name !== "AbortError") this.#page.announce(String((error as Error).message));
-      },
-    );
-  }
-
-  #markAge(): void {
-    this.element.classList.toggle("earlier", this.#page.checked.now?.isCurrent === false);
-  }
-
-  #show(): void {
-    this.#markAge();
+  #show(answer: Structure | undefined, isCurrent: boolean): void {
     const page = this.#page;
-    const answer = this.#answer;
+    this.element.classList.toggle("earlier", !isCurrent);
     if (!answer) {
       this.#body.replaceChildren(element("p", { class: "soft" }, page.words("structure.none")));
       return;
@@ -139,7 +127,7 @@ class StructurePanel {
       },
       toggle: (room, isOpen) => {
         this.#open = { ...this.#open, [room]: isOpen };
-        this.#ask();
+        this.#answered.ask();
       },
     });
     choose(this.#chosen ?? -1);
