@@ -63,6 +63,30 @@ export {
   type LayerInside,
   type LookOptions,
 } from "./look/inside.ts";
+export { nearestTokens, outputScores, type Neighbour } from "./look/embeddings.ts";
+export {
+  answersOf,
+  excitingTokens,
+  layerNeurons,
+  neuronScores,
+  strongest,
+  type Answer,
+  type ExcitingToken,
+  type NeuronPlace,
+} from "./look/neurons.ts";
+export {
+  lookAtText,
+  neighboursOf,
+  writtenBy,
+  type LikelyToken,
+  type Looked,
+  type ShownCell,
+  type ShownNeighbour,
+  type TextInside,
+  type TextInsideOptions,
+  type WrittenToken,
+} from "./look/text-inside.ts";
+export { shownToken, type ShownToken } from "./look/token-text.ts";
 export type { Lens, LensCell, LensOptions } from "./look/lens.ts";
 export { scoreTokens, type ScoreOptions } from "./sample/score.ts";
 export type { RowChunkOptions } from "./sample/row-chunks.ts";

@@ -48,7 +48,8 @@ export type RowEntryName = (typeof rowEntries)[number];
 export const lookEntries = ["look", "lens"] as const satisfies readonly EntryName[];
 export type LookEntryName = (typeof lookEntries)[number];
 /** What can be asked for. */
-export type AskedEntry = RowEntryName | "look";
+export const askedEntries = [...rowEntries, "look"] as const satisfies readonly EntryName[];
+export type AskedEntry = (typeof askedEntries)[number];
 /** A module that is divided over several memories has none of these. */
 export const undividedEntries: readonly EntryName[] = ["generate", ...lookEntries];
 

@@ -16,6 +16,8 @@ export interface PublishedOptions extends Omit<ImportOptions, "tokenizer" | "sam
   readonly tokenizer?: string | undefined;
   /** A shorter context than the published one. */
   readonly context: number | undefined;
+  /** Where positions are computed, not learned, a longer context is cut to this. Default: it never is. */
+  readonly mostContext?: number | undefined;
   /** Undefined: the best that this machine runs. */
   readonly target: Target | undefined;
 }
@@ -33,7 +35,9 @@ export async function importPublished(source: string, o: PublishedOptions): Prom
   const { files, io } = o;
   const opened = await openPublished(files, source);
   try {
-    const context = shorter(opened.architecture, o.context);
+    const { family, context: whole } = opened.architecture;
+    const most = family === "gpt2" ? undefined : o.mostContext;
+    const context = shorter(opened.architecture, o.context ?? Math.min(whole, most ?? whole));
     const published = { ...opened, architecture: { ...opened.architecture, context } };
     if (o.tokenizer !== undefined) await checkIfRun(o.tokenizer, io);
     const given = o.tokenizer === undefined ? undefined : pathFrom(io, o.tokenizer);

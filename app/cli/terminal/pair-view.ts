@@ -1,4 +1,5 @@
 /** Two answers to a prompt as text: side by side where there is room for it, else one above the other. */
+import { widthOf } from "../../../runtime/report/text-width.ts";
 import { labelActions, type ShownPair } from "../../../runtime/train/labelling.ts";
 import type { DrawnAnswer } from "../../../runtime/train/answer-pair.ts";
 import type { ChatMessage } from "../../../runtime/tokenizers/chat/chat.ts";
@@ -97,10 +98,3 @@ const printable = (text: string): string =>
     .replaceAll("\t", "    ")
     .replace(/[\0-\x09\x0b-\x1f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
     .replace(/[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\u2421");
-
-const NOTHING = /\p{Mn}|\p{Me}|\u200b|\u200d|[\ufe00-\ufe0f]/u;
-const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/u;
-
-/** Columns of a terminal that a text takes. */
-export const widthOf = (text: string): number =>
-  Array.from(text).reduce((sum, c) => sum + (NOTHING.test(c) ? 0 : WIDE.test(c) ? 2 : 1), 0);

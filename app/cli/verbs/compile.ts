@@ -10,7 +10,7 @@ import {
   type ModuleName,
 } from "../../../runtime/contract/manifest.ts";
 import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-import { rowEntries } from "../../../runtime/contract/entries.ts";
+import { askedEntries } from "../../../runtime/contract/entries.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { defaultWorkers, memoryBytesFor } from "../../../runtime/contract/worker-memory.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -51,9 +51,9 @@ const options = {
   entries: read(
     text(
       "<names>",
-      `more of infer, ${rowEntries.join(", ")} or several with commas: what server and eval use`,
+      `more than they have: ${askedEntries.join(", ")}, or several with commas (look: of train too)`,
     ),
-    (given) => several("entry", rowEntries, given),
+    (given) => several("entry", askedEntries, given),
   ),
   dump: optionalText(
     "[stage]",

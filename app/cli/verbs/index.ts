@@ -136,6 +136,12 @@ export const verbs: readonly VerbRow[] = [
     load: async () => (await import("./sample.ts")).sampleVerb,
   },
   {
+    name: "look",
+    group: "using",
+    summary: "what a model does with a text inside: attention, layers, neurons",
+    load: async () => (await import("./look.ts")).lookVerb,
+  },
+  {
     name: "chat",
     group: "using",
     summary: "a conversation with a trained model",

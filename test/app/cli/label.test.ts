@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { label, type LabelAsked } from "../../../app/cli/train/label.ts";
 import { FeedbackFile } from "../../../app/cli/train/feedback-file.ts";
 import { keysIn, wordsOf } from "../../../app/cli/terminal/keys.ts";
-import { keysText, pairText, widthOf, wrapped } from "../../../app/cli/terminal/pair-view.ts";
+import { keysText, pairText, wrapped } from "../../../app/cli/terminal/pair-view.ts";
+import { widthOf } from "../../../runtime/report/text-width.ts";
 import { run as verb, sinter, trainSmall } from "../../support/command-line.ts";
 
 const SPEC = `model m {

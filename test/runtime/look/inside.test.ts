@@ -4,7 +4,15 @@
  */
 import { expect, test } from "vitest";
 import { headMap, headSummaries, withoutHeads } from "../../../runtime/look/heads.ts";
+import { nearestTokens } from "../../../runtime/look/embeddings.ts";
 import { lookInside, lookLimit, type Inside } from "../../../runtime/look/inside.ts";
+import {
+  answersOf,
+  excitingTokens,
+  layerNeurons,
+  neuronScores,
+  strongest,
+} from "../../../runtime/look/neurons.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { compileSmall, runningModels, type Compiling } from "../../support/running-models.ts";
 
@@ -26,8 +34,12 @@ const mixture = `model mixture { ${sizes("1")}  heads 3  embed token
 
 const run = runningModels();
 const look: Compiling["options"] = { entries: ["look"], verify: true };
-const open = async (spec: string, how: Compiling = {}): Promise<RunningModel> =>
-  run(await compileSmall(spec, { ...how, options: { ...look, ...how.options } }), how);
+const compiled = new Map<string, ReturnType<typeof compileSmall>>();
+async function open(spec: string, how: Compiling = {}): Promise<RunningModel> {
+  const bundle = compiled.get(spec) ?? compileSmall(spec, { ...how, options: { ...look, ...how.options } });
+  compiled.set(spec, bundle);
+  return run(await bundle, how);
+}
 const text = Array.from({ length: 23 }, (_, i) => (i * i * 5 + 3) % 61);
 
 const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
@@ -104,6 +116,46 @@ test("a mixture's layer adds what its neurons write", async () => {
     const found = added.map((_, c) => layers[0]!.residual[t * width + c]! - embedded[t * width + c]!);
     expect(farthest(found, added)).toBeLessThan(1e-5);
   }
+});
+
+test("what a neuron writes, and what excites it; neighbours of a token", async () => {
+  const model = await open(mixture);
+  const inside = await lookInside(model, text);
+  const [found] = strongest(inside, 7, { count: 1 });
+  const { layer, neuron } = found!;
+  expect(answersOf(inside, { layer, neuron })[7]).toBe(found!.value);
+  expect(layerNeurons(inside, 0)).toBe(5 * 24);
+  const width = 48;
+  const down = model.tensors.get("layers.experts.down.weight")!.dense(0);
+  const output = model.tensors.get("output.linear.weight")!.dense(); // [width, 61]
+  const scores = Array.from({ length: 61 }, (_, id) =>
+    Array.from({ length: width }, (_, c) => down[neuron * width + c]! * output[c * 61 + id]!).reduce(
+      (sum, v) => sum + v,
+    ),
+  );
+  expect(farthest(neuronScores(model, { layer, neuron }), scores)).toBeLessThan(1e-6);
+
+  // the text's 23 tokens are 6 times in a longer one, which is read in two pieces
+  const long = Array.from({ length: 138 }, (_, i) => text[i % 23]!);
+  const read: number[] = [];
+  const progress = (tokens: number): void => void read.push(tokens);
+  const exciting = await excitingTokens(model, long, { layer, neuron }, { count: 3, progress });
+  expect(read).toEqual([128, 138]);
+  expect(exciting.map(({ value }) => value)).toEqual(
+    exciting.map(({ value }) => value).toSorted((a, b) => b - a),
+  );
+  expect(new Set(exciting.map(({ at }) => long[at])).size).toBe(1); // no attention: the token alone decides
+
+  const table = model.tensors.get("token_embedding.weight")!;
+  const values = Float32Array.from(table.dense());
+  for (let c = 0; c < width; c++) values[9 * width + c] = 3 * values[4 * width + c]!;
+  table.write(values);
+  const [nearest, ...others] = nearestTokens(model, 4, { count: 61 });
+  expect(nearest!.id).toBe(9);
+  expect(nearest!.cosine).toBeCloseTo(1, 6);
+  expect(others).toHaveLength(59);
+  expect(() => nearestTokens(model, 61, { count: 1 })).toThrow("no token 61");
+  expect(() => answersOf(inside, { layer: 0, neuron: 120 })).toThrow("no neuron 120");
 });
 
 test("summaries of heads add up to the whole", () => {

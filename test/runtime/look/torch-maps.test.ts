@@ -1,25 +1,13 @@
-/** What heads look at is what they look at in PyTorch, in published checkpoints. */
+/** What `sinter look` says of published checkpoints is what PyTorch computes: maps of heads, next tokens. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
-import { bundleWithWeights } from "../../../app/cli/options/weights.ts";
-import { createModel } from "../../../runtime/engine/model.ts";
-import { lookInside } from "../../../runtime/look/inside.ts";
-import { nodeFiles } from "../../../runtime/node/files.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
-import { loadNewest } from "../../../runtime/store/checkpoint.ts";
-import { openRun } from "../../../runtime/store/run-folder.ts";
+import { expect, test } from "vitest";
 import { sinter } from "../../support/command-line.ts";
 import { PYTHON } from "../../support/debian-python.ts";
 import { shared } from "../formats/shared.ts";
 import { torchHere, withoutTorch } from "../formats/torch.ts";
 
 const script = fileURLToPath(new URL("attention_maps.py", import.meta.url));
-const scratch = mkdtempSync(join(tmpdir(), "sinter-look-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 interface Torch {
   readonly maps: readonly number[][][][];
@@ -28,34 +16,47 @@ interface Torch {
 const torchMaps = (path: string, ids: readonly number[]): Torch =>
   JSON.parse(execFileSync(PYTHON, [script, path, ids.join()], { encoding: "utf8" })) as Torch;
 
+interface Looked {
+  readonly tokens: readonly { readonly id: number }[];
+  readonly attention: readonly number[][][][];
+  readonly next: readonly { readonly id: number; readonly probability: number }[];
+}
+
 const checkpoints = [
-  { name: "tiny-random-gpt2", file: "", layers: 5, heads: 4 },
-  { name: "stories260K", file: "/stories260K.bin", layers: 5, heads: 8 },
+  {
+    name: "tiny-random-gpt2",
+    file: "", // the folder, which has no tokenizer
+    text: Array.from({ length: 40 }, (_, i) => (i * i * 7 + 3 * i + 1) % 500).join(" "),
+    sizes: [5, 4, 40, 40],
+  },
+  {
+    name: "stories260K",
+    file: "/stories260K.bin",
+    text: "Once upon a time, there was a little girl named Lily. She loved to play",
+    sizes: [5, 8, 21, 21],
+  },
 ].map((known) => ({ ...known, data: shared(`checkpoints/${known.name}`) }));
 
-for (const { name, file, layers, heads, data } of checkpoints)
+for (const { name, file, text, sizes, data } of checkpoints)
   test.skipIf(!torchHere || !data.there)(`${name}: maps within 1e-5 ${withoutTorch}${data.why}`, async () => {
-    const files = nodeFiles();
-    const folder = join(scratch, name);
-    await sinter("import", data.path + file, "-o", folder);
-    const { bundle } = await openRun(files, folder);
-    const lookable = await bundleWithWeights(bundle, { entries: ["look"] }, "relaxed");
-    const model = await createModel(lookable, "infer", { host: nodeHost, workers: 1, target: "relaxed" });
-    try {
-      await loadNewest(files, folder, model, "weights");
-      const ids = Array.from({ length: 40 }, (_, i) => (i * i * 7 + 3 * i + 1) % 500);
-      const inside = await lookInside(model, ids);
-      const { maps, logits } = torchMaps(data.path + file, ids);
-      expect([maps.length, inside.layers.length, inside.heads]).toEqual([layers, layers, heads]);
-      const found = inside.layers.flatMap(({ attention }) => [...attention]);
-      expect(largestDifference(found, maps.flat(3))).toBeLessThan(1e-5);
-      expect(largestDifference(inside.logits, logits)).toBeLessThan(1e-4);
-    } finally {
-      await model.close();
-    }
+    const said = await sinter("look", data.path + file, "-p", text, "--target", "relaxed", "--json");
+    const { attention, tokens, next } = JSON.parse(said) as Looked;
+    const { maps, logits } = torchMaps(
+      data.path + file,
+      tokens.map(({ id }) => id),
+    );
+    const sizesOf = (of: typeof maps): number[] => [
+      of.length,
+      of[0]!.length,
+      of[0]![0]!.length,
+      of[0]![0]![0]!.length,
+    ];
+    expect(sizesOf(attention)).toEqual(sizes);
+    expect(sizesOf(maps)).toEqual(sizes);
+    const found = attention.flat(3);
+    const most = maps.flat(3).reduce((far, want, i) => Math.max(far, Math.abs(found[i]! - want)), 0);
+    expect(most).toBeLessThan(1e-5);
+    const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
+    for (const { id, probability } of next)
+      expect(Math.abs(probability - Math.exp(logits[id]!) / total)).toBeLessThan(1e-5);
   });
-
-function largestDifference(found: ArrayLike<number>, wanted: readonly number[]): number {
-  expect(found.length).toBe(wanted.length);
-  return wanted.reduce((most, want, i) => Math.max(most, Math.abs(found[i]! - want)), 0);
-}
