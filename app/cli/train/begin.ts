@@ -1,6 +1,6 @@
 /** How a run begins, or goes on: its text, tokenizer and bundle. Nothing is written here. */
 import { readFileSync } from "node:fs";
-import { stageNames, type Model, type TrainSettings } from "../../../runtime/contract/model.ts";
+import type { Model, TrainSettings } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
@@ -23,13 +23,13 @@ import { thousands } from "../../../runtime/contract/amounts.ts";
 import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
-import { canonical } from "../../../runtime/base/schema.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { findTokenizer } from "./find-tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
+import { sameModel } from "../options/same-model.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { TuneOptions } from "../options/tune-file.ts";
 import type { Io } from "../terminal/io.ts";
@@ -260,27 +260,3 @@ function textAt(path: string): string | undefined {
     return undefined;
   }
 }
-
-/**
- * Whether two models are the same, except for settings that may change from one part of a run to the next,
- * and for the names of parts (runtime/store/renamed.ts).
- */
-function sameModel(a: Model, b: Model): boolean {
-  const free = {
-    steps: 0,
-    warmup: 0,
-    evalEvery: 0,
-    sampleEvery: 0,
-    saveEvery: 0,
-    lr: 0,
-    minLr: 0,
-    schedule: "",
-  };
-  const ofStages = Object.fromEntries(stageNames.map((stage) => [stage, undefined]));
-  const unnamed = (_: string, value: unknown): unknown =>
-    isObject(value) && "part" in value ? { ...value, name: "" } : value;
-  const fixed = (m: Model): string =>
-    canonical(JSON.parse(JSON.stringify({ ...m, ...ofStages, train: { ...m.train, ...free } }, unnamed)));
-  return fixed(a) === fixed(b);
-}
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -57,7 +57,7 @@ export async function beginRunIn({ host, files }: Place, asked: RunToOpen, folde
     const log = files
       ? await openLog(files, folder, { step: 0, ofStage: false, now: () => new Date() })
       : logInMemory();
-    const parts = { ...page, model, host, files, source: data.source, identity, log, from: undefined };
+    const parts = { ...page, model, host, files, batches: data.source, identity, log, from: undefined };
     return { opened: new OpenedRun(parts), tokens: data.tokens };
   } catch (cause) {
     await model.close();
@@ -85,7 +85,7 @@ export async function restoreRunIn(
       ofStage: false,
       now: () => new Date(),
     });
-    const parts = { ...page, model, host, files, source: data.source, identity, log, from };
+    const parts = { ...page, model, host, files, batches: data.source, identity, log, from };
     return { opened: new OpenedRun(parts), tokens: data.tokens };
   } catch (cause) {
     await model.close();

@@ -60,6 +60,8 @@ export interface Opened {
   readonly moves: readonly Move[];
   /** Updates made so far. */
   readonly step: number;
+  /** As in `RunToOpen`. */
+  readonly source: string;
   readonly experiment: string;
   readonly tokens: DataTokens;
   /** What has happened so far, where the run goes on. */

@@ -123,7 +123,7 @@ function inBatches(tell: (events: readonly TrainEvent[]) => void) {
 }
 
 function factsOf({ opened, tokens }: Begun, note: string | undefined): Opened {
-  const { model, run, settings, sampler, moves, step, experiment, log } = opened;
+  const { model, run, settings, sampler, moves, step, source, experiment, log } = opened;
   const { manifest, target, workers, memoryBytes, notes } = model;
   return {
     folder: run.folder,
@@ -139,6 +139,7 @@ function factsOf({ opened, tokens }: Begun, note: string | undefined): Opened {
     sampler,
     moves,
     step,
+    source,
     experiment,
     tokens,
     events: log.events,

@@ -46,7 +46,7 @@ export interface RunParts extends PageRun {
   readonly model: RunningModel;
   readonly host: Host;
   readonly files: Files | undefined;
-  readonly source: BatchSource;
+  readonly batches: BatchSource;
   readonly identity: Identity;
   readonly log: TrainLog;
   /** Undefined: from the beginning. */
@@ -99,6 +99,9 @@ export class OpenedRun implements OpenedModel {
   }
   get files(): Files | undefined {
     return this.#parts.files;
+  }
+  get source(): string {
+    return this.#parts.source;
   }
   get experiment(): string {
     return this.#parts.experiment;
@@ -191,7 +194,7 @@ export class OpenedRun implements OpenedModel {
 
   /** Learns with the same settings until something else is to be done. */
   async #stretch(report: (event: TrainEvent) => void): Promise<void> {
-    const { model, host, source, run } = this.#parts;
+    const { model, host, batches, run } = this.#parts;
     const stop = new AbortController();
     this.#stop = stop;
     const { settings } = this;
@@ -199,7 +202,7 @@ export class OpenedRun implements OpenedModel {
     await train(model, {
       settings: { ...settings, saveEvery: 0 }, // they are written by the clock
       scheduleRule: run.record.scheduleRule,
-      data: source,
+      data: batches,
       tokenizer: run.tokenizer,
       host,
       from: this.#from,

@@ -32,6 +32,9 @@ const MOVES = "moves.json";
 /** A run with what the page keeps beside it. */
 export interface PageRun {
   readonly run: Run;
+  /** The spec's. */
+  readonly source: string;
+  /** What is learnt from. */
   readonly text: string;
   readonly experiment: string;
   /** By their steps. */
@@ -64,19 +67,20 @@ export async function newPageRun(asked: RunToOpen, folder: string, host: Host): 
     compiler: COMPILER_VERSION,
   };
   const record = await newRecord(facts, contents);
-  const { text, experiment } = asked;
+  const { source, text, experiment } = asked;
   const moves = asked.moves.toSorted((a, b) => a.step - b.step);
-  return { run: { folder, record, bundle, tokenizer, notes: [] }, contents, text, experiment, moves };
+  return { run: { folder, record, bundle, tokenizer, notes: [] }, contents, source, text, experiment, moves };
 }
 
 /** Throws `input` or `corrupt` where the folder holds no run of a page. */
 export async function openPageRun(files: Files, folder: string): Promise<PageRun> {
   const run = await openRun(files, folder);
+  const source = await readText(files, `${folder}/spec.sinter`);
   const text = await readText(files, `${folder}/${TEXT}`);
   const experiment = await readText(files, `${folder}/${EXPERIMENT}`);
   const path = `${folder}/${MOVES}`;
   const moves = (await files.exists(path)) ? parseMoves(await readText(files, path), path) : [];
-  return { run, text, experiment, moves };
+  return { run, source, text, experiment, moves };
 }
 
 export const writeMoves = (files: Files, folder: string, moves: readonly Move[]): Promise<void> =>

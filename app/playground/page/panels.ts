@@ -32,6 +32,7 @@ export const panels = [
   {
     id: "train",
     tab: "tab.train",
+    load: async () => (await import("../panels/train/train-panel.ts")).openTrainPanel,
   },
   {
     id: "inside",

@@ -5,10 +5,12 @@
  */
 import { frameTexts } from "./frame.ts";
 import { kernelsTexts } from "./kernels.ts";
+import { galleryTexts } from "./gallery.ts";
 import { shareTexts } from "./share.ts";
 import { threadsTexts } from "./threads.ts";
 import { tourTexts } from "./tour.ts";
 import { structureTexts } from "./structure.ts";
+import { trainTexts } from "./train.ts";
 
 /** The languages, each by its own name. */
 export const languages = { en: "English", nl: "Nederlands" } as const;
@@ -21,10 +23,12 @@ export type Text = Readonly<Record<Language, string>>;
 export const texts = {
   ...frameTexts,
   ...kernelsTexts,
+  ...galleryTexts,
   ...shareTexts,
   ...threadsTexts,
   ...tourTexts,
   ...structureTexts,
+  ...trainTexts,
 } as const satisfies Readonly<Record<string, Text>>;
 export type TextKey = keyof typeof texts;
 

@@ -1,0 +1,87 @@
+/** What the panel's buttons do, and how far it is. */
+import { SinterError } from "../../../../runtime/base/errors.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
+import type { CompileProgress } from "../../compile/compile-thread.ts";
+import { openExperiment } from "../../gallery/open-experiment.ts";
+import type { PublishedFiles } from "../../model/model-calls.ts";
+import type { Page } from "../../page/page.ts";
+import { valueOf, type Value } from "../../page/value.ts";
+import type { Experiment } from "../../share/experiment.ts";
+
+export interface Trainer {
+  /** Of runs that begin from now on. */
+  readonly target: Value<Target>;
+  readonly usesAllCores: Value<boolean>;
+  /** While a spec is compiled. */
+  readonly compiling: Value<CompileProgress | undefined>;
+  /** Whether what is open is not what the editor and the choices say now. */
+  readonly isOutdated: Value<boolean>;
+  /** Opens what is not open yet and trains it, to the end or for one step. */
+  start(steps?: 1): Promise<void>;
+  pause(): Promise<void>;
+  /** Opens the experiment as it is now, from the beginning. */
+  begin(weights?: PublishedFiles): Promise<void>;
+  cancel(): void;
+}
+
+/** Threads that the page may have. */
+export const coresHere = (): number => (crossOriginIsolated ? navigator.hardwareConcurrency || 1 : 1);
+
+export function trainer(page: Page): Trainer {
+  const { model, experiment, spec } = page;
+  const target = valueOf<Target>("simd");
+  const usesAllCores = valueOf(crossOriginIsolated);
+  const compiling = valueOf<CompileProgress | undefined>(undefined);
+  const isOutdated = valueOf(false);
+  const look = (): void => {
+    const { now: opened } = model.opened;
+    isOutdated.set(
+      opened !== undefined &&
+        (opened.source !== spec.now.text ||
+          opened.target !== target.now ||
+          withoutMoves(JSON.parse(opened.experiment) as Experiment) !== withoutMoves(experiment.now)),
+    );
+  };
+  for (const value of [spec, experiment, target, model.opened]) value.watch(look);
+  // a link pins what was moved
+  model.moves.watch((moves) => {
+    if (model.opened.now) experiment.set({ ...experiment.now, moves });
+  });
+
+  const begin = async (weights?: PublishedFiles): Promise<void> => {
+    try {
+      await openExperiment(page, {
+        target: target.now,
+        workers: usesAllCores.now ? coresHere() : 1,
+        weights,
+        onProgress: (progress) => compiling.set(progress),
+      });
+    } catch (cause) {
+      if (isGivenUp(cause)) return;
+      model.failure.set(cause);
+      model.state.set("failed");
+    } finally {
+      compiling.set(undefined);
+    }
+  };
+  return {
+    target,
+    usesAllCores,
+    compiling,
+    isOutdated,
+    begin,
+    async start(steps) {
+      if (!model.opened.now) await begin();
+      if (!model.opened.now) return;
+      await (steps === 1 ? model.stepOnce() : model.train());
+    },
+    pause: () => model.pause(),
+    cancel: () => model.close(),
+  };
+}
+
+/** Moves are made on the way. */
+const withoutMoves = (experiment: Experiment): string => JSON.stringify({ ...experiment, moves: [] });
+
+const isGivenUp = (cause: unknown): boolean =>
+  (cause instanceof SinterError && cause.kind === "interrupted") || (cause as Error).name === "AbortError";
