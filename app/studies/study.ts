@@ -32,6 +32,9 @@ const studies = {
   policies:
     "X12 to X14, tasks learnt from rewards: addition|sorting|echo [--seeds 5] [--control shuffled] " +
     "[--results FILE]",
+  style:
+    "X15 and X16, vowels as a reward with a leash, and a reward model that is found out: leash|hacking " +
+    "[--seeds 3] [--picture FILE.html]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",
