@@ -75,8 +75,8 @@ function leashLine({ seed, beta, result: { before, points, best, bestError } }: 
   const verdict =
     objective > best + 3 * Math.hypot(error, bestError) ? "ABOVE THE BEST: something is wrong" : "";
   return (
-    `seed ${seed}, beta ${beta}: reward − beta · KL ${before.objective.toFixed(4)} → ${objective.toFixed(4)} ` +
-    `± ${error.toFixed(4)} (best ${best.toFixed(4)} ± ${bestError.toFixed(4)}; ${PART} of the way: ` +
+    `seed ${seed}, beta ${beta}: reward − beta · KL ` +
+    `${before.objective.toFixed(4)} → ${objective.toFixed(4)} ± ${error.toFixed(4)} (best ${best.toFixed(4)} ± ${bestError.toFixed(4)}; ${PART} of the way: ` +
     `${wanted.toFixed(4)}), KL ${divergence.toFixed(2)} nats ${verdict}`
   );
 }
@@ -101,9 +101,8 @@ for (const beta of betas) {
       : last.meant - before.meant;
   });
   const what = name === "leash" ? "of the way to the best" : "change of what was meant";
-  console.log(
-    `${some.length} seeds, beta ${beta}: ${what} ${meanOf(shares).toFixed(3)}, SD ${deviationOf(shares).toFixed(3)}`,
-  );
+  const [mean, deviation] = [meanOf(shares), deviationOf(shares)];
+  console.log(`${some.length} seeds, beta ${beta}: ${what} ${mean.toFixed(3)}, SD ${deviation.toFixed(3)}`);
 }
 if (o.picture !== undefined) {
   writeFileSync(o.picture, picture(betas.map((beta) => ours.findLast((one) => one.beta === beta)!)));
