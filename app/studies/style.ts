@@ -76,7 +76,8 @@ function leashLine({ seed, beta, result: { before, points, best, bestError } }: 
     objective > best + 3 * Math.hypot(error, bestError) ? "ABOVE THE BEST: something is wrong" : "";
   return (
     `seed ${seed}, beta ${beta}: reward − beta · KL ` +
-    `${before.objective.toFixed(4)} → ${objective.toFixed(4)} ± ${error.toFixed(4)} (best ${best.toFixed(4)} ± ${bestError.toFixed(4)}; ${PART} of the way: ` +
+    `${before.objective.toFixed(4)} → ${objective.toFixed(4)} ± ${error.toFixed(4)} ` +
+    `(best ${best.toFixed(4)} ± ${bestError.toFixed(4)}; ${PART} of the way: ` +
     `${wanted.toFixed(4)}), KL ${divergence.toFixed(2)} nats ${verdict}`
   );
 }
