@@ -6,18 +6,11 @@ import { once } from "node:events";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import { startPageServer } from "../../runtime/node/page-server.ts";
-import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
+import { openBrowser } from "../support/chromium-page.ts";
+import { until } from "../support/until.ts";
 
 const look = { width: 1280, scheme: "light" } as const;
 
-/** Resolves when an expression has come true in the page. */
-const until = (page: OpenPage, expression: string): Promise<unknown> =>
-  page.evaluate(
-    `new Promise((done) => {
-      const look = () => (${expression}) ? done(true) : setTimeout(look, 50);
-      look();
-    })`,
-  );
 const isChecked = `document.querySelector("#status .name")?.textContent === "quickstart"`;
 
 let browser: Awaited<ReturnType<typeof openBrowser>>;

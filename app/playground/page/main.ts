@@ -3,6 +3,7 @@ import { keepChecked, startCheckThread } from "../check/checking.ts";
 import { createModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import { keepForOffline } from "../share/offline.ts";
+import { openSharing } from "../share/sharing.ts";
 import { languages, textIn, type Language } from "../texts/texts.ts";
 import { openColours } from "./colours.ts";
 import { element } from "./element.ts";
@@ -72,6 +73,7 @@ languageChoice.addEventListener("change", () => {
 const tabs = openTabs(page, place("tabs"), place("panels"));
 const first = panels.find((row) => "load" in row);
 if (first) tabs.show(first.id);
+openSharing(page, place("share") as HTMLButtonElement);
 keepForOffline();
 addEventListener("pagehide", ({ persisted }) => {
   model.close(); // a page that is gone, or kept to come back, holds no memory for a model

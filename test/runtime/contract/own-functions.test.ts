@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, string>> = {
   "runtime/train/evaluate.ts": "perplexity, for people",
   "runtime/train/win-rate.ts": "an interval, for people",
   "compiler/planner/": "estimates of costs",
+  "app/playground/panels/": "figures for people",
   "app/studies/": "studies; what they train, the runtime computes",
   "app/examples/": "figures for people",
   "compiler/torch/": "programs in Python",

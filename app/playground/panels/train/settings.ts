@@ -1,9 +1,11 @@
 /** What can be set: some of it while the model learns, from the next step on; the rest for the next run. */
 import { trainRanges } from "../../../../runtime/contract/limits.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
+import { pow } from "../../../../runtime/contract/power.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import { short } from "../../parts/curve.ts";
+import { threadsButton } from "../../share/offline.ts";
 import type { TextKey } from "../../texts/texts.ts";
 import { coresHere, type Trainer } from "./trainer.ts";
 
@@ -38,8 +40,8 @@ function learningRate(page: Page): HTMLElement {
     min: LR.least,
     max: LR.most,
     step: LR.step,
-    oninput: () => (value.textContent = short(10 ** slider.valueAsNumber)),
-    onchange: () => void page.model.moveLearningRate(Number((10 ** slider.valueAsNumber).toPrecision(3))),
+    oninput: () => (value.textContent = short(pow(10, slider.valueAsNumber))),
+    onchange: () => void page.model.moveLearningRate(Number(pow(10, slider.valueAsNumber).toPrecision(3))),
   });
   const show = (lr: number | undefined): void => {
     slider.disabled = lr === undefined;
@@ -103,7 +105,10 @@ function targetChoice(page: Page, training: Trainer): HTMLElement {
 }
 
 function threads(page: Page, training: Trainer): HTMLElement {
-  if (!crossOriginIsolated) return element("p", { class: "soft field" }, page.words("train.oneThread"));
+  if (!crossOriginIsolated) {
+    const why = element("span", {}, page.words("train.oneThread"));
+    return element("div", { class: "soft field" }, why, threadsButton(page));
+  }
   const box = element("input", {
     type: "checkbox",
     checked: training.usesAllCores.now,
