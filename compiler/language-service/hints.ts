@@ -50,10 +50,10 @@ function totals({ checked }: Document, { name, like }: ModelNode): InlayHint[] {
   return [
     {
       at: (like ?? name).span.end,
-      text: `${thousands(facts.parameters)} parameters · ${bytes} to train`,
+      text: `${thousands(facts.parameters)} parameters`,
       kind: "total",
       tooltip:
-        `${bytes} of weights, gradients and the optimizer's two moments in f32. Activations come on top: ` +
+        `To train: ${bytes} of weights, gradients and the optimizer's two moments in f32, and activations: ` +
         "`sinter check` has the exact bytes.",
     },
   ];

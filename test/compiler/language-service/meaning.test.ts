@@ -101,7 +101,7 @@ test("hints stand where they belong", () => {
   const hints = analyse(family).inlayHints();
   let shown = family;
   for (const { at, text } of hints.toReversed()) shown = `${shown.slice(0, at)} ‹${text}›${shown.slice(at)}`;
-  expect(shown).toBe(`model a ‹6,464 parameters · 101 KiB to train› {
+  expect(shown).toBe(`model a ‹6,464 parameters› {
   context 16   width 8   layers 3   heads 2 ‹head_dim 4›
   let inner = 3 * width ‹= 24›
   embed token + position ‹[T, 8] · 2,176 parameters›
@@ -117,7 +117,7 @@ test("hints stand where they belong", () => {
   prefer { objective mine  steps 2 * 50 ‹= 100›  lora { rank 4 } }
   expect width 8
 }
-model b like a ‹19,072 parameters · 298 KiB to train› { width 8 * 2 ‹= 16› ‹head_dim 8› }
+model b like a ‹19,072 parameters› { width 8 * 2 ‹= 16› ‹head_dim 8› }
 `);
   const layer = { start: family.indexOf("layer {"), end: family.indexOf("output") };
   expect(analyse(family).inlayHints(layer).length).toBe(5);
