@@ -5,6 +5,7 @@
 import type { ModelCosts } from "./costs.ts";
 import type { Degrees } from "./degrees.ts";
 import { stateSchemes, type Recompute, type StateScheme } from "./tables/choices.ts";
+import { paddedVocab } from "./padded-vocab.ts";
 import { parameterRows } from "../2-check/parameters.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 
@@ -61,7 +62,7 @@ export function deviceMemory(costs: ModelCosts, s: MemorySettings): DeviceMemory
     { name: "activations", bytes: activationBytes(costs, s, tokens) },
     {
       name: "logits and their loss",
-      bytes: (logitBytes(s) * tokens * costs.model.sizes.vocab) / s.tensor / s.lossChunks,
+      bytes: (logitBytes(s) * tokens * paddedVocab(costs.model.sizes.vocab)) / s.tensor / s.lossChunks,
     },
   ];
   const sum = used.reduce((a, { bytes }) => a + bytes, 0);

@@ -5,6 +5,7 @@ import { dataRanks, type Degrees } from "./degrees.ts";
 import { cacheBytesPerToken, type Serving } from "./inference.ts";
 import { fits, lossAt, optimumOf, STANDARD_FIT, type FitName } from "./chinchilla.ts";
 import { stateSchemes } from "./tables/choices.ts";
+import { paddedVocab } from "./padded-vocab.ts";
 import { servingOf, stepTokens, type TrainingPlan } from "./plan.ts";
 
 const GIGA = 1e9;
@@ -74,7 +75,10 @@ function timeRows(plan: TrainingPlan): Row[] {
 function countsText({ costs }: TrainingPlan): string {
   const { parameters, activeParameters, multiplying } = costs;
   const active = activeParameters < parameters ? `, ${thousands(activeParameters)} used by one token` : "";
-  return `${thousands(parameters)}${active}; ${thousands(multiplying)} multiply`;
+  const { vocab } = costs.model.sizes;
+  const padded = paddedVocab(vocab);
+  const rows = padded > vocab ? `; ${thousands(vocab)} rows of logits, kept as ${thousands(padded)}` : "";
+  return `${thousands(parameters)}${active}; ${thousands(multiplying)} multiply${rows}`;
 }
 
 function perTokenText({ flops, costs, settings }: TrainingPlan): string {

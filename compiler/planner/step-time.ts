@@ -12,6 +12,7 @@ import { attentionFlops, trainingFlops } from "./flops.ts";
 import type { Convention } from "./tables/choices.ts";
 import type { Accelerator, Precision } from "./tables/hardware.ts";
 import { dataRanks } from "./degrees.ts";
+import { paddedVocab } from "./padded-vocab.ts";
 import { fitted, type StepConstants } from "./step-constants.ts";
 
 export interface StepTime {
@@ -84,7 +85,7 @@ function computeParts(
       name: "element by element",
       seconds: (k.elements * (times / 3) * layers * savedBytes(costs, "none")) / card.bandwidth.value,
     },
-    { name: "loss", seconds: (k.loss * 18 * vocab) / card.bandwidth.value },
+    { name: "loss", seconds: (k.loss * 18 * paddedVocab(vocab)) / card.bandwidth.value },
   ];
 }
 

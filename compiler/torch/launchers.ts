@@ -61,6 +61,9 @@ bash run.sh tokens.bin                       # one process; tokens.bin: ids of 2
 bash run.sh tokens.bin 8 --mode fsdp         # eight processes that share the model (PyTorch 2.6 or later)
 \`\`\`
 
+Tables have rows for a vocabulary of a multiple of 64, which GPUs like better; those behind the last token
+are 0, cut off before the softmax, and in no file.
+
 It needs PyTorch and nothing else: 1.13 or later for one process and DDP, 2.6 or later for FSDP2, tensor
 parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
 

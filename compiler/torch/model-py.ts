@@ -155,7 +155,7 @@ function trunkText(model: Model): string {
   );
   const last = new Statements(names);
   const rows = last.print(output.input);
-  const table = `nn.Embedding(s["vocab"], s["width"], **on)`;
+  const table = `nn.Embedding(s["padded_vocab"], s["width"], **on)`;
   return `class Model(nn.Module):
     """Embedding and layers: tokens [B, T] to the rows [B, T, C] that the output layer reads."""
 
@@ -186,7 +186,11 @@ function languageModelText({ output }: Model): string {
     throw new Error("an output ends in a linear map: the checker refuses others");
   const { tied, bias } = output.part;
   return `class LanguageModel(nn.Module):
-    """The whole of it: tokens [B, T] to logits [B, T, V]."""
+    """The whole of it: tokens [B, T] to logits [B, T, V].
+
+    The tables have padded_vocab rows, which products on GPUs like better; those behind the V of the
+    vocabulary are 0, and never seen by the softmax or by a file.
+    """
 
     tied = ${py(tied)}
 
@@ -194,13 +198,13 @@ function languageModelText({ output }: Model): string {
         super().__init__()
         self.sizes, last = s, s["parts"]["lm_head"]
         self.model = Model(s, **on)
-        self.lm_head = nn.Linear(last["width"], last["out"], bias=${py(bias)}, **on)
+        self.lm_head = nn.Linear(last["width"], s["padded_vocab"], bias=${py(bias)}, **on)
         if self.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
 
     def forward(self, tokens):
         rows, _ = self.model(tokens)
-        return self.lm_head(rows)
+        return self.lm_head(rows)[..., : self.sizes["vocab"]]
 
     def loss_sum(self, tokens, targets, chunks=1):
         """Sum of the cross-entropies of the targets that count (0 and above), and the experts' balance.
@@ -218,7 +222,7 @@ function languageModelText({ output }: Model): string {
         return total, penalty
 
     def piece_loss(self, rows, wanted):
-        logits = self.lm_head(rows)
+        logits = self.lm_head(rows)[:, : self.sizes["vocab"]]
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
 
@@ -232,6 +236,8 @@ function languageModelText({ output }: Model): string {
                 value.fill_(0.0 if name.endswith("bias") else 1.0)
             else:
                 adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
-                fresh = torch.randn(value.shape, generator=noise) * (residual if adds else std)
-                value.copy_(fresh.to(value.dtype))`;
+                is_table = name in ("model.embed_tokens.weight", "lm_head.weight")
+                rows = self.sizes["vocab"] if is_table else len(value)
+                fresh = torch.randn((rows, *value.shape[1:]), generator=noise)
+                value.zero_()[:rows].copy_((fresh * (residual if adds else std)).to(value.dtype))`;
 }

@@ -89,6 +89,10 @@ class Attention(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * weight
 
 
+# PyTorch 2.5 and later share heads of keys and values without copies of them
+GROUPED = "enable_gqa" in (getattr(F, "scaled_dot_product_attention", None).__doc__ or "")
+
+
 def attend(q, k, v, causal, window):
     """q [B, H, T, D], k and v [B, G, T, D]; a window lets a query see so many positions, its own included."""
     T, groups = q.shape[2], q.shape[1] // k.shape[1]
@@ -97,6 +101,8 @@ def attend(q, k, v, causal, window):
         far = torch.arange(T, device=q.device)
         distance = far[:, None] - far[None, :]
         hidden = (distance >= window) | ((distance < 0) if causal else False)
+    if groups > 1 and GROUPED and hidden is None:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
     if groups > 1:
         k, v = (part.repeat_interleave(groups, dim=1) for part in (k, v))
     if hasattr(F, "scaled_dot_product_attention"):

@@ -38,6 +38,7 @@ class Single:
         if self.given.compile:
             for block in model.model.layers:
                 block.compile()
+            model.piece_loss = torch.compile(model.piece_loss)
         return model
 
     def plain(self, model):

@@ -38,7 +38,7 @@ def fresh(dtype, known="weights."):
     model = LanguageModel(SIZES).to(dtype)
     with torch.no_grad():
         for name, value in model.named_parameters():
-            value.copy_(part(known)[name])
+            weights.tokens_of(model, name, value.zero_()).copy_(part(known)[name])
     return model
 
 
@@ -79,7 +79,10 @@ def test_forward_and_gradients():
     largest = max(float(g.abs().max()) for g in wanted.values())
     # beside its own size, or beside a thousandth of the largest one: a bias of keys has none but rounding
     ratio = lambda got, g: float((got - g).abs().max()) / max(float(g.abs().max()), 1e-3 * largest)
-    worst, name = max((ratio(p.grad, wanted[name]), name) for name, p in model.named_parameters())
+    rows = lambda name, p: weights.tokens_of(model, name, p)
+    worst, name = max(
+        (ratio(rows(name, p.grad), wanted[name]), name) for name, p in model.named_parameters()
+    )
     near(f"gradient of {name}", 1.0 + worst, 1.0, 5e-4)
 
 
@@ -102,7 +105,7 @@ def test_training():
     losses, _ = steps(spread, model)
     near("losses", losses, FOUND["losses"], 1e-4)
     after = part("after.")
-    worst = max((far(value, after[name]), name) for name, value in model.named_parameters())
+    worst = max((far(value, after[name]), name) for name, value in weights.state(model).items())
     near(f"weights after {len(losses)} steps, {worst[1]}", 1.0 + worst[0], 1.0, 1e-3)
 
 
@@ -180,12 +183,13 @@ def test_full_size():
     """Every tensor of the model itself, by name and shape, without its memory."""
     sizes = json.loads((HERE / "model.json").read_text())
     model = LanguageModel(sizes, device="meta")
-    shapes = {name: list(value.shape) for name, value in model.named_parameters()}
+    state = weights.state(model)
+    shapes = {name: list(value.shape) for name, value in state.items()}
     wanted = json.loads((HERE / "parity" / "tensors.json").read_text())
     if shapes != wanted:
         wrong = [name for name in {*shapes, *wanted} if shapes.get(name) != wanted.get(name)]
         raise SystemExit(f"tensors differ from Sinter's: {wrong[:5]}")
-    count = sum(value.numel() for value in model.parameters())
+    count = sum(value.numel() for value in state.values())
     if count != sizes["parameters"]:
         raise SystemExit(f"{count:,} parameters instead of {sizes['parameters']:,}")
     print(f"  {len(shapes)} tensors, {count:,} parameters")

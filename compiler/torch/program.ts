@@ -7,7 +7,7 @@ import { readme, runSh, sky, slurm, type Launch } from "./launchers.ts";
 import { modelPy } from "./model-py.ts";
 import { parallelPy } from "./parallel-py.ts";
 import { parityPy } from "./parity-py.ts";
-import { initialOf, sizesJson } from "./sizes-json.ts";
+import { initialOf, SHADOW_PADDING, sizesJson } from "./sizes-json.ts";
 import { trainPy } from "./train-py.ts";
 import { programTensors } from "./weight-layout.ts";
 import { weightsPy } from "./weights-py.ts";
@@ -28,6 +28,8 @@ export async function programTexts(
     node: settings.card.node,
     accelerator: settings.card.name.toUpperCase(),
   };
+  const rows = shadow.sizes.vocab + SHADOW_PADDING;
+  const shadowSizes = sizesJson(shadow, structure, initialOf(shadow), rows);
   const tensors = programTensors(model).map(({ name, shape }) => [name, shape] as const);
   return new Map([
     ["model.py", `${modelPy(model)}\n`],
@@ -39,13 +41,18 @@ export async function programTexts(
     ["train.py", trainPy],
     ["weights.py", weightsPy],
     ["test_parity.py", parityPy],
-    ["parity/model.json", json({ ...sizesJson(shadow, structure, initialOf(shadow)), parity })],
+    ["parity/model.json", json({ ...shadowSizes, parity })],
     ["parity/tensors.json", json(Object.fromEntries(tensors))],
     [
       "plan.json",
       json({
         hardware: settings.card.name,
         devices: settings.devices,
+        tensor: settings.tensor,
+        sequence: settings.sequence,
+        micro: settings.micro,
+        accumulation: settings.accumulation,
+        recompute: settings.recompute,
         tokens_per_second: plan.tokensPerSecond,
         memory_bytes: memory.bytes,
         step_seconds: step.seconds,

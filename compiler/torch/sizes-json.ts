@@ -5,6 +5,7 @@
  */
 import type { Model, Part } from "../../runtime/contract/model.ts";
 import { layerParts, partsOf } from "../2-check/parameters.ts";
+import { paddedVocab } from "../planner/padded-vocab.ts";
 import { buildGraph } from "../3-graph/build.ts";
 import { moduleNames } from "./module-names.ts";
 
@@ -14,7 +15,15 @@ export interface Initial {
   readonly residual: number;
 }
 
-export function sizesJson(model: Model, structure: string, initial: Initial): object {
+/** Rows behind the vocabulary of the shadow, so that what is tried on it has some. */
+export const SHADOW_PADDING = 64;
+
+export function sizesJson(
+  model: Model,
+  structure: string,
+  initial: Initial,
+  rows = paddedVocab(model.sizes.vocab),
+): object {
   const { sizes: s, train, tokenizer } = model;
   const names = moduleNames(model);
   const parts = [
@@ -26,6 +35,7 @@ export function sizesJson(model: Model, structure: string, initial: Initial): ob
     name: model.name,
     structure,
     vocab: s.vocab,
+    padded_vocab: rows,
     context: s.context,
     width: s.width,
     layers: s.layers,

@@ -71,6 +71,14 @@ def write(path, tensors, metadata=None):
     part.replace(path)
 
 
+TABLES = ("model.embed_tokens.weight", "lm_head.weight", "lm_head.bias")
+
+
+def tokens_of(model, name, tensor):
+    """A view of a tensor of the model without the rows that only fill the vocabulary up."""
+    return tensor[: model.sizes["vocab"]] if name in TABLES else tensor
+
+
 def load(model, path):
     """Fills a model from a file, or from the files that an index names. Says what is missing and what
     is not known.
@@ -91,16 +99,17 @@ def load(model, path):
         raise SystemExit(f"{path}: missing {missing or 'nothing'}, not known {unknown or 'nothing'}")
     with torch.no_grad():
         for name, parameter in wanted.items():
-            if list(parameter.shape) != list(found[name].shape):
+            rows = tokens_of(model, name, parameter.zero_())
+            if list(rows.shape) != list(found[name].shape):
                 raise SystemExit(
-                    f"{path}: {name} is {list(found[name].shape)}, the model has {list(parameter.shape)}"
+                    f"{path}: {name} is {list(found[name].shape)}, the model has {list(rows.shape)}"
                 )
-            parameter.copy_(found[name])
+            rows.copy_(found[name])
 
 
 def state(model):
     """The model's parameters by name; a table that is tied to the output stands in it once."""
-    return {name: value.detach() for name, value in model.named_parameters()}
+    return {name: tokens_of(model, name, value.detach()) for name, value in model.named_parameters()}
 
 
 def moments(model, optimizer):
@@ -108,16 +117,17 @@ def moments(model, optimizer):
     for name, parameter in model.named_parameters():
         for which in ("exp_avg", "exp_avg_sq"):
             kept = optimizer.state.get(parameter, {}).get(which)
-            named[f"{which}.{name}"] = torch.zeros_like(parameter) if kept is None else kept
+            kept = torch.zeros_like(parameter) if kept is None else kept
+            named[f"{which}.{name}"] = tokens_of(model, name, kept)
     return named
 
 
 def load_moments(model, optimizer, path, step):
     found = read(path)
     for name, parameter in model.named_parameters():
-        optimizer.state[parameter] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": found[f"exp_avg.{name}"].to(parameter).clone(),
-            "exp_avg_sq": found[f"exp_avg_sq.{name}"].to(parameter).clone(),
-        }
+        optimizer.state[parameter] = {"step": torch.tensor(float(step))}
+        for which in ("exp_avg", "exp_avg_sq"):
+            moment = torch.zeros_like(parameter, requires_grad=False)
+            tokens_of(model, name, moment).copy_(found[f"{which}.{name}"])
+            optimizer.state[parameter][which] = moment
 `;

@@ -1,4 +1,6 @@
 /** What `sinter plan` can be asked, and how its texts become a plan's settings. */
+import type { Checked } from "../../../compiler/2-check/check.ts";
+import type { CheckedPlan } from "../../../compiler/2-check/check-plans.ts";
 import { precisions } from "../../../compiler/planner/tables/hardware.ts";
 import {
   conventions,
@@ -13,7 +15,7 @@ import { axes } from "../../../compiler/planner/solve.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { amount } from "./amount.ts";
 import { anyCluster } from "./cluster.ts";
-import { flag, oneWord, read, real, text, whole, type Options } from "./option.ts";
+import { flag, named, oneWord, read, real, text, whole, type Options } from "./option.ts";
 import { readSize } from "./size.ts";
 import { specOptions } from "./spec.ts";
 
@@ -119,4 +121,10 @@ export function askedBy({ on, parallel, price, ...given }: PlanGiven): Partial<A
     price: price === undefined ? undefined : { dollars: price, source: "given", date: "now" },
   };
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+}
+
+/** A plan of a spec. */
+export function planNamed(name: string, { plans }: Checked): CheckedPlan {
+  const names = plans.map((block) => block.name);
+  return plans[names.indexOf(named("plan", names, name))]!;
 }

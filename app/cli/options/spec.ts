@@ -53,7 +53,14 @@ export const checkSpec = (
   io: Io,
 ): Checked & { readonly source: string } => checkSpecBy(checkSource, path, options, io);
 
-/** The same by a check that looks further: at its plans, too. */
+/** The same; throws where the spec has errors, which are on `io.err` then. */
+export function rightSpec(path: string, options: CheckOptions, io: Io): ReturnType<typeof checkSpec> {
+  const checked = checkSpec(path, options, io);
+  if (hasErrors(checked.diagnostics)) throw new SinterError("input", `${path} has errors`);
+  return checked;
+}
+
+/** Checks by another check, that looks further: at a spec's plans, too. */
 export function checkSpecBy<C extends Checked>(
   check: (source: string, options: CheckOptions) => C,
   path: string,
@@ -85,8 +92,7 @@ export function oneModel(
   options: CheckOptions,
   io: Io,
 ): { readonly model: Model; readonly facts: ModelSummary; readonly source: string } {
-  const checked = checkSpec(path, options, io);
-  if (hasErrors(checked.diagnostics)) throw new SinterError("input", `${path} has errors`);
+  const checked = rightSpec(path, options, io);
   const { summaries, source } = checked;
   return { model: firstModel(path, checked, io), facts: summaries[0]!, source };
 }

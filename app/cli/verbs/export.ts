@@ -18,8 +18,10 @@ import { dataPath, readData } from "../train/data-text.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import { exportTorch } from "../runs/export-torch.ts";
 import { openMerged } from "../runs/open-weights.ts";
-import { clusterOption } from "../options/cluster.ts";
-import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import { anyCluster, standardCluster } from "../options/cluster.ts";
+import { planNamed } from "../options/plan.ts";
+import { checkOptions, oneModel, rightSpec, specOptions } from "../options/spec.ts";
+import { askedOf } from "../../../compiler/planner/judge-plans.ts";
 import { planOf } from "../../../compiler/planner/plan.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
@@ -56,7 +58,8 @@ const options = {
   out: required(text("<path>", "the folder (hf, peft, torch) or file (gguf)", { short: "o" })),
   dtype: text("<type>", "f32, f16, bf16; for gguf also q8_0 and q4_0 (default: as the run keeps them)"),
   adapter: adapterOption,
-  on: clusterOption("torch: devices that the program's plan is for"),
+  on: anyCluster("torch: devices that the program's plan is for (default: h100:8)"),
+  plan: text("<name>", "torch, of a spec: the plan of the spec that goes with the program"),
   data: text("<file>", "torch, of a run: a text, whose tokens the program gets"),
   ...specOptions,
   force: flag("replace what is there"),
@@ -75,6 +78,7 @@ export const exportVerb = defineVerb({
     "sinter export runs/answers --to peft -o answers-adapter",
     "sinter export runs/stories --adapter answers-adapter --to gguf -o answers.gguf",
     "sinter export specs/llama3.sinter --to torch --on h100:64 -o llama3-torch",
+    "sinter export specs/llama3.sinter --to torch --plan meta-llama3-8b -o llama3-torch",
     "sinter export runs/tiny --to torch --data shakespeare.txt -o tiny-torch",
   ],
   async run([dir], asked, io) {
@@ -153,9 +157,11 @@ async function modelOf(
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
-  const model = run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
-  const plan = planOf(model, asked.on);
-  if ("together" in plan) throw new Error("a plan without a batch of its own comes out even");
+  const block =
+    asked.plan === undefined ? undefined : planNamed(asked.plan, rightSpec(source, checkOptions(asked), io));
+  const model = block?.model ?? run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
+  const plan = planOf(model, { ...standardCluster(), ...(block && askedOf(block)), ...asked.on });
+  if ("together" in plan) throw new SinterError("input", `the batch of ${asked.plan} does not come out even`);
   const checkpoint = run && (await openMerged(nodeFiles(), run, io));
   try {
     const tokens = asked.data === undefined ? undefined : tokensOf(asked.data, run, io);
@@ -175,14 +181,14 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
 }
 
 /** What would have no effect is refused. */
-function refuseUnused(source: string, { to, data, adapter, model, set }: Asked): void {
+function refuseUnused(source: string, { to, data, adapter, model, set, plan }: Asked): void {
   const isSpec = isSpecPath(source);
   const wrong = (what: string): SinterError => new SinterError("usage", what);
   if (to !== "torch" && data !== undefined) throw wrong("--data goes with --to torch");
   if (data !== undefined && isSpec) throw wrong("--data needs a run, which has a tokenizer");
   if (to === "torch" && adapter !== undefined) throw wrong("--to torch takes no --adapter");
-  if (!(to === "torch" && isSpec) && (model !== undefined || set !== undefined))
-    throw wrong("--model and --set go with --to torch and a spec");
+  if (!(to === "torch" && isSpec) && (model !== undefined || set !== undefined || plan !== undefined))
+    throw wrong("--model, --set and --plan go with --to torch and a spec");
 }
 
 const isSpecPath = (source: string): boolean => source.endsWith(".sinter") || source === "-";

@@ -16,8 +16,8 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { named } from "../options/option.ts";
 import { standardCluster } from "../options/cluster.ts";
-import { askedBy, planOptions, type PlanGiven } from "../options/plan.ts";
-import { checkOptions, checkSpec, diagnosticsText, firstModel } from "../options/spec.ts";
+import { askedBy, planNamed, planOptions, type PlanGiven } from "../options/plan.ts";
+import { checkOptions, diagnosticsText, firstModel, rightSpec } from "../options/spec.ts";
 import { wrapped } from "../terminal/pair-view.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
@@ -44,8 +44,7 @@ export const planVerb = defineVerb({
     "sinter plan specs/llama3.sinter --on h100:8 --solve width --budget 1M --tokens 100B --price 2.69",
   ],
   async run([path], given, io) {
-    const checked = checkSpec(path!, checkOptions(given), io);
-    if (hasErrors(checked.diagnostics)) throw new SinterError("input", `${path} has errors`);
+    const checked = rightSpec(path!, checkOptions(given), io);
     if (given.plan === undefined && checked.plans.length > 0 && !isAsked(given))
       return planBlocks(path!, checked, given, io);
     if (given.compare) return comparePlans(checked, given.compare, given, io);
@@ -111,11 +110,6 @@ function comparePlans(checked: Checked, names: readonly string[], given: PlanGiv
   io.out(given.json ? inJson(all) : comparedText(plans));
   const isWrong = plans.some(({ plan: { misfits, fits } }) => misfits.length > 0 || fits === "does not fit");
   return isWrong ? exitCodes.input : exitCodes.ok;
-}
-
-function planNamed(name: string, { plans }: Checked): CheckedPlan {
-  const names = plans.map((block) => block.name);
-  return plans[names.indexOf(named("plan", names, name))]!;
 }
 
 /** Texts that are longer than the terminal go on below their beginning. */

@@ -68,7 +68,13 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
 
   test("the program of a model with 405 B parameters passes its own tests", async () => {
     const out = path("llama");
-    await sinter("export", "specs/llama3.sinter", "--model", "llama3.1-405b", "--to", "torch", "-o", out);
+    const plan = ["--plan", "meta-llama3.1-405b"];
+    await sinter("export", "specs/llama3.sinter", ...plan, "--to", "torch", "-o", out);
+    expect(JSON.parse(readFileSync(join(out, "plan.json"), "utf8"))).toMatchObject({
+      devices: 16_384,
+      tensor: 8,
+      sequence: 8192,
+    });
     const said = execFileSync(PYTHON, [join(out, "test_parity.py")], { encoding: "utf8" });
     expect(said).toContain("1137 tensors, 405,853,388,800 parameters");
     expect(said).toMatch(/losses of two processes \(DDP\): \S+ of 1e-04/);

@@ -15,6 +15,7 @@ import {
   servingPlan,
   type ServingPlan,
 } from "../../../compiler/planner/inference.ts";
+import { paddedVocab } from "../../../compiler/planner/padded-vocab.ts";
 import { planOf, servingOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { scaleModel } from "../../../compiler/planner/scale-model.ts";
 import { fastestSpread, largestModel } from "../../../compiler/planner/solve.ts";
@@ -67,6 +68,14 @@ test("a band sees what it sees: the exact mean over a sequence", () => {
   const of = (more: string): ModelCosts => costsOf(check(spec(more)).models[0]!);
   const none = trainingFlops(of(""), 0, "full");
   expect(trainingFlops(of(`band ${window}`), sequence, "causal") - none).toBeCloseTo(12 * 64 * mean, 6);
+});
+
+test("a vocabulary is filled up where products are large; its parameters stay what they are", () => {
+  expect([50_257, 128_256, 50_304, 65].map(paddedVocab)).toEqual([50_304, 128_256, 50_304, 65]);
+  const { memory, settings } = plan("gpt2", { card: on("h100"), devices: 1, micro: 2, lossChunks: 1 });
+  const logits = memory.terms.find(({ name }) => name.startsWith("logits"))!;
+  expect(logits.bytes).toBe(9 * 2 * settings.sequence * 50_304);
+  expect(costs("gpt2").parameters).toBe(124_439_808);
 });
 
 test("what a layer keeps of a token, in bytes: 41 · width of Llama 3 8B, 32 · width of GPT-2", () => {

@@ -132,6 +132,12 @@ test("model.py is the same text for a model and its shadow, of all whose cost ev
   }
 });
 
+test("GPT-2's tables have 50,304 rows in the program, and 50,257 in its files", () => {
+  const model = modelOf("specs/gpt2.sinter");
+  expect(sizesJson(model, "", initialOf(model))).toMatchObject({ vocab: 50_257, padded_vocab: 50_304 });
+  expect(programTensors(model)[0]!.shape).toEqual([50_257, 768]);
+});
+
 test("Llama has Hugging Face's names; tensors come back as they were", () => {
   const model = modelOf("test/parity/specs/llama.sinter");
   const tensors = programTensors(model);
