@@ -5,7 +5,7 @@ import { lookInside, type HeadPlace, type Inside } from "./inside.ts";
 
 /** By how much one token looks at another: T × T numbers of a head, row after row. */
 export function headMap({ tokens, layers }: Inside, { layer, head }: HeadPlace): Float32Array {
-  const size = tokens.length ** 2;
+  const size = tokens.length * tokens.length;
   return layers[layer]!.attention.subarray(head * size, (head + 1) * size);
 }
 

@@ -13,6 +13,7 @@ const allowed: Readonly<Record<string, string>> = {
   "runtime/train/win-rate.ts": "an interval, for people",
   "compiler/planner/": "estimates of costs",
   "app/playground/panels/": "figures for people",
+  "app/playground/parts/": "figures for people",
   "app/studies/": "studies; what they train, the runtime computes",
   "app/examples/": "figures for people",
   "compiler/torch/": "programs in Python",
