@@ -30,6 +30,13 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
+export interface ChromiumPage extends OpenPage {
+  /** The page's own thread is so many times slower from now on. */
+  slowDown(times: number): Promise<void>;
+  /** Ends its process at once, as where memory has run out: nothing of the page hears of it. */
+  kill(): Promise<void>;
+}
+
 type Params = Readonly<Record<string, unknown>>;
 interface Message {
   readonly id?: number;
@@ -87,7 +94,7 @@ export async function openBrowser() {
     return result!;
   };
   return {
-    open: (url: string, look: Look): Promise<OpenPage> => openPage(call, listeners, url, look),
+    open: (url: string, look: Look): Promise<ChromiumPage> => openPage(call, listeners, url, look),
     close: (): Promise<void> => browser.end(),
   };
 }
@@ -112,12 +119,21 @@ const keyboard = (
   },
 });
 
+const lookOf =
+  (here: (method: string, params: Params) => Promise<Params>): OpenPage["look"] =>
+  async ({ width, scheme }) => {
+    const size = { width, height: 900, deviceScaleFactor: 1, mobile: false };
+    await here("Emulation.setDeviceMetricsOverride", size);
+    const features = [{ name: "prefers-color-scheme", value: scheme }];
+    await here("Emulation.setEmulatedMedia", { features });
+  };
+
 async function openPage(
   call: Call,
   listeners: Set<(message: Message) => void>,
   url: string,
   first: Look,
-): Promise<OpenPage> {
+): Promise<ChromiumPage> {
   const { targetId } = await call("Target.createTarget", { url: "about:blank" });
   const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
   const here = (method: string, params: Params = {}): Promise<Params> =>
@@ -137,11 +153,10 @@ async function openPage(
   };
   listeners.add(listen);
   for (const domain of ["Page", "Network", "Runtime", "Log"]) await here(`${domain}.enable`);
-  const look = async ({ width, scheme }: Look): Promise<void> => {
-    const size = { width, height: 900, deviceScaleFactor: 1, mobile: false };
-    await here("Emulation.setDeviceMetricsOverride", size);
-    const features = [{ name: "prefers-color-scheme", value: scheme }];
-    await here("Emulation.setEmulatedMedia", { features });
+  const look = lookOf(here);
+  const close = async (): Promise<void> => {
+    listeners.delete(listen);
+    await call("Target.closeTarget", { targetId });
   };
   await look(first);
   await here("Page.navigate", { url });
@@ -161,9 +176,14 @@ async function openPage(
       const { data } = await here("Page.captureScreenshot", { captureBeyondViewport: true });
       return Buffer.from(String(data), "base64");
     },
-    async close() {
-      listeners.delete(listen);
-      await call("Target.closeTarget", { targetId });
+    async slowDown(rate) {
+      await here("Emulation.setCPUThrottlingRate", { rate });
     },
+    async kill() {
+      const crashed = here("Page.crash"); // a page that is gone does not answer
+      await Promise.race([crashed, new Promise((done) => setTimeout(done, 1000))]);
+      await close();
+    },
+    close,
   };
 }
