@@ -3,10 +3,11 @@
  * that make WebAssembly of it are elsewhere. Its questions stand in questions/, a file for each panel.
  */
 import { serveCalls } from "../page/thread-call.ts";
+import { costQuestions } from "./questions/cost.ts";
 import { kernelQuestions } from "./questions/kernels.ts";
 import { structureQuestions } from "./questions/structure.ts";
 
-const questions = { ...structureQuestions, ...kernelQuestions };
+const questions = { ...costQuestions, ...structureQuestions, ...kernelQuestions };
 
 export type PanelQuestions = typeof questions;
 

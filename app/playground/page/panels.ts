@@ -49,5 +49,6 @@ export const panels = [
   {
     id: "cost",
     tab: "tab.cost",
+    load: async () => (await import("../panels/cost/cost.ts")).openCost,
   },
 ] as const satisfies readonly PanelRow[];

@@ -3,6 +3,7 @@
  * in this folder, which stands in the table below; a row that lacks a language does not compile. What stands
  * in braces is filled in: "{count} steps".
  */
+import { costTexts } from "./cost.ts";
 import { frameTexts } from "./frame.ts";
 import { kernelsTexts } from "./kernels.ts";
 import { galleryTexts } from "./gallery.ts";
@@ -21,6 +22,7 @@ export type Text = Readonly<Record<Language, string>>;
 
 /** Keys of a panel begin with its name and a full stop. */
 export const texts = {
+  ...costTexts,
   ...frameTexts,
   ...kernelsTexts,
   ...galleryTexts,

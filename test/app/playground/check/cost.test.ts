@@ -1,0 +1,28 @@
+/** What the cost panel asks: models of specs, changed by sliders. */
+import { expect, test } from "vitest";
+import { costQuestions } from "../../../../app/playground/check/questions/cost.ts";
+import { ratios } from "../../../../app/playground/panels/cost/sliders.ts";
+import { shippedSpec } from "../../../support/paths.ts";
+
+const text = shippedSpec("gpt2");
+const ask = (changed = {}) => costQuestions.cost({ text, model: "gpt2-xl", changed, card: "h100" });
+
+test("as the spec says, with what was published; in other sizes, without", () => {
+  const own = ask()!;
+  expect(own.estimate.parameters).toBe(1_557_611_200);
+  expect(own.published?.said.length).toBeGreaterThan(0);
+  const narrow = ask({ width: 800, layers: 24 })!;
+  expect(narrow.sizes).toMatchObject({ width: 800, layers: 24, headDim: 64 });
+  expect(narrow.estimate.parameters).toBeLessThan(own.estimate.parameters / 6);
+  expect(narrow.published).toBeUndefined();
+  expect(costQuestions.cost({ text, model: "other", card: "h100" })).toBeUndefined();
+});
+
+test("a slider's values rise by equal ratios, in whole steps", () => {
+  const widths = ratios(64, 32_768, 6, 64);
+  expect(widths[0]).toBe(64);
+  expect(widths.at(-1)).toBe(32_768);
+  expect(widths.every((width) => width % 64 === 0)).toBe(true);
+  expect(widths.every((width, i) => i === 0 || width > widths[i - 1]!)).toBe(true);
+  expect(ratios(1, 192, 8, 1).slice(0, 4)).toEqual([1, 2, 3, 4]);
+});
