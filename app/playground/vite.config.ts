@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { sinter } from "../vite/index.ts";
 import { compilerParts } from "./compile/compiler-parts.ts";
-import { leanOps } from "./lean-ops.ts";
+import { leanCompiler } from "./lean-compiler.ts";
 import { pageHtml } from "./page-html.ts";
 import { serviceWorkerFile } from "./service-worker-file.ts";
 
@@ -20,7 +20,7 @@ export default defineConfig({
     pageHtml(readFileSync(new URL("../../specs/quickstart.sinter", import.meta.url), "utf8")),
     serviceWorkerFile(),
   ],
-  worker: { format: "es", plugins: () => [specs(), leanOps(), compilerParts()] },
+  worker: { format: "es", plugins: () => [specs(), leanCompiler(), compilerParts()] },
   build: {
     target: "es2023",
     outDir: "dist",

@@ -8,12 +8,12 @@ import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { NO_NETWORK } from "../support/no-network.ts";
 import { inProject, root } from "../support/paths.ts";
 import { installedIn, type Packed } from "./programs.ts";
 
 /** On a quiet machine with two cores. */
 const BUDGET_SECONDS = 240;
-const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH/;
 
 export default async function setup(project: TestProject): Promise<() => void> {
   const began = Date.now();

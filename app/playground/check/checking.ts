@@ -22,7 +22,6 @@ const ofEditor: Readonly<Record<string, true>> = {
   rename: true,
   format: true,
   actions: true,
-  explain: true,
 } satisfies Record<keyof EditorQuestions, true>;
 
 export function startCheckThread(): CheckThread {

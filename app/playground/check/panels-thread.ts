@@ -4,10 +4,11 @@
  */
 import { serveCalls } from "../page/thread-call.ts";
 import { costQuestions } from "./questions/cost.ts";
+import { explainQuestions } from "./questions/explain.ts";
 import { kernelQuestions } from "./questions/kernels.ts";
 import { structureQuestions } from "./questions/structure.ts";
 
-const questions = { ...costQuestions, ...structureQuestions, ...kernelQuestions };
+const questions = { ...costQuestions, ...explainQuestions, ...structureQuestions, ...kernelQuestions };
 
 export type PanelQuestions = typeof questions;
 

@@ -1,9 +1,11 @@
 /** What is asked about the place of the cursor: hover, definition, a new name, layout, corrections. */
+import { nextDiagnostic } from "@codemirror/lint";
 import type { Extension } from "@codemirror/state";
 import {
   activateHover,
   closeHoverTooltips,
   EditorView,
+  hasHoverTooltips,
   hoverTooltip,
   type KeyBinding,
   type Tooltip,
@@ -49,6 +51,7 @@ export class Asking {
       { key: "Mod-.", run: does((view) => this.mend(view)), preventDefault: true },
       { key: "F2", run: does((view) => this.#rename(view)), preventDefault: true },
       { key: "F12", run: does((view) => this.#goToDefinition(view, cursor(view))), preventDefault: true },
+      { key: "Escape", run: closeHover },
       { key: "Shift-Alt-f", run: does((view) => this.format(view)), preventDefault: true },
     ];
   }
@@ -72,25 +75,36 @@ export class Asking {
   }
 
   async format(view: EditorView): Promise<void> {
-    const { thread, text: say, announce } = this.#around;
+    const { thread, text: say } = this.#around;
     const edits = await answerOf(view, (text) => thread.call("format", text));
     if (edits && edits.length > 0) applyEdits(view, edits);
-    else if (edits && (await hasErrors(thread, textOf(view)))) announce(say("editor.wrong"));
-    view.focus();
+    else if (edits && (await hasErrors(thread, textOf(view)))) this.#say(view, say("editor.wrong"));
+    else view.focus();
   }
 
-  /** Offers what could be done about the cursor's place. */
+  /** Offers what could be done about the cursor's line; where that is nothing, about the next mistake. */
   async mend(view: EditorView): Promise<void> {
-    const { thread, text: say, announce } = this.#around;
-    const at = cursor(view);
-    const within = { start: at, end: at };
-    const actions = await answerOf(view, (text) => thread.call("actions", { text, within }));
-    if (actions?.length === 0) announce(say("editor.noActions"));
+    const { thread, text: say } = this.#around;
+    const actionsHere = (): Promise<readonly Action[] | undefined> => {
+      const { from, to } = view.state.doc.lineAt(cursor(view));
+      return answerOf(view, (text) => thread.call("actions", { text, within: { start: from, end: to } }));
+    };
+    let actions = await actionsHere();
+    if (!actions) return;
+    if (!actions.some(({ kind }) => kind === "quickfix") && nextDiagnostic(view))
+      actions = await actionsHere();
+    if (actions?.length === 0) this.#say(view, say("editor.noActions"));
     else if (actions) offer(view, this.#close, actions, (action) => this.apply(view, action));
   }
 
   get #close(): string {
     return this.#around.text("editor.close");
+  }
+
+  /** Says something to all: it is shown below the text, too. */
+  #say(view: EditorView, message: string): void {
+    this.#around.announce(message);
+    tell(view, this.#close, element("p", {}, message));
   }
 
   async #tooltip(view: EditorView, at: number): Promise<Tooltip | null> {
@@ -105,7 +119,7 @@ export class Asking {
   #tellHere(view: EditorView): void {
     const { thread, text: say, announce } = this.#around;
     const at = cursor(view);
-    view.dispatch({ effects: closeHoverTooltips });
+    closeHover(view);
     activateHover(view, at, 1, {
       tooltip: this.#hover,
       until: ({ selection, docChanged }) => docChanged || selection !== undefined,
@@ -116,25 +130,32 @@ export class Asking {
   }
 
   async #goToDefinition(view: EditorView, at: number): Promise<void> {
-    const { thread, text: say, announce } = this.#around;
+    const { thread, text: say } = this.#around;
     const span = await answerOf(view, (text) => thread.call("definition", { text, at }));
     if (span) select(view, span);
-    else announce(say("editor.noDefinition"));
+    else this.#say(view, say("editor.noDefinition"));
   }
 
   async #rename(view: EditorView): Promise<void> {
-    const { thread, text: say, announce } = this.#around;
+    const { thread, text: say } = this.#around;
     const at = cursor(view);
     const range = await answerOf(view, (text) => thread.call("renameRange", { text, at }));
-    if (!range) return announce(say("editor.noName"));
+    if (!range) return this.#say(view, say("editor.noName"));
     const words = { label: say("editor.newName"), submitLabel: say("editor.rename") };
     const name = await askName(view, { ...words, name: range.name });
     if (name === undefined || name === range.name) return;
     const renamed = await answerOf(view, (text) => thread.call("rename", { text, at, name }));
     if (!renamed) return;
     if ("edits" in renamed) applyEdits(view, renamed.edits);
-    else tell(view, this.#close, element("p", { role: "alert" }, renamed.refused));
+    else this.#say(view, renamed.refused);
   }
+}
+
+/** Whether there was one. */
+function closeHover(view: EditorView): boolean {
+  if (!hasHoverTooltips(view.state)) return false;
+  view.dispatch({ effects: closeHoverTooltips });
+  return true;
 }
 
 const textOf = (view: EditorView): string => view.state.doc.toString();

@@ -11,6 +11,7 @@ import type { Completion, CompletionKind } from "../../../compiler/language-serv
 import type { CheckThread } from "../check/checking.ts";
 import { element } from "../page/element.ts";
 import { markdownElements } from "./markdown.ts";
+import { codeMirrorSnippet } from "./snippet.ts";
 
 /** CodeMirror's words for kinds, which choose the icon. */
 const types = {
@@ -65,18 +66,6 @@ function offered({ label, insert, isSnippet, kind, detail, documentation, rank }
       documentation === "" ? null : element("div", { class: "about" }, ...markdownElements(documentation)),
     apply: isSnippet ? filledIn(insert) : insert,
   };
-}
-
-/** A snippet of the Language Server Protocol as CodeMirror writes it; `label` is replaced by it. */
-export function codeMirrorSnippet(insert: string): string {
-  return insert.replaceAll(
-    /\$\{\d+(?::(?:[^}\\]|\\.)*)?\}|\$(\d+)|\\([$}\\])|[{}]/g,
-    (whole, place, escaped) => {
-      if (place !== undefined) return `\${${place}}`;
-      if (escaped !== undefined) return escaped === "}" ? "\\}" : escaped;
-      return whole.length > 1 ? whole : `\\${whole}`;
-    },
-  );
 }
 
 function filledIn(insert: string) {

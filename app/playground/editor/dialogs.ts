@@ -2,6 +2,7 @@
 import { EditorView, showDialog } from "@codemirror/view";
 import type { Action } from "../../../compiler/language-service/language-service.ts";
 import { element } from "../page/element.ts";
+import { inline } from "./markdown.ts";
 
 interface NameQuestion {
   readonly label: string;
@@ -31,6 +32,7 @@ export function tell(view: EditorView, close: string, content: HTMLElement): voi
   void result.then(() => view.focus());
 }
 
+/** Below what is wrong, what would mend it; then what else could be done. */
 export function offer(
   view: EditorView,
   close: string,
@@ -38,10 +40,20 @@ export function offer(
   choose: (action: Action) => void,
 ): void {
   let chosen: Action | undefined;
-  const buttons = actions.map((action) =>
-    element("button", { type: "submit", onclick: () => (chosen = action) }, action.title),
+  const button = (action: Action): HTMLElement =>
+    element("button", { type: "submit", onclick: () => (chosen = action) }, ...inline(action.title));
+  const mistakes = new Set(actions.flatMap(({ fixes }) => fixes ?? []));
+  const form = element(
+    "form",
+    {},
+    ...[...mistakes].flatMap((mistake) => [
+      element("p", {}, ...inline(mistake.text)),
+      ...actions.filter(({ fixes }) => fixes === mistake).map(button),
+    ]),
+    element("p"),
+    ...actions.filter(({ fixes }) => fixes === undefined).map(button),
+    element("button", { type: "submit" }, close),
   );
-  const form = element("form", { class: "menu" }, ...buttons, element("button", { type: "submit" }, close));
   void showDialog(view, { content: () => form, focus: true }).result.then(() => {
     view.focus();
     if (chosen) choose(chosen);

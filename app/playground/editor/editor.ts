@@ -15,8 +15,7 @@ import {
   indentService,
   indentUnit,
 } from "@codemirror/language";
-import { lintGutter, lintKeymap, nextDiagnostic } from "@codemirror/lint";
-import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
+import { lintKeymap, nextDiagnostic } from "@codemirror/lint";
 import { EditorState, type Extension } from "@codemirror/state";
 import {
   drawSelection,
@@ -88,8 +87,6 @@ const basics: Extension = [
   bracketMatching(),
   closeBrackets(),
   highlightActiveLine(),
-  highlightSelectionMatches(),
-  lintGutter(),
   EditorView.lineWrapping,
   EditorState.tabSize.of(INDENT.length),
   EditorState.languageData.of(() => [{ commentTokens: { line: "//" } }]),
@@ -145,7 +142,6 @@ function stateOf({ first, thread, text: say, changed, moved }: EditorOptions, as
         ...closeBracketsKeymap,
         ...completionKeymap,
         ...lintKeymap,
-        ...searchKeymap,
         ...historyKeymap,
         ...foldKeymap,
         ...defaultKeymap,

@@ -110,7 +110,7 @@ export const look = EditorView.theme({
     margin: "0 8px",
   },
   ".cm-dialog .cm-dialog-close": { display: "none" },
-  ".cm-dialog .menu": { display: "flex", flexDirection: "column", alignItems: "flex-start" },
+  ".cm-dialog p": { margin: "0 0 4px" },
   ":focus-visible": { outline: "2px solid var(--first)", outlineOffset: "1px" },
   ".cm-content:focus-visible": { outline: "none" },
 });

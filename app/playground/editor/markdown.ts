@@ -25,7 +25,8 @@ function blockOf(text: string): HTMLElement[] {
 
 const marks = /`([^`]+)`|\*\*([^*]+)\*\*|\*([^*]+)\*/g;
 
-function inline(text: string): (Node | string)[] {
+/** Text in a line. */
+export function inline(text: string): (Node | string)[] {
   const found: (Node | string)[] = [];
   let end = 0;
   for (const match of text.matchAll(marks)) {

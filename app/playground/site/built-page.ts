@@ -61,7 +61,7 @@ function isInstalled(): boolean {
   const [wanted, found] = [read(lock!), read(done!)];
   return (
     Object.hasOwn(found, "node_modules/vite") &&
-    Object.entries(found).every(([path, { version }]) => wanted[path]?.version === version)
+    Object.entries(found).every(([path, { version }]) => !wanted[path] || wanted[path].version === version)
   );
 }
 

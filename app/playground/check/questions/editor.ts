@@ -1,6 +1,5 @@
 /** What the editor asks: the language service, question by question, as data that threads can send. */
 import { exactBytes } from "../../../../compiler/language-service/exact-bytes.ts";
-import { explanation } from "../../../../compiler/language-service/explanation.ts";
 import type {
   Action,
   Analysis,
@@ -53,8 +52,6 @@ export const editorQuestions = {
   format: (text: string): readonly Edit[] => analysisOf(text).format(),
   actions: ({ text, within }: { readonly text: string; readonly within: Span }): readonly Action[] =>
     analysisOf(text).actions(within),
-  /** The long form of a diagnostic, as Markdown. */
-  explain: (code: Diagnostic["code"]): string => explanation(code),
 };
 
 export interface BytesReport {
