@@ -1,4 +1,4 @@
-/** The page's answers about its spec: never more than one question at a time, and none that is out of date. */
+/** The page's answers about its spec: one question at a time, and no answer that is out of date. */
 import { expect, test, vi } from "vitest";
 import { keepChecked, type CheckThread } from "../../../app/playground/check/checking.ts";
 import { editorQuestions } from "../../../app/playground/check/questions/editor.ts";
