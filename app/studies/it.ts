@@ -1,35 +1,32 @@
 /**
- * npm run study -- it [--seeds 1337,1,2,3,4] [--folder out/it] [--write FILE]
+ * npm run study -- it [--seeds 1337] [--folder out/it]
  *
  * The sentence of many an explanation of attention, as a model that learns it: at what does "it" look in
  * "Because one of them was tired, the cat sat on the mat, and it"? Trains specs/it.sinter, and prints how
  * often a head looks at the right noun in sentences whose words did not stand together in training, beside
  * the best position that is always the same and the model before its first step; and what the next word
- * loses without that head. `--write` writes the text alone.
+ * loses without that head.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { percent } from "../../runtime/contract/amounts.ts";
 import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";
-import { runIt, writeText, type ItResult, type ItScore } from "./pronouns/run-it.ts";
+import { runIt, type ItResult, type ItScore } from "./pronouns/run-it.ts";
 
 const { values: o } = parseArgs({
   options: {
     seeds: { type: "string", default: "1337" },
     folder: { type: "string", default: "out/it" },
-    write: { type: "string" },
   },
 });
 
 /** A cell of the table. */
 const CELL = 14;
 
-if (o.write !== undefined) writeText(o.write);
-else
-  for (const seed of o.seeds.split(",").map(Number)) {
-    const result = await runIt({ folder: join(o.folder, `${seed}`), seed, say: () => {} });
-    console.log([`seed ${seed}`, ...tableOf(result), "", ...examplesOf(result), ""].join("\n"));
-  }
+for (const seed of o.seeds.split(",").map(Number)) {
+  const result = await runIt({ folder: join(o.folder, `${seed}`), seed, say: () => {} });
+  console.log([`seed ${seed}`, ...tableOf(result), "", ...examplesOf(result), ""].join("\n"));
+}
 
 function tableOf({ sentences, trained, untrained, fixed, seconds }: ItResult): readonly string[] {
   const row = (name: string, ...cells: readonly string[]): string =>
@@ -52,8 +49,8 @@ function examplesOf({ asked, trained, tokenizer }: ItResult): readonly string[] 
   const { layer, head } = trained.head;
   return asked.slice(0, 4).map(({ tokens, looks, sentence }) => {
     const { at } = looks.find((look) => look.layer === layer && look.head === head)!;
-    const words = tokens.slice(1).map((id, i) => {
-      const share = Math.round(100 * at[i + 1]!);
+    const words = tokens.map((id, i) => {
+      const share = Math.round(100 * at[i]!);
       return decode(tokenizer, [id]) + (share > 0 ? `[${share}]` : "");
     });
     return `${words.join("").trim()} → ${sentence.deed}`;

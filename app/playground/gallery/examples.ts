@@ -4,9 +4,11 @@
  */
 import type { LinkedBundle } from "../../../runtime/engine/linked-bundle.ts";
 import characters from "../../../specs/nanogpt-cpu.sinter?raw";
+import it from "../../../specs/it.sinter?raw";
 import mixture from "../../../specs/mixture.sinter?raw";
 import names from "../../../specs/names.sinter?raw";
 import quickstart from "../../../specs/quickstart.sinter?raw";
+import words from "../../../specs/words.sinter?raw";
 import type { Experiment } from "../share/experiment.ts";
 import type { TextKey } from "../texts/texts.ts";
 import llama from "./llama-small.sinter?raw";
@@ -23,10 +25,21 @@ export interface Example {
   bundle(): Promise<LinkedBundle>;
   /** The tokenizer's files by name, where it has any. */
   tokenizer?(): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** What a text may begin with that it has learnt to go on with. */
+  readonly prompt?: string;
 }
 
 const scenes = async (): Promise<string> =>
   (await import("../../../runtime/train/sources/builtin-text.ts")).builtinText();
+
+const pronouns = async (): Promise<string> =>
+  (await import("../../../runtime/train/sources/builtin-pronouns.ts")).pronounText();
+
+/** A vocabulary of so many pieces, learnt from the example's own text. */
+const learntFrom = (text: () => Promise<string>, vocab: number) => async () => {
+  const { learnedBpe } = await import("../../../runtime/tokenizers/bpe/learn-bpe.ts");
+  return new Map([["tokenizer.json", learnedBpe(await text(), vocab)]]);
+};
 
 export const examples: readonly Example[] = [
   {
@@ -37,6 +50,28 @@ export const examples: readonly Example[] = [
     text: scenes,
     steps: 700,
     bundle: async () => (await import("../../../specs/quickstart.sinter?train")).default,
+  },
+  {
+    id: "words",
+    title: "gallery.words",
+    about: "gallery.words.about",
+    spec: words,
+    text: scenes,
+    steps: 500,
+    bundle: async () => (await import("../../../specs/words.sinter?train")).default,
+    tokenizer: learntFrom(scenes, 709),
+    prompt: '"Today is Monday. What is tomorrow?" asks',
+  },
+  {
+    id: "it",
+    title: "gallery.it",
+    about: "gallery.it.about",
+    spec: it,
+    text: pronouns,
+    steps: 1500,
+    bundle: async () => (await import("../../../specs/it.sinter?train")).default,
+    tokenizer: learntFrom(pronouns, 525),
+    prompt: "Because one of them was tired, the cat sat on the mat, and it",
   },
   {
     id: "characters",

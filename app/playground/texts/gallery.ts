@@ -8,6 +8,16 @@ export const galleryTexts = {
     en: "Reads bytes, learns little scenes in a minute",
     nl: "Leest bytes, leert in een minuut kleine verhaaltjes",
   },
+  "gallery.words": { en: "Word by word", nl: "Woord voor woord" },
+  "gallery.words.about": {
+    en: "Whole words are tokens, and words of a kind come to lie together",
+    nl: "Hele woorden zijn tokens, en woorden van één soort komen bij elkaar te liggen",
+  },
+  "gallery.it": { en: "The cat and the mat", nl: "De kat en de mat" },
+  "gallery.it.about": {
+    en: "Attention you can see: who is meant by “it”?",
+    nl: "Attention die je kunt zien: wie is er bedoeld met ‘it’?",
+  },
   "gallery.characters": { en: "GPT, letter by letter", nl: "GPT, letter voor letter" },
   "gallery.characters.about": {
     en: "nanoGPT’s small model; every character is a token",

@@ -1,4 +1,5 @@
 /** What a model makes of sentences up to "it": at what each head looks from there, and the next word. */
+import { promptTokens } from "../../../runtime/sample/generate.ts";
 import { likeliestToken } from "../../../runtime/sample/logprobs.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { headMap } from "../../../runtime/look/heads.ts";
@@ -28,7 +29,7 @@ export async function askAll(
 ): Promise<readonly Asked[]> {
   const asked: Asked[] = [];
   for (const sentence of sentences) {
-    const tokens = [tokenizer.beginOfText ?? tokenizer.endOfText!, ...tokenizer.encode(sentence.before)];
+    const tokens = promptTokens(tokenizer, sentence.before);
     const inside = await lookInside(model, tokens, { heads: off ? [{ ...off, scale: 0 }] : [] });
     const T = tokens.length;
     const looks = inside.layers.flatMap((_, layer) =>

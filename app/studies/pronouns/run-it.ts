@@ -4,7 +4,7 @@
  * is judged by. The control is the same model before its first step.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
@@ -61,18 +61,13 @@ export interface ItResult {
   readonly tokenizer: Tokenizer;
 }
 
-/** The text that the model learns from. */
-export function writeText(file: string): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, pronounText());
-}
-
 export async function runIt({ folder, seed, say }: ItOptions): Promise<ItResult> {
   const text = join(folder, "it.txt");
   const tokens = join(folder, "tokenizer.json");
   const run = join(folder, "run");
   const spec = checkSource(readFileSync(SPEC, "utf8")).models[0]!;
-  writeText(text);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(text, pronounText());
   const vocab = `${spec.sizes.vocab}`;
   await sinter(["tokenizer", "train", text, "--vocab", vocab, "--out", tokens, "--force"], say);
   const began = performance.now();
