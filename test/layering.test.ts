@@ -87,6 +87,7 @@ const rooms = [
   "app/server",
   "app/playground/site",
   "app/watch",
+  "app/teaching",
   "app/cli/terminal",
   "app/cli/options",
   "app/cli/help",

@@ -11,6 +11,7 @@ import type { Target } from "../../runtime/contract/targets.ts";
 import { planAll } from "../cli/options/memory-plan.ts";
 import { declarationText, modulesOf } from "../cli/options/spec-types.ts";
 import { tilesFor, tunePath } from "../cli/options/tune-file.ts";
+import { plannedStages } from "../cli/train/stage-modules.ts";
 import { findingOf, type Finding } from "./finding.ts";
 import type { SpecImport } from "./spec-import.ts";
 
@@ -41,20 +42,23 @@ export type Compiled =
   | { readonly kind: "wrong"; readonly errors: readonly [Finding, ...Finding[]] };
 
 export async function compileSpec(asked: Asked): Promise<Compiled> {
-  const { file, text, query, model: name, targets, weights, cache } = asked;
+  const { file, text, query, model: name, stage, targets, weights, cache } = asked;
   const { models, diagnostics } = checkSource(text, name === undefined ? {} : { model: name });
   const findings = (severity: Diagnostic["severity"]): Finding[] =>
     diagnostics.filter((d) => d.severity === severity).map((d) => findingOf(d, { name: file, text }));
   const [first, ...rest] = findings("error");
   if (first) return { kind: "wrong", errors: [first, ...rest] };
-  const [model] = models;
-  if (!model || hasErrors(diagnostics)) return wrong(asked, "it holds no model");
+  const [whole] = models;
+  if (!whole || hasErrors(diagnostics)) return wrong(asked, "it holds no model");
+  const planned = stage && plannedStages(whole).find((one) => one.stage === stage);
+  if (stage && !planned) return wrong(asked, `${whole.name} has no block \`${stage}\``);
+  const model = planned?.model ?? whole;
   const notes: string[] = [];
   const say = (line: string): void => void notes.push(line.trimEnd());
   const io = { out: say, err: say, tty: false, columns: 100, cwd: dirname(file) };
   try {
     const tiles = tilesFor(file, { tune: undefined, noTune: false }, io);
-    const options = { targets, weights, cache, tiles, modules: modulesOf(asked) };
+    const options = { ...planned?.options, targets, weights, cache, tiles, modules: modulesOf(asked) };
     planAll(model, options.modules, options);
     const { manifest, files } = await compileModel(model, options);
     const tunes = tunePath(file, io);

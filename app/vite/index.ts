@@ -6,6 +6,7 @@
  *
  *   import gpt2 from "./gpt2.sinter";                a bundle, for openModel and createModel
  *   import gpt2 from "./gpt2.sinter?train"           with the module that learns instead
+ *   import gpt2 from "./gpt2.sinter?stage=rl"        with the module of a stage of which it has a block
  *   import xl from "./gpt2.sinter?model=gpt2-xl"     one model of a file that has several
  *
  * In development, the kernels are served from memory, and an edited spec replaces its module in the page; a

@@ -1,4 +1,5 @@
 /** The import of a spec: which file, and what its query asks. */
+import { stageNames, type StageName } from "../../runtime/contract/model.ts";
 import type { SpecQuery } from "../cli/options/spec-types.ts";
 
 export interface SpecImport extends SpecQuery {
@@ -20,11 +21,21 @@ export function specImport(id: string): SpecImport | undefined {
   const words = all.split("&").filter((word) => word !== "" && !VITES_OWN.has(word.split("=")[0]!));
   let model: string | undefined;
   let train = false;
+  let stage: StageName | undefined;
   for (const word of words) {
     const [key, value] = word.split("=", 2) as [string, string?];
     if (key === "train" && !value) train = true;
     else if (key === "model" && value) model = decodeURIComponent(value);
+    else if (key === "stage" && isStage(value)) stage = value;
     else return undefined;
   }
-  return { file, query: words.join("&"), train, ...(model !== undefined && { model }) };
+  return {
+    file,
+    query: words.join("&"),
+    train,
+    ...(model !== undefined && { model }),
+    ...(stage && { stage }),
+  };
 }
+
+const isStage = (word: string | undefined): word is StageName => stageNames.some((name) => name === word);

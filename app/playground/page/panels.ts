@@ -45,6 +45,7 @@ export const panels = [
   {
     id: "teach",
     tab: "tab.teach",
+    load: async () => (await import("../panels/teach/teach.ts")).openTeach,
   },
   {
     id: "cost",

@@ -13,7 +13,7 @@ import { EXTENSION } from "../../../runtime/node/page-server.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const PLAYGROUND = join(root, "app/playground");
 /** What it is made of. */
-const SOURCES = ["app/playground", "app/vite", "compiler", "runtime", "specs"];
+const SOURCES = ["app/playground", "app/teaching", "app/vite", "compiler", "runtime", "specs"];
 
 /** `say` hears lines for people, and what the processes write. */
 export async function builtPage(say: (line: string) => void): Promise<string> {

@@ -9,6 +9,7 @@ import { kernelsTexts } from "./kernels.ts";
 import { galleryTexts } from "./gallery.ts";
 import { shareTexts } from "./share.ts";
 import { threadsTexts } from "./threads.ts";
+import { teachTexts } from "./teach.ts";
 import { tourTexts } from "./tour.ts";
 import { structureTexts } from "./structure.ts";
 import { trainTexts } from "./train.ts";
@@ -28,6 +29,7 @@ export const texts = {
   ...galleryTexts,
   ...shareTexts,
   ...threadsTexts,
+  ...teachTexts,
   ...tourTexts,
   ...structureTexts,
   ...trainTexts,

@@ -76,7 +76,40 @@ export function readFeedback(bytes: Uint8Array, from: string): Feedback {
   return { asked, counts };
 }
 
-function judgedRow(row: ReadRow, from: string): Pick<Judged, "prompt" | "choice"> {
+/**
+ * The choices in a file, in their order, as they were written; what a row does not say of itself is empty.
+ * Throws as readFeedback does.
+ */
+export function readChoices(bytes: Uint8Array, from: string): readonly Judged[] {
+  const rows = bytes.length === 0 ? [] : readRows(bytes, from);
+  return rows.map((row) => {
+    const { prompt, choice, columns } = judgedRow(row, from);
+    const said = (key: string): string => textOf(columnOf(columns, key));
+    const chosen = [said("chosen"), said("rejected")] as const;
+    const [a, b] =
+      choice === "a"
+        ? chosen
+        : choice === "b"
+          ? chosen.toReversed()
+          : (columnOf(columns, "answers") as string[]);
+    const number = (key: string): number => Number(columnOf(columns, key) ?? 0);
+    return {
+      prompt,
+      answers: [textOf(a), textOf(b)],
+      choice,
+      model: said("model"),
+      seed: number("seed"),
+      time: said("time"),
+      ms: number("ms"),
+    };
+  });
+}
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+type JudgedRow = Pick<Judged, "prompt" | "choice"> & { readonly columns: Columns };
+
+function judgedRow(row: ReadRow, from: string): JudgedRow {
   const refuse = (why: string): SinterError =>
     new SinterError(
       "input",
@@ -89,7 +122,7 @@ function judgedRow(row: ReadRow, from: string): Pick<Judged, "prompt" | "choice"
   if (!choice || !shape?.prompt || (!isUndecided(row) && shape.kind !== "pair"))
     throw refuse("it is no choice between two answers");
   try {
-    return { prompt: shape.prompt(row.columns), choice };
+    return { prompt: shape.prompt(row.columns), choice, columns: row.columns };
   } catch (error) {
     throw error instanceof RowError ? refuse(error.message) : error;
   }

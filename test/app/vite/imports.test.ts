@@ -17,9 +17,21 @@ test("an id is a file, and a query that Vite has added nothing to", () => {
     model: "gpt2-xl",
     train: true,
   });
-  for (const id of ["/src/a.ts", "/src/a.sinter?raw", "/a.sinter?url", "/a.sinter?model=", "\0a.sinter"])
+  for (const id of [
+    "/src/a.ts",
+    "/src/a.sinter?raw",
+    "/a.sinter?url",
+    "/a.sinter?model=",
+    "/a.sinter?stage=x",
+    "\0a.sinter",
+  ])
     expect(specImport(id), id).toBeUndefined();
-  for (const asked of [{ train: true }, { model: "b", train: false }, { model: "b", train: true }])
+  for (const asked of [
+    { train: true },
+    { model: "b", train: false },
+    { model: "b", train: true },
+    { train: false, stage: "rl" },
+  ] as const)
     expect(specImport(`/a.sinter?${queryText(asked)}`)).toMatchObject(asked);
 });
 
@@ -27,6 +39,7 @@ test("a declaration stands beside its spec", () => {
   expect(declarationPath("src/a.b.sinter", "")).toBe("src/a.b.d.sinter.ts");
   expect(declarationPath("src/a.sinter", "train")).toBe("src/a.sinter-train.d.ts");
   expect(declarationPath("src/a.sinter", "model=b&train")).toBe("src/a.sinter-b-train.d.ts");
+  expect(declarationPath("src/a.sinter", "model=b&stage=rl")).toBe("src/a.sinter-b-rl.d.ts");
 });
 
 test("types are sorted and literal; a query makes them a pattern's", () => {

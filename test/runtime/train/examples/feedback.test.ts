@@ -4,6 +4,7 @@ import { askedIn } from "../../../../runtime/train/examples/example.ts";
 import {
   choices,
   feedbackLine,
+  readChoices,
   readFeedback,
   type Choice,
 } from "../../../../runtime/train/examples/feedback.ts";
@@ -54,6 +55,15 @@ test("a file of choices says what was asked; a dialogue is asked as one", () => 
   );
   expect(counts).toEqual({ a: 1, b: 0, tie: 1, both_bad: 1 });
   expect(readFeedback(new Uint8Array(), "c.jsonl").asked.size).toBe(0);
+});
+
+test("choices are read as they were written", () => {
+  const written = choices.map((choice) => ({
+    ...judged,
+    prompt: [{ role: "user", content: "Why?" }],
+    choice,
+  }));
+  expect(readChoices(bytes(...written.map(feedbackLine)), "c.jsonl")).toEqual(written);
 });
 
 const judged = {

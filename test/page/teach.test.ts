@@ -1,0 +1,110 @@
+/**
+ * A model is taught in the page by keys alone: 60 noisy choices of a program that likes kind words. What it
+ * has learnt is repeated in Node from the file that the page gives, to the same bits (experiment X19).
+ */
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import {
+  hiddenScore,
+  measuredAgreement,
+  noisyChoice,
+  replayed,
+  stageBundles,
+} from "../../app/studies/posttraining/teach.ts";
+import { firstLesson } from "../../app/teaching/lessons.ts";
+import { chromiumMissing } from "../../bench/measure/chromium.ts";
+import { readChoices } from "../../runtime/train/examples/feedback.ts";
+import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
+
+const CLICKS = 60;
+const keys = { a: "ArrowLeft", b: "ArrowRight", tie: "ArrowUp", both_bad: "ArrowDown" } as const;
+
+let browser: Awaited<ReturnType<typeof openBrowser>>;
+let page: OpenPage;
+beforeAll(async () => {
+  if (chromiumMissing()) return;
+  browser = await openBrowser();
+  page = await browser.open(inject("page").url, { width: 1280, scheme: "light" });
+});
+afterAll(() => browser?.close());
+
+/** Resolves when an expression has come true in the page. */
+const until = (expression: string): Promise<unknown> =>
+  page.evaluate(`new Promise((done) => {
+    const look = () => (${expression}) ? done(true) : setTimeout(look, 20);
+    look();
+  })`);
+const click = (selector: string): Promise<unknown> =>
+  page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
+const hash = (name: string): Promise<unknown> =>
+  page.evaluate(`document.querySelector(".teach [data-hash=${name}]")?.textContent`);
+
+interface Shown {
+  readonly question: string;
+  readonly answers: readonly [string, string];
+}
+
+async function shownPair(): Promise<Shown> {
+  await until(`!document.querySelector(".teach [data-choice=a]").disabled`);
+  const shown = await page.evaluate(`(() => {
+    const texts = [...document.querySelectorAll(".teach-card p")].map((one) => one.textContent);
+    return { question: document.querySelector(".teach-question").textContent, answers: texts };
+  })()`);
+  return shown as Shown;
+}
+
+/** What the page gives to save when a button is pressed. */
+async function savedFile(selector: string): Promise<Uint8Array> {
+  const text = await page.evaluate(`(async () => {
+    const make = URL.createObjectURL;
+    const given = new Promise((done) => (URL.createObjectURL = (blob) => (done(blob), make(blob))));
+    document.querySelector(${JSON.stringify(selector)}).click();
+    URL.createObjectURL = make;
+    return (await given).text();
+  })()`);
+  return new TextEncoder().encode(text as string);
+}
+
+test.skipIf(chromiumMissing())(
+  "60 noisy choices teach a taste, which Node repeats to the same bits",
+  async () => {
+    await click("[data-panel=teach]");
+    await until(`document.querySelector(".teach button.main")`);
+    await click(".teach section:first-of-type button.main");
+    await until(`document.querySelector(".teach [data-hash=taught]")`);
+    const right = await page.evaluate(
+      `[...document.querySelectorAll(".teach-answers td:last-child")].map((one) => one.textContent)`,
+    );
+    const { heldOut, pairs } = firstLesson();
+    const facts = heldOut.filter(({ fact }, i) => (right as string[])[i]!.includes(fact));
+    expect(facts.length).toBeGreaterThanOrEqual(0.75 * heldOut.length);
+
+    const before: number[] = [];
+    for (let number = 0; number < CLICKS; number++) {
+      const pair = await shownPair();
+      before.push(...pair.answers.map(hiddenScore));
+      await page.press(keys[noisyChoice(pair, 1, number)]);
+      await until(`document.querySelector("[data-figure='teach.choices']")?.textContent === "${number + 1}"`);
+    }
+    await click(".teach section:nth-of-type(3) button.main");
+    await until(`document.querySelector(".teach [data-hash=pupil]")`);
+    await until(`document.querySelectorAll(".teach section:nth-of-type(3) td:last-child div").length > 0`);
+    const drawn = await page.evaluate(
+      `[...document.querySelectorAll(".teach section:nth-of-type(3) td:last-child div")]
+      .map((one) => one.textContent)`,
+    );
+    const mean = (of: readonly number[]): number => of.reduce((a, b) => a + b, 0) / of.length;
+    expect(mean((drawn as string[]).map(hiddenScore))).toBeGreaterThan(mean(before) + 0.5);
+
+    const choices = readChoices(await savedFile(".teach section:last-of-type button"), "choices.jsonl");
+    expect(choices).toHaveLength(CLICKS);
+    const again = await replayed(await stageBundles(), { pairs, choices });
+    const agreement = await measuredAgreement(again, 400);
+    await again.practise();
+    const { taught, judge, pupil } = await again.hashes();
+    await again.close();
+    expect(agreement.pairs).toBe(400);
+    expect(agreement.rate).toBeGreaterThanOrEqual(0.7);
+    expect([await hash("taught"), await hash("judge"), await hash("pupil")]).toEqual([taught, judge, pupil]);
+    expect(page.complaints).toEqual([]);
+  },
+);
