@@ -11,7 +11,7 @@ export interface Step {
   readonly title: Text;
   /** Paragraphs. */
   readonly says: readonly Text[];
-  /** The name of a spec in specs/. */
+  /** The name of its model and of the spec in specs/; a row of the gallery, if it can be trained here. */
   readonly spec: string;
   /** What is lit up in it: a text that stands there once. */
   readonly lit: string;
@@ -75,32 +75,41 @@ export const steps: readonly Step[] = [
     says: [
       {
         en:
-          "That the letter e has number 101 says nothing about it. So each token gets a row of numbers " +
-          "of its own, its embedding: 128 numbers in this model, thousands in large ones. They begin " +
-          "as chance, and training moves them. Tokens that are used alike end up close to each other.",
+          "That a word is number 421 of a list says nothing about it. So each token gets a row of " +
+          "numbers of its own, its embedding: 96 numbers in this model, whose tokens are whole words; " +
+          "thousands in large ones.",
         nl:
-          "Dat de letter e nummer 101 heeft, zegt niets over die letter. Daarom krijgt elk token een " +
-          "eigen rij getallen, zijn embedding: 128 getallen in dit model, duizenden in een groot " +
-          "model. Ze beginnen als toeval en verschuiven tijdens het trainen. Tokens die op dezelfde " +
-          "manier gebruikt worden, komen dicht bij elkaar te liggen.",
+          "Dat een woord nummer 421 van een lijst is, zegt niets over dat woord. Daarom krijgt elk " +
+          "token een eigen rij getallen, zijn embedding: 96 getallen in dit model, waarvan de tokens " +
+          "hele woorden zijn; duizenden in een groot model.",
       },
       {
         en:
-          "A second row says at which place of the text the token stands. The sum of the two is what " +
-          "the model computes with: the x of the specification.",
+          "They begin as chance, and training moves them. Tokens that are used alike end up close to " +
+          "each other: days near days, animals near animals. A second row says at which place of the " +
+          "text the token stands; with the sum of the two, x, the model computes.",
         nl:
-          "Een tweede rij zegt op welke plaats in de tekst het token staat. Met de som van die twee " +
-          "rekent het model verder: dat is de x in de specificatie.",
+          "Ze beginnen als toeval en verschuiven tijdens het trainen. Tokens die op dezelfde manier " +
+          "gebruikt worden, komen dicht bij elkaar te liggen: dagen bij dagen, dieren bij dieren. Een " +
+          "tweede rij zegt op welke plaats in de tekst het token staat; met de som van die twee, x, " +
+          "rekent het model.",
       },
     ],
-    spec: "quickstart",
+    spec: "words",
     lit: "embed token + position",
     tries: {
-      en: "Make width 128 into 256 and watch the parameters under the editor: they nearly quadruple.",
-      nl: "Maak van width 128 eens 256 en let op de parameters onder de editor: bijna vier keer zo veel.",
+      en: "Make width 96 into 192 and watch the parameters under the editor: more than twice as many.",
+      nl: "Maak van width 96 eens 192 en let op de parameters onder de editor: meer dan twee keer zo veel.",
     },
-    change: ["width 128", "width 256"],
+    change: ["width 96", "width 192"],
     goesOn: [
+      {
+        panel: "inside",
+        does: {
+          en: "Train it for half a minute, then ask which tokens lie nearest to Monday.",
+          nl: "Train het een halve minuut en vraag dan welke tokens het dichtst bij Monday liggen.",
+        },
+      },
       {
         panel: "structure",
         does: {
@@ -127,26 +136,41 @@ export const steps: readonly Step[] = [
       },
       {
         en:
-          "A layer has several heads, and each learns to look for something of its own. Nobody tells " +
-          "them what: it follows from guessing the next word, over and over.",
+          "A layer of a large model has dozens of heads, and each learns to look for something of its " +
+          "own. Nobody tells them what: it follows from guessing the next word, over and over.",
         nl:
-          "Een laag heeft meerdere koppen (heads), en elke kop leert op iets anders te letten. Niemand " +
-          "vertelt ze waarop: dat volgt uit het steeds opnieuw raden van het volgende woord.",
+          "Een laag van een groot model heeft tientallen koppen (heads), en elke kop leert op iets " +
+          "anders te letten. Niemand vertelt ze waarop: dat volgt uit het steeds opnieuw raden van het " +
+          "volgende woord.",
+      },
+      {
+        en:
+          "A model that writes sees only what stands before. So this one reads sentences in which the " +
+          "cue comes first: “Because one of them was tired, the cat sat on the mat, and it …”. Once it " +
+          "is trained, “it” looks back at the cat; after “woven”, at the mat.",
+        nl:
+          "Een model dat schrijft, ziet alleen wat ervóór staat. Daarom leest dit model Engelse zinnen " +
+          "waarin de aanwijzing vooraan staat: ‘Because one of them was tired, the cat sat on the mat, " +
+          "and it …’. Na het trainen kijkt ‘it’ terug naar de kat; na ‘woven’ (geweven) naar de mat.",
       },
     ],
-    spec: "quickstart",
-    lit: "x += attention(layernorm(x))",
+    spec: "it",
+    lit: "x += attention(rmsnorm(x))",
     tries: {
-      en: "Take this line out, train, and compare: without attention, no token knows of the others.",
-      nl: "Haal deze regel weg, train en vergelijk: zonder attention weet geen token iets van de andere.",
+      en:
+        "Give it two heads: the parameters stay the same, since each head is half as wide. Do both " +
+        "look back?",
+      nl:
+        "Geef het twee koppen: het aantal parameters blijft gelijk, want elke kop is half zo breed. " +
+        "Kijken ze allebei terug?",
     },
-    change: ["    x += attention(layernorm(x))\n", ""],
+    change: ["heads 1", "heads 2"],
     goesOn: [
       {
         panel: "inside",
         does: {
-          en: "Type a sentence, choose a layer and a head, and see which words a word looks back at.",
-          nl: "Typ een zin, kies een laag en een kop, en zie naar welke woorden een woord terugkijkt.",
+          en: "Train it, type the sentence, and see which words “it” looks back at in each layer.",
+          nl: "Train het, typ de zin en zie per laag naar welke woorden ‘it’ terugkijkt.",
         },
       },
     ],
@@ -275,15 +299,13 @@ export const steps: readonly Step[] = [
           "er oordeelt. Hier ben jij dat.",
       },
     ],
-    spec: "answers",
-    lit: "sft {",
+    spec: "taught",
+    lit: "sft { batch 16",
     tries: {
-      en: "Make its learning rate smaller, lr 5e-4: it goes less far from what it has read before.",
-      nl:
-        "Maak de leersnelheid in dit blok kleiner, lr 5e-4: dan blijft het dichter bij wat het eerst " +
-        "las.",
+      en: "Make it wider, width 96, and see under the editor how many parameters that adds.",
+      nl: "Maak het breder, width 96, en zie onder de editor hoeveel parameters er bij komen.",
     },
-    change: ["lr 1e-3", "lr 5e-4"],
+    change: ["width 64", "width 96"],
     goesOn: [
       {
         panel: "teach",
@@ -328,12 +350,16 @@ export const steps: readonly Step[] = [
     spec: "gpt2",
     lit: "layers 48",
     tries: {
-      en: "Halve the layers of the largest one and see what is left of its parameters and bytes.",
-      nl: "Halveer de lagen van het grootste en zie wat er van zijn parameters en bytes overblijft.",
+      en:
+        "Write a model of your own below it, half as deep: model mine like gpt2 { layers 24 width " +
+        "1600 heads 25 }",
+      nl:
+        "Schrijf er een eigen model onder, half zo diep: model mine like gpt2 { layers 24 width 1600 " +
+        "heads 25 }",
     },
     change: [
-      "layers 48  width 1600  heads 25  expect parameters 1_557_611_200",
-      "layers 24  width 1600  heads 25",
+      "heads 25  expect parameters 1_557_611_200 }",
+      "heads 25  expect parameters 1_557_611_200 }\nmodel mine like gpt2 { layers 24 width 1600 heads 25 }",
     ],
     goesOn: [
       {

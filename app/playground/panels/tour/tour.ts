@@ -1,14 +1,17 @@
 /** The guided tour: one step at a time, beside the editor in which its model can be changed. */
 import { element } from "../../page/element.ts";
+import { experimentOf } from "../../gallery/examples.ts";
 import type { OpenPanel, Page } from "../../page/page.ts";
 import { panels, type PanelRow } from "../../page/panels.ts";
 import { kept } from "../../page/settings.ts";
 import type { Text } from "../../texts/texts.ts";
-import { specs } from "./specs.ts";
+import { modelOf } from "./specs.ts";
 import { steps, type Step } from "./steps.ts";
 import "../../styles/tour.css";
 
 const rows: readonly PanelRow[] = panels;
+/** Where the editor stands beside the panels (styles/page.css), so that pointing at it moves nothing. */
+const BESIDE = "(width > 60rem)";
 
 export const openTour: OpenPanel = (page) => {
   const remembered = kept("tour");
@@ -25,6 +28,7 @@ export const openTour: OpenPanel = (page) => {
   const show = (next: number): void => {
     at = next;
     remembered.set(steps[at]!.id);
+    follow(page, steps[at]!);
     render();
   };
   const render = (): void => {
@@ -105,22 +109,47 @@ function turnPages(
 
 /** The line of a step's spec that the step is about. */
 const lineOf = ({ spec, lit }: Step): string =>
-  specs[spec]!.split("\n")
+  modelOf(spec)
+    .text.split("\n")
     .find((line) => line.includes(lit))!
     .trim();
 
-/** Puts the step's model into the editor, unless what stands there already has the place. */
-function light(page: Page, { spec, lit }: Step): void {
-  if (!page.spec.now.text.includes(lit)) page.spec.set({ text: specs[spec]!, model: undefined });
-  const start = page.spec.now.text.indexOf(lit);
-  page.edit({ start, end: start + lit.length });
+/** What stands in the editor, if it is the step's model and has this place; else the model anew. */
+function textWith(page: Page, { spec }: Step, place: string): string {
+  const { text } = page.spec.now;
+  const isIt = new RegExp(`^model ${spec}\\b`, "m").test(text) && text.includes(place);
+  return isIt ? text : modelOf(spec).text;
 }
 
-function change(page: Page, { spec, change: [from, to] }: Step): void {
-  const { text } = page.spec.now;
-  const before = text.includes(from) ? text : specs[spec]!;
+/** Puts a text of the step's model into the editor; where it is another model, its data and steps with it. */
+function put(page: Page, { spec }: Step, text: string): void {
+  const { example } = modelOf(spec);
+  if (example && page.experiment.now.example !== example.id) page.experiment.set(experimentOf(example));
+  if (page.spec.now.text !== text) page.spec.set({ text, model: undefined });
+}
+
+function light(page: Page, step: Step): void {
+  const text = textWith(page, step, step.lit);
+  put(page, step, text);
+  const start = text.indexOf(step.lit);
+  page.edit({ start, end: start + step.lit.length });
+}
+
+function change(page: Page, step: Step): void {
+  const [from, to] = step.change;
+  const before = textWith(page, step, from);
   const start = before.indexOf(from);
-  page.spec.set({ text: before.slice(0, start) + to + before.slice(start + from.length), model: undefined });
+  put(page, step, before.slice(0, start) + to + before.slice(start + from.length));
   page.edit({ start, end: start + to.length });
   page.announce(page.text("tour.changed"));
+}
+
+/** In another step, its model takes the place of one that nobody has changed. */
+function follow(page: Page, step: Step): void {
+  const isAsItWas = steps.some(({ spec }) => modelOf(spec).text === page.spec.now.text);
+  if (!isAsItWas || page.model.state.now === "training") return;
+  const { text } = modelOf(step.spec);
+  put(page, step, text);
+  const start = text.indexOf(step.lit);
+  if (matchMedia(BESIDE).matches) page.point({ start, end: start + step.lit.length });
 }
