@@ -3,14 +3,15 @@ import { SinterError } from "../base/errors.ts";
 import { onlyRead, type Files, type ReadableFile } from "../base/files.ts";
 
 export function blobFiles(blobs: ReadonlyMap<string, Blob>): Files {
+  const nameOf = (path: string): string => path.replace(/^(?:\.\/)+/, "");
   const named = (path: string): Blob => {
-    const blob = blobs.get(path);
+    const blob = blobs.get(nameOf(path));
     if (blob) return blob;
     throw new SinterError("input", `cannot read ${path}: it is not among the files that were given`);
   };
   return {
     ...onlyRead("files that were given to the page are only read"),
-    exists: async (path) => blobs.has(path),
+    exists: async (path) => blobs.has(nameOf(path)),
     async read(path, most = Infinity) {
       const blob = named(path);
       if (blob.size > most)

@@ -41,7 +41,7 @@ import { codeOf, type Manifest } from "../../../runtime/contract/manifest.ts";
 import { planAll } from "../options/memory-plan.ts";
 import { noteSignals, type NotedSignals } from "../terminal/noted-signals.ts";
 import { byteProgress } from "../terminal/progress.ts";
-import { specOf } from "./spec-of.ts";
+import { specOfPublished } from "./spec-of.ts";
 import { weightsHeld, type Mixed } from "../options/weights.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -119,7 +119,7 @@ async function planImport(
   { tokenizer, sample, target, memoryLimit, lanes, entries, dtype, tiles }: ImportOptions,
 ): Promise<ImportPlan> {
   const { index } = published;
-  const spec = specText(published, tokenizer, sample);
+  const spec = specOfPublished(published, { tokenizer: tokenizer.name, sample });
   const model = checked(spec);
   const links = fittedLinks(published, recognise(model).stems);
   checkReadable(links, index, published.file.path);
@@ -202,21 +202,6 @@ function notesOf(
     ...changed,
     ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : []),
   ];
-}
-
-function specText(
-  { architecture, options, index, title, file }: Published,
-  tokenizer: Tokenizer,
-  sample: ImportOptions["sample"],
-): string {
-  let parameters = 0;
-  for (const [name, { elements }] of index) if (!options.naming.ignored.test(name)) parameters += elements;
-  return specOf(architecture, {
-    source: `${basename(file.path)}, ${title}`,
-    tokenizer: tokenizer.name,
-    parameters,
-    sample,
-  });
 }
 
 /** The spec is made here, so it has errors only when the published sizes do not go together. */

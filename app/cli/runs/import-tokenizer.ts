@@ -12,11 +12,10 @@ import { tokenizerOfGguf } from "../../../runtime/formats/gguf/gguf-tokenizer.ts
 import type { GgufFile } from "../../../runtime/formats/gguf/gguf.ts";
 import { CONFIG_FILE as MODEL_CONFIG } from "../../../runtime/formats/huggingface/huggingface-common.ts";
 import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface/huggingface.ts";
-import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-to-huggingface.ts";
 import type { Published } from "../../../runtime/formats/published.ts";
 import { templateFlaw } from "../../../runtime/node/chat-template.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
-import { configBytes, openBeside } from "../../../runtime/tokenizers/beside/beside.ts";
+import { openBeside } from "../../../runtime/tokenizers/beside/beside.ts";
 import {
   GENERATION_FILE,
   readBeside,
@@ -26,16 +25,11 @@ import {
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { field, parseJson } from "../../../runtime/tokenizers/base/json-fields.ts";
-import {
-  addedIn,
-  JSON_FILE,
-  MAX_JSON_BYTES,
-  readTokenizerJson,
-} from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
+import { addedIn, JSON_FILE, MAX_JSON_BYTES } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { tokenizers } from "../../../compiler/2-check/settings.ts";
 import { withBeside, withinRows } from "../../../runtime/tokenizers/beside/with-beside.ts";
+import { asSpecsName } from "./tokenizer-in-spec.ts";
 
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;
@@ -72,7 +66,7 @@ export async function findPublishedTokenizer(
   if (beyond === "another")
     notes = [noTokenizer(`the one in ${where} has ${found!.size} tokens, the model ${vocab}`)];
   else if (beyond !== undefined) listener(beyond);
-  const usable = found && beyond !== "another" ? named(found) : undefined;
+  const usable = found && beyond !== "another" ? asSpecsName(found) : undefined;
   const tokenizer = usable ?? (await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder));
   const configured = file.format === "safetensors";
   const whole = configured ? await withConfigEnds(files, tokenizer, folder, listener) : tokenizer;
@@ -84,20 +78,6 @@ export async function findPublishedTokenizer(
         "(sinter chat --chat-format NAME names another format)",
     );
   return { tokenizer: withinRows(whole, vocab), notes };
-}
-
-/**
- * In a spec, `gpt2` means GPT-2's own vocabulary. A smaller vocabulary in files of the same names is
- * therefore written as a tokenizer.json.
- */
-function named(tokenizer: Tokenizer): Tokenizer {
-  if (tokenizer.name !== "gpt2" || tokenizer.size >= tokenizers.gpt2.vocab) return tokenizer;
-  const { out: files } = tokenizerFolderFiles(tokenizer);
-  const beside = openBeside(files, "");
-  const json = files.get(JSON_FILE)!;
-  const reading = readTokenizerJson({ json, config: configBytes(beside), from: JSON_FILE });
-  if ("tokenizer" in reading) return withBeside(reading.tokenizer, beside);
-  throw new Error(reading.unsupported); // we wrote it
 }
 
 const noTokenizer = (why: string): string =>

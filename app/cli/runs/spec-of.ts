@@ -9,6 +9,8 @@ import {
   type Experts,
 } from "../../../runtime/formats/architecture/architecture.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
+import { baseName } from "../../../runtime/base/files.ts";
+import type { Published } from "../../../runtime/formats/published.ts";
 
 export interface SpecFacts {
   /** Where the model comes from, for the first line. */
@@ -18,9 +20,24 @@ export interface SpecFacts {
   readonly parameters: number;
   /** Settings of the sampler that it was published with. */
   readonly sample?: Readonly<Record<string, number>>;
+  /** Settings to train it further with. */
+  readonly train?: Readonly<Record<string, number>>;
 }
 
-export function specOf(a: Architecture, { source, tokenizer, parameters, sample = {} }: SpecFacts): string {
+/** The same of a model that was opened. */
+export function specOfPublished(
+  { architecture, options, index, title, file }: Published,
+  facts: Omit<SpecFacts, "source" | "parameters">,
+): string {
+  let parameters = 0;
+  for (const [name, { elements }] of index) if (!options.naming.ignored.test(name)) parameters += elements;
+  return specOf(architecture, { source: `${baseName(file.path)}, ${title}`, parameters, ...facts });
+}
+
+export function specOf(
+  a: Architecture,
+  { source, tokenizer, parameters, sample = {}, train = {} }: SpecFacts,
+): string {
   const text = [
     `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.`,
     `model ${a.name} {`,
@@ -34,7 +51,9 @@ export function specOf(a: Architecture, { source, tokenizer, parameters, sample 
     `  output ${call("linear", norm(a), { bias: ifTrue(a.bias.head), tied: ifTrue(a.tied) })}`,
     "",
     `  tokenizer ${tokenizer}`,
-    ...sampleSection(sample),
+    ...section("train", train),
+    ...section("sample", sample),
+    "",
     `  expect parameters ${digits(parameters)}`,
     "}",
     "",
@@ -59,9 +78,9 @@ function sizes(a: Architecture): string[] {
   ];
 }
 
-function sampleSection(sample: Readonly<Record<string, number>>): string[] {
-  const settings = Object.entries(sample).map(([name, value]) => `${name} ${value}`);
-  return settings.length === 0 ? [""] : ["", `  sample { ${settings.join("  ")} }`, ""];
+function section(name: string, values: Readonly<Record<string, number>>): string[] {
+  const settings = Object.entries(values).map(([key, value]) => `${key} ${value}`);
+  return settings.length === 0 ? [] : ["", `  ${name} { ${settings.join("  ")} }`];
 }
 
 const digits = (n: number): string => thousands(n).replaceAll(",", "_");

@@ -50,10 +50,18 @@ export const trainTexts = {
   },
   "train.where": {
     en:
-      "{parameters} parameters in {memory} MB of this tab; {threads} thread(s), instructions {target}; " +
+      "{parameters} parameters in {memory} MB of this tab; one thread, instructions {target}; learns from " +
+      "{tokens} tokens and is measured on {heldOut} others. Nothing leaves the tab.",
+    nl:
+      "{parameters} parameters in {memory} MB van dit tabblad; één thread, instructies {target}; leert van " +
+      "{tokens} tokens en wordt gemeten op {heldOut} andere. Niets verlaat het tabblad.",
+  },
+  "train.whereThreads": {
+    en:
+      "{parameters} parameters in {memory} MB of this tab; {threads} threads, instructions {target}; " +
       "learns from {tokens} tokens and is measured on {heldOut} others. Nothing leaves the tab.",
     nl:
-      "{parameters} parameters in {memory} MB van dit tabblad; {threads} thread(s), instructies {target}; " +
+      "{parameters} parameters in {memory} MB van dit tabblad; {threads} threads, instructies {target}; " +
       "leert van {tokens} tokens en wordt gemeten op {heldOut} andere. Niets verlaat het tabblad.",
   },
   "train.data": { en: "Learns from", nl: "Leert van" },
@@ -88,5 +96,19 @@ export const trainTexts = {
   "train.restored": {
     en: "It goes on at step {step}, with the same bits.",
     nl: "Het gaat door bij stap {step}, met dezelfde bits.",
+  },
+  "train.import": { en: "Bring a published model", nl: "Een gepubliceerd model meebrengen" },
+  "train.importHint": {
+    en:
+      "Drop or choose a GGUF file, or a safetensors file with its config.json and tokenizer.json. It " +
+      "becomes a spec in the editor, its weights go in, and it can write and learn.",
+    nl:
+      "Sleep of kies een GGUF-bestand, of een safetensors-bestand met config.json en tokenizer.json. Het " +
+      "wordt een specificatie in de editor, de gewichten gaan erin, en het kan schrijven en leren.",
+  },
+  "train.importing": { en: "Reading {name} …", nl: "{name} wordt gelezen …" },
+  "train.imported": {
+    en: "{name}: {parameters} parameters are in.",
+    nl: "{name}: {parameters} parameters zitten erin.",
   },
 } as const satisfies Readonly<Record<string, Text>>;

@@ -4,8 +4,9 @@ import { exampleOf } from "../../gallery/examples.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import type { Data } from "../../share/experiment.ts";
+import { takeDrops } from "./drops.ts";
 
-export function dataChoice(page: Page): HTMLElement {
+export function dataChoice(page: Page, ...more: readonly HTMLElement[]): HTMLElement {
   const about = element("p", { class: "soft" });
   const size = element("p", { class: "soft", role: "status" });
   const area = element("textarea", {
@@ -51,12 +52,12 @@ export function dataChoice(page: Page): HTMLElement {
     size,
     element("div", { class: "row" }, useOwn, file, back),
   );
-  takeDrops(own, (dropped) => void take(dropped));
+  takeDrops(own, ([dropped]) => void take(dropped!));
   page.experiment.watch(({ data }) => {
     back.hidden = data.kind === "example";
     void showData(page, data, about);
   });
-  return element("section", { class: "data" }, about, own);
+  return element("section", { class: "data" }, about, own, ...more);
 }
 
 async function showData(page: Page, data: Data, about: HTMLElement): Promise<void> {
@@ -83,12 +84,3 @@ const opening = (text: string): HTMLElement =>
 
 const sizeOf = (page: Page, text: string): HTMLElement =>
   page.words("train.size", { characters: [...text].length, bytes: new TextEncoder().encode(text).length });
-
-/** Files that are dropped on an element. */
-export function takeDrops(on: HTMLElement, take: (file: File) => void): void {
-  on.addEventListener("dragover", (event) => event.preventDefault());
-  on.addEventListener("drop", (event) => {
-    event.preventDefault();
-    for (const file of event.dataTransfer?.files ?? []) take(file);
-  });
-}

@@ -2,6 +2,7 @@
 import { element } from "../../page/element.ts";
 import type { OpenPanel, Page } from "../../page/page.ts";
 import "./train.css";
+import { bringingModel } from "./bring-model.ts";
 import { controls } from "./controls.ts";
 import { curves } from "./curves.ts";
 import { dataChoice } from "./data-choice.ts";
@@ -20,7 +21,7 @@ export const openTrainPanel: OpenPanel = (page) => {
     { class: "train" },
     examplesToChoose(page),
     leftRunsToGoOn(page),
-    dataChoice(page),
+    dataChoice(page, bringingModel(page, training)),
     controls(page, training),
     numbers(page),
     curve.element,
@@ -36,7 +37,7 @@ function whatRunsWhere(page: Page): HTMLElement {
   page.model.opened.watch((opened) => {
     if (!opened) return where.replaceChildren();
     const { parameters, memoryBytes, workers, target, tokens, notes } = opened;
-    const facts = page.words("train.where", {
+    const facts = page.words(workers === 1 ? "train.where" : "train.whereThreads", {
       parameters,
       memory: Math.ceil(memoryBytes / 1e6),
       threads: workers,

@@ -3,7 +3,7 @@ import { SinterError } from "../../../../runtime/base/errors.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { CompileProgress } from "../../compile/compile-thread.ts";
 import { openExperiment } from "../../gallery/open-experiment.ts";
-import type { PublishedFiles } from "../../model/model-calls.ts";
+import type { BroughtModel } from "../../import/bring-model.ts";
 import type { Page } from "../../page/page.ts";
 import { valueOf, type Value } from "../../page/value.ts";
 import type { Experiment } from "../../share/experiment.ts";
@@ -20,7 +20,9 @@ export interface Trainer {
   start(steps?: 1): Promise<void>;
   pause(): Promise<void>;
   /** Opens the experiment as it is now, from the beginning. */
-  begin(weights?: PublishedFiles): Promise<void>;
+  begin(): Promise<void>;
+  /** What a published model brings to its own spec, as long as the editor holds that. */
+  bring(brought: BroughtModel): void;
   cancel(): void;
 }
 
@@ -48,12 +50,15 @@ export function trainer(page: Page): Trainer {
     if (model.opened.now) experiment.set({ ...experiment.now, moves });
   });
 
-  const begin = async (weights?: PublishedFiles): Promise<void> => {
+  let brought: BroughtModel | undefined;
+  const begin = async (): Promise<void> => {
+    const { weights, tokenizer } = brought?.spec === spec.now.text ? brought : {};
     try {
       await openExperiment(page, {
         target: target.now,
         workers: usesAllCores.now ? coresHere() : 1,
         weights,
+        tokenizer,
         onProgress: (progress) => compiling.set(progress),
       });
     } catch (cause) {
@@ -70,6 +75,7 @@ export function trainer(page: Page): Trainer {
     compiling,
     isOutdated,
     begin,
+    bring: (model) => (brought = model),
     async start(steps) {
       if (!model.opened.now) await begin();
       if (!model.opened.now) return;
