@@ -9,8 +9,11 @@ import { pageHtml } from "./page-html.ts";
 import { serviceWorkerFile } from "./service-worker-file.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-/** Specs of the gallery are compiled as they are imported; declaration files would stand beside them. */
-const specs = () => sinter({ types: false });
+/**
+ * Specs of the gallery are compiled as they are imported, so that they can be looked into; declaration files
+ * would stand beside them.
+ */
+const specs = () => sinter({ types: false, entries: ["look"] });
 
 export default defineConfig({
   root: here,

@@ -5,6 +5,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { hasErrors, type Diagnostic } from "../../compiler/diagnostics/report.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
+import type { AskedEntry } from "../../runtime/contract/entries.ts";
 import type { Manifest } from "../../runtime/contract/manifest.ts";
 import type { CacheFormat, Weights } from "../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -19,6 +20,7 @@ export interface CompileSettings {
   readonly targets: readonly Target[];
   readonly weights: Weights | undefined;
   readonly cache: CacheFormat | undefined;
+  readonly entries: readonly AskedEntry[] | undefined;
 }
 
 export interface Asked extends SpecImport, CompileSettings {
@@ -42,7 +44,7 @@ export type Compiled =
   | { readonly kind: "wrong"; readonly errors: readonly [Finding, ...Finding[]] };
 
 export async function compileSpec(asked: Asked): Promise<Compiled> {
-  const { file, text, query, model: name, stage, targets, weights, cache } = asked;
+  const { file, text, query, model: name, stage, targets, weights, cache, entries } = asked;
   const { models, diagnostics } = checkSource(text, name === undefined ? {} : { model: name });
   const findings = (severity: Diagnostic["severity"]): Finding[] =>
     diagnostics.filter((d) => d.severity === severity).map((d) => findingOf(d, { name: file, text }));
@@ -58,7 +60,15 @@ export async function compileSpec(asked: Asked): Promise<Compiled> {
   const io = { out: say, err: say, tty: false, columns: 100, cwd: dirname(file) };
   try {
     const tiles = tilesFor(file, { tune: undefined, noTune: false }, io);
-    const options = { ...planned?.options, targets, weights, cache, tiles, modules: modulesOf(asked) };
+    const options = {
+      ...planned?.options,
+      targets,
+      weights,
+      cache,
+      entries,
+      tiles,
+      modules: modulesOf(asked),
+    };
     planAll(model, options.modules, options);
     const { manifest, files } = await compileModel(model, options);
     const tunes = tunePath(file, io);

@@ -16,6 +16,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { DevEnvironment, EnvironmentModuleNode, Plugin, Rollup, UserConfig } from "vite";
+import type { AskedEntry } from "../../runtime/contract/entries.ts";
 import type { CacheFormat, Weights } from "../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { KERNEL_CACHE_VARIABLE, kernelFolder } from "../cli/terminal/kernel-folder.ts";
@@ -50,18 +51,22 @@ export interface SinterOptions {
   readonly weights?: Weights;
   /** How the module `infer` keeps keys and values of earlier positions. Default: "f32". */
   readonly cache?: CacheFormat;
+  /**
+   * What modules can do besides: `lookInside`, and `infer` `scoreTokens`, `embedTokens`. Default: nothing.
+   */
+  readonly entries?: readonly AskedEntry[];
 }
 
 /** Vite's plugin. Rollup takes it too, for imports without a query. */
 export function sinter(options: SinterOptions = {}): Plugin {
-  const { isolate = false, types = true, targets = ["relaxed", "simd"], weights, cache } = options;
+  const { isolate = false, types = true, targets = ["relaxed", "simd"], weights, cache, entries } = options;
   const served = new ServedKernels();
   let base = "/";
   let compiler: SpecCompiler | undefined;
 
   const compile = async (spec: SpecImport, text: string): Promise<Compiled> => {
     compiler ??= new SpecCompiler(kernelsOf(process.cwd()));
-    const compiled = await compiler.compile({ ...spec, text, targets, weights, cache });
+    const compiled = await compiler.compile({ ...spec, text, targets, weights, cache, entries });
     if (types && compiled.kind === "bundle" && !spec.file.includes("/node_modules/"))
       writeDeclaration(declarationPath(spec.file, spec.query), compiled.types);
     return compiled;

@@ -15,15 +15,17 @@ export interface TokenWeights {
 export interface MapOptions {
   /** What it is, for those who do not see it. */
   readonly title: string;
-  /** Pixels of a cell. Default: 18, which leaves room for the tokens' texts; below 11 there are none. */
+  /** Pixels of a cell. Default: MAP_CELL, which has room for the tokens' texts; below 11 there are none. */
   readonly cell?: number;
 }
 
+/** Pixels of a cell that has room for texts beside it. */
+export const MAP_CELL = 18;
 /** Depths of colour: cells of one depth are one path, so that large maps stay small. */
 const DEPTHS = 12;
 /** Least pixels of a cell beside which a token's text can be read. */
 const READABLE = 11;
-const LETTER = 7; // pixels of a letter of 12
+const LETTER = 8; // pixels of a wide letter of 12
 const MOST_LETTERS = 14;
 /** Lines for less than this are left out. */
 const LEAST = 0.02;
@@ -34,10 +36,17 @@ const shortText = (text: string): string =>
 const widest = (tokens: readonly string[]): number =>
   LETTER * Math.max(1, ...tokens.map((token) => shortText(token).length));
 
+/** Pixels at the left of the first column, and above the first row. */
+export const mapMargin = (tokens: readonly string[], cell: number): number =>
+  cell < READABLE ? 0 : widest(tokens) + 8;
+
 /** Rows look at columns; the darker, the more. */
-export function attentionMap({ tokens, weights }: TokenWeights, { title, cell = 18 }: MapOptions): string {
+export function attentionMap(
+  { tokens, weights }: TokenWeights,
+  { title, cell = MAP_CELL }: MapOptions,
+): string {
   const T = tokens.length;
-  const margin = cell < READABLE ? 0 : widest(tokens) + 8;
+  const margin = mapMargin(tokens, cell);
   const side = T * cell;
   const paths = Array.from({ length: DEPTHS + 1 }, () => "");
   for (let query = 0; query < T; query++)
@@ -111,11 +120,12 @@ export function attentionLines(
         ),
       );
     }
-  const faint = (i: number): number | undefined => (query === undefined || i === query ? undefined : 0.5);
+  const colour = (i: number): string | undefined =>
+    query === undefined || i === query ? undefined : "var(--soft, #777)";
   const words = tokens.flatMap((token, i) => [
     element(
       "text",
-      { x: left - 6, y: at(i), "text-anchor": "end", "fill-opacity": faint(i) },
+      { x: left - 6, y: at(i), "text-anchor": "end", fill: colour(i) },
       escapeHtml(shortText(token)),
     ),
     element("text", { x: right + 6, y: at(i) }, escapeHtml(shortText(token))),

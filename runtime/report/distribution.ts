@@ -15,9 +15,9 @@ export const shareText = (share: number): string =>
   percent(share, share >= 0.9995 ? 0 : share >= 0.1 ? 1 : 2);
 
 const ROW = 24; // pixels
-const NAME = 120;
-const BAR = 220;
-const VALUE = 64;
+const NAME = 92;
+const BAR = 160;
+const VALUE = 60;
 
 /** Bars from the likeliest down; where there is a `before`, a thin mark shows it. SVG as text. */
 export function distributionBars(bars: readonly Bar[], title: string): string {

@@ -42,7 +42,10 @@ const measures = `
 const LAYOUT = `(() => {${measures}
   const { scrollWidth, clientWidth } = document.documentElement;
   const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim() !== "");
-  const background = (e) => getComputedStyle(e.closest("section")).backgroundColor;
+  const background = (e) => {
+    const colour = getComputedStyle(e).backgroundColor;
+    return colour.endsWith(", 0)") && e.parentElement ? background(e.parentElement) : colour;
+  };
   const said = (elements) => elements.map((e) => e.outerHTML.slice(0, 100));
   const seen = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && hasText(e));
   const drawn = seen.filter((e) => e.matches("section svg text"));

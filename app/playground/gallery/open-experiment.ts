@@ -81,7 +81,8 @@ async function bundleFor({ model, name }: ModelFacts, wanted: Wanted): Promise<B
   const built = await builtFor(model, example, how.target);
   if (built) return built;
   const { compileSpec } = await import("../compile/compile-spec.ts");
-  const spec = { text: source, model: name, options: { modules: ["train"], targets: [how.target] } } as const;
+  const options = { modules: ["train"], targets: [how.target], entries: ["look"] } as const;
+  const spec = { text: source, model: name, options } as const;
   return compileSpec(spec, { signal, onProgress: how.onProgress });
 }
 

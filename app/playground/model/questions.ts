@@ -3,9 +3,13 @@
  * own in questions/, whose function is given the model that is open at the time, and is a row here.
  */
 import type { OpenedModel } from "./opened-run.ts";
+import { insideQuestions } from "./questions/inside.ts";
 import { sampleQuestions } from "./questions/sample.ts";
 
 /** `opened` throws `input` where no model is open. */
-export const modelQuestions = (opened: () => OpenedModel) => ({ ...sampleQuestions(opened) });
+export const modelQuestions = (opened: () => OpenedModel) => ({
+  ...sampleQuestions(opened),
+  ...insideQuestions(opened),
+});
 
 export type ModelQuestions = ReturnType<typeof modelQuestions>;

@@ -37,6 +37,7 @@ export const panels = [
   {
     id: "inside",
     tab: "tab.inside",
+    load: async () => (await import("../panels/inside/inside.ts")).openInside,
   },
   {
     id: "sampling",

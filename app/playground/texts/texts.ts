@@ -5,6 +5,7 @@
  */
 import { costTexts } from "./cost.ts";
 import { frameTexts } from "./frame.ts";
+import { insideTexts } from "./inside.ts";
 import { kernelsTexts } from "./kernels.ts";
 import { galleryTexts } from "./gallery.ts";
 import { shareTexts } from "./share.ts";
@@ -25,6 +26,7 @@ export type Text = Readonly<Record<Language, string>>;
 export const texts = {
   ...costTexts,
   ...frameTexts,
+  ...insideTexts,
   ...kernelsTexts,
   ...galleryTexts,
   ...shareTexts,

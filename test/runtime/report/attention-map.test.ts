@@ -64,8 +64,8 @@ test("bars are as long as they are likely", () => {
     "next",
   );
   expect([...svg.matchAll(/height="16"[^>]*>/g)]).toHaveLength(2);
-  expect(svg).toContain('width="220.0"');
-  expect(svg).toContain('width="44.0"');
+  expect(svg).toContain('width="160.0"');
+  expect(svg).toContain('width="32.0"');
   expect(svg).toContain("before: 25.0 %");
   expect(svg).not.toContain("<b>");
   expect([textBar(0, 4), textBar(0.5, 4), textBar(0.28, 4), textBar(2, 4)]).toEqual(["", "██", "█▏", "████"]);
