@@ -1,0 +1,134 @@
+"""Processes that share a model, on CPUs by gloo: DDP, FSDP2, tensor parallelism, both, recomputation, and a
+checkpoint of four processes that two go on from. python processes.py PROGRAMS
+
+Each run takes the steps that Sinter took with the program's shadow, and is held against Sinter's losses.
+"""
+import os
+import pathlib
+import shutil
+import socket
+import sys
+
+import torch
+import torch.multiprocessing
+
+import rows
+
+PART = "cpu"
+LOSS = 1e-4
+HAS_FSDP2 = hasattr(torch.distributed, "fsdp") and hasattr(torch.distributed.fsdp, "fully_shard")
+
+# what is run: how many processes, how they share the model
+RUNS = {
+    "ddp, 2 processes": (2, {"mode": "ddp"}),
+    "fsdp2, 2 processes": (2, {"mode": "fsdp"}),
+    "fsdp2, 4 processes": (4, {"mode": "fsdp"}),
+    "tensor 2": (2, {"mode": "fsdp", "tensor": 2}),
+    "fsdp2 x tensor 2, 4 processes": (4, {"mode": "fsdp", "tensor": 2}),
+    "fsdp2, layers computed again": (2, {"mode": "fsdp", "recompute": True}),
+}
+
+
+def started(rank, ranks, port, folder, asked):
+    """The program's own modules, and the processes that it starts."""
+    sys.path.insert(0, folder)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK="0", CUDA_VISIBLE_DEVICES="")
+    torch.set_num_threads(1)
+    import parallel
+    import test_parity
+
+    given = test_parity.Given()
+    for name, value in asked.items():
+        setattr(given, name, value)
+    return test_parity, parallel.started(given)
+
+
+def learn(rank, ranks, port, folder, asked, out):
+    """All steps; then the checkpoint that `asked` names, or the steps behind it."""
+    parity, processes = started(rank, ranks, port, folder, asked)
+    with processes as spread:
+        import train
+
+        t = parity.SIZES["parity"]
+        model = spread.wrap(parity.fresh(torch.float32))
+        optimizer = train.make_optimizer(spread.plain(model), t, torch.device("cpu"))
+        kept = asked.get("keep") or asked.get("go_on")
+        first = spread.resume(model, optimizer, pathlib.Path(kept)) if asked.get("go_on") else 0
+        last = asked.get("steps", len(parity.FOUND["losses"]))
+        mine = [spread.share(*parity.batch())]
+        losses = [train.train_step(model, optimizer, mine, t, t["lr"], spread)[0] for _ in range(first, last)]
+        if asked.get("keep"):
+            spread.save(model, optimizer, pathlib.Path(kept), last)
+        if rank == 0:
+            torch.save(torch.tensor(losses), out)
+
+
+def without_guard(rank, ranks, port, folder, asked, out):
+    """The norm of the gradients as FSDP2 leaves them to itself, beside that of their sum."""
+    parity, processes = started(rank, ranks, port, folder, asked)
+    with processes as spread:
+        from torch.distributed.fsdp import fully_shard
+
+        model = parity.fresh(torch.float32)
+        for unit in [*model.model.layers, model]:
+            fully_shard(unit)
+        from torch.distributed.fsdp import register_fsdp_forward_method
+
+        register_fsdp_forward_method(model, "loss_sum")
+        tokens, targets = parity.batch()
+        everything = (targets >= 0).sum()
+        mine = [part.chunk(ranks)[rank] for part in (tokens, targets)]
+        loss, _ = model.loss_sum(*mine)
+        (loss / everything).backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float("inf")).full_tensor()
+        if rank == 0:
+            torch.save(norm / parity.FOUND["norm"][0], out)
+
+
+def together(work, ranks, folder, asked):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = pathlib.Path(folder) / "found.pt"
+    torch.multiprocessing.spawn(work, args=(ranks, port, str(folder), asked, str(out)), nprocs=ranks)
+    found = torch.load(out)
+    out.unlink()
+    return found
+
+
+def far(got, wanted):
+    return float(((got - wanted).abs() / wanted.abs()).max())
+
+
+def checkpoint(folder, wanted):
+    """Four processes take half of the steps, two the others."""
+    kept, half = folder / "checkpoint", len(wanted) // 2
+    kept.mkdir(exist_ok=True)
+    together(learn, 4, folder, {"mode": "fsdp", "keep": str(kept), "steps": half})
+    losses = together(learn, 2, folder, {"mode": "fsdp", "go_on": str(kept)})
+    shutil.rmtree(kept)
+    rows.put(PART, "a checkpoint of 4 processes, gone on from by 2", far(losses, wanted[half:]), most=LOSS)
+
+
+def main(programs):
+    folder = pathlib.Path(programs) / "shared"
+    sys.path.insert(0, str(folder))
+    import weights
+
+    wanted = weights.read(folder / "parity" / "parity.safetensors")["losses"].clone()
+    for what, (ranks, asked) in RUNS.items():
+        if asked["mode"] == "fsdp" and not HAS_FSDP2:
+            rows.skip(PART, what, f"torch {torch.__version__} has no fully_shard")
+            continue
+        rows.put(PART, f"{what}: losses", far(together(learn, ranks, folder, asked), wanted), most=LOSS)
+    if not HAS_FSDP2:
+        return rows.skip(PART, "a checkpoint of 4 processes", f"torch {torch.__version__} has no fully_shard")
+    checkpoint(folder, wanted)
+    ratio = float(together(without_guard, 2, folder, {"mode": "fsdp"}))
+    what = "gradients by FSDP2's own average over gloo (0.5: mean, 1: sum)"
+    rows.put(PART, what, ratio, predicted=0.5, near=0.01)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
