@@ -44,6 +44,8 @@ export interface Tokenizer {
   bytes(id: number): Uint8Array;
   /** The ids of special tokens by name. Plain text never becomes one of them. */
   readonly special: ReadonlyMap<string, number>;
+  /** The token that stands for whatever no other token stands for. Undefined: there is none. */
+  readonly unknown?: number | undefined;
   /** The token that stands before every text, if models with this tokenizer are trained so. */
   readonly beginOfText: number | undefined;
   /** The token that ends a document, in training and sampling; undefined when the vocabulary has none. */

@@ -85,6 +85,7 @@ function tokensOf(
 ): { readonly drawn: readonly number[]; readonly end: readonly number[] } {
   const drawn = encodeBehind(tokenizer, text);
   const after = encodeBehind(tokenizer, behind);
+  refuseUnknown(tokenizer, drawn ?? tokenizer.encode(text), text);
   if (!drawn || !after)
     throw new SinterError(
       "input",
@@ -98,6 +99,18 @@ function tokensOf(
     "input",
     "no token ends an answer in this chat format, so a model would never learn to stop",
     "Use --chat-format turns, or another with a token for it.",
+  );
+}
+
+/** An answer in which the unknown token stands for something would teach the model to write that token. */
+function refuseUnknown(tokenizer: Tokenizer, ids: readonly number[], text: string): void {
+  const { unknown } = tokenizer;
+  if (unknown === undefined || !ids.includes(unknown)) return;
+  const character = [...text].find((one) => tokenizer.encode(one).includes(unknown)) ?? text;
+  throw new SinterError(
+    "input",
+    `the ${tokenizer.name} tokenizer has no token for ${JSON.stringify(character)} in an answer`,
+    "Leave such rows out (--drop-wrong), or begin with a model whose tokenizer knows them.",
   );
 }
 

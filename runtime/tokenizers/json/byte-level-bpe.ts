@@ -55,6 +55,7 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
     bytes: bytesFrom(tokens),
     ...encodersOf(segments, encodePart),
     special: specialsOf(added),
+    unknown: parts.unknown?.id,
     beginOfText: parts.beginOfText,
     endOfText,
     addsSpace,

@@ -156,6 +156,7 @@ function overCharacters(
     absent: absentIn(bytes),
     ...encoders,
     bytes: bytesFrom(bytes),
+    unknown: model.unknownId,
     special: specialsOf(added),
     beginOfText,
     endOfText,

@@ -73,6 +73,7 @@ export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
     ...encoders,
     bytes: bytesFrom(bytes),
     special: specialsOf(all),
+    unknown: unknown < 0 ? undefined : unknown,
     addsSpace,
     beginOfText: parts.beginOfText,
     endOfText,

@@ -208,6 +208,23 @@ describe("tokens for a vocabulary that has none", () => {
   });
 });
 
+test("an answer with a letter that the tokenizer does not know is refused, not learnt as unknown", async () => {
+  const vocab = Object.fromEntries(
+    [..."abcdefghijklmnopqrstuvwxyz .?", "<unk>"].map((text, id) => [text, id]),
+  );
+  const model = { type: "BPE", vocab, merges: [], unk_token: "<unk>", fuse_unk: true };
+  const added_tokens = [{ id: vocab["<unk>"], content: "<unk>", special: true }];
+  const json = new TextEncoder().encode(JSON.stringify({ version: "1.0", added_tokens, model }));
+  const read = readTokenizerJson({ json, from: "tokenizer.json" });
+  if (!("tokenizer" in read)) throw new Error(read.unsupported);
+  const tokenizer = await withTokens(read.tokenizer, lackingTokens(read.tokenizer, "turns"));
+  const format = builtInChat(tokenizer, "turns");
+  await expect(renderDialogue(format, tokenizer, [user("où?"), assistant("there.")])).resolves.toBeTruthy();
+  await expect(renderDialogue(format, tokenizer, [user("where?"), assistant("là où.")])).rejects.toThrow(
+    'the json tokenizer has no token for "à" in an answer',
+  );
+});
+
 describe.skipIf(!withData)("published tokenizers", () => {
   const cases: readonly (readonly [string, () => Tokenizer, ChatFormatOf])[] = [
     ["Llama 3", published.llama3, (t) => builtInChat(t, "llama3")],
