@@ -208,7 +208,7 @@ describe("tokens for a vocabulary that has none", () => {
   });
 });
 
-test("an answer with a letter that the tokenizer does not know is refused, not learnt as unknown", async () => {
+test("an answer with a letter that no token stands for is refused, not learnt as unknown", async () => {
   const vocab = Object.fromEntries(
     [..."abcdefghijklmnopqrstuvwxyz .?", "<unk>"].map((text, id) => [text, id]),
   );
