@@ -77,12 +77,12 @@ function header(room: Room, box: Box, isOpen: boolean): SvgElement {
   const { name, times, order, kernels } = room;
   const repeated = times > 1 ? ` × ${times}` : "";
   const parameters = parametersOf(room);
+  const words = { ...box, x: box.x + 15, width: box.width - 15 };
   const about = [
     counted(kernels.length, "kernel"),
     ...(parameters > 0 ? [`${amountText(parameters)} parameters`] : []),
     ...(order === "down" && times > 1 ? ["last layer first"] : []),
   ].join(" · ");
-  const words = `${name}${repeated}, ${about}`;
   return svg(
     "g",
     {
@@ -91,11 +91,11 @@ function header(room: Room, box: Box, isOpen: boolean): SvgElement {
       tabindex: 0,
       "data-header": name,
       "aria-expanded": `${isOpen}`,
-      "aria-label": words,
     },
     rect(box, "hit", { rx: 10 }),
-    label(`${isOpen ? "▾" : "▸"} ${name}${repeated}`, box, 0, "title"),
-    label(about, { ...box, x: box.x + 15, width: box.width - 15 }, 1, "soft"),
+    svg("text", { x: box.x + INSET, y: box.y + ROW - 2, "aria-hidden": "true" }, isOpen ? "▾" : "▸"),
+    label(`${name}${repeated}`, words, 0, "title"),
+    label(about, words, 1, "soft"),
   );
 }
 
@@ -157,7 +157,7 @@ function openRoom(room: Room): Inner {
     elements: [
       ...wires.map((wire) => drawWire(rows, wire)),
       ...straightArrows(rows),
-      ...rows.map((row) => (row.kind === "value" ? drawValue(row) : drawKernel(row, room))),
+      ...rows.map((row) => (row.kind === "value" ? drawValue(row) : drawKernel(row))),
     ],
   };
 }
@@ -292,9 +292,8 @@ const down = (x: number, from: number, to: number): SvgElement =>
 
 // ---- kernels and values
 
-function drawKernel({ kernel, lines, box }: Extract<Row, { kind: "kernel" }>, room: Room): SvgElement {
-  const { kind, step, part, words } = kernel;
-  const about = `step ${step}, ${words.join(" and ")}${part ? `, of ${part.part}` : ""}`;
+function drawKernel({ kernel, lines, box }: Extract<Row, { kind: "kernel" }>): SvgElement {
+  const { kind, step, part } = kernel;
   return svg(
     "g",
     {
@@ -303,7 +302,6 @@ function drawKernel({ kernel, lines, box }: Extract<Row, { kind: "kernel" }>, ro
       tabindex: -1,
       "data-kernel": step,
       "data-part": part && `${part.section}/${part.part}`,
-      "aria-label": `${about}, in ${room.name}`,
     },
     rect(box, "box", { rx: 5 }),
     rect({ ...box, width: 4 }, "stripe", { rx: 2 }),

@@ -52,7 +52,7 @@ const LAYOUT = `(() => {${measures}
   return {
     small: said(seen.filter((e) => heightOf(e) < 11)),
     faint: said(drawn.filter((e) => contrast(getComputedStyle(e).fill, background(e)) < 4.5)),
-    wide: scrollWidth - clientWidth,
+    wide: Math.max(0, scrollWidth - clientWidth),
   };
 })()`;
 

@@ -21,6 +21,7 @@ export class Answered<Asked, Answer> {
   /** What the answer that is shown was asked with. */
   #asked = "";
   #answer: Answer | undefined;
+  #isCurrent: boolean | undefined;
 
   constructor(page: Page, answering: Answering<Asked, Answer>) {
     this.#page = page;
@@ -45,7 +46,8 @@ export class Answered<Asked, Answer> {
 
   /** Shows the answer that is there once more: in another language. */
   showAgain(): void {
-    this.#answering.show(this.#answer, this.#page.checked.now?.isCurrent !== false);
+    this.#isCurrent = this.#page.checked.now?.isCurrent !== false;
+    this.#answering.show(this.#answer, this.#isCurrent);
   }
 
   /** Asks, unless the answer is there already. */
@@ -53,10 +55,16 @@ export class Answered<Asked, Answer> {
     const { checked, spec } = this.#page;
     if (!this.#isShown || !checked.now) return;
     const facts = chosenModel(checked.now.models, spec.now.model);
-    if (!checked.now.isCurrent || !facts) return this.showAgain();
+    if (!checked.now.isCurrent || !facts) {
+      if (this.#isCurrent !== false) this.showAgain();
+      return;
+    }
     const asked = this.#answering.about(facts, checked.now.text);
     const key = JSON.stringify(asked);
-    if (key === this.#asked) return;
+    if (key === this.#asked) {
+      if (this.#isCurrent !== true) this.showAgain();
+      return;
+    }
     this.#asking.abort();
     const { signal } = (this.#asking = new AbortController());
     this.#answering.ask(asked, signal).then(

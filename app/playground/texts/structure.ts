@@ -69,6 +69,7 @@ export const structureTexts = {
   "structure.all": { en: "All", nl: "Alles" },
 
   "structure.memory": { en: "Memory", nl: "Geheugen" },
+  "structure.overTime": { en: "Memory over time", nl: "Geheugen in de tijd" },
   "structure.memoryHelp": {
     en:
       "Each rectangle is one table of numbers: from left to right the steps in which it is needed, " +

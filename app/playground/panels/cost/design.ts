@@ -24,6 +24,8 @@ export class Design {
   readonly #help = element("p", { class: "soft" });
   readonly #numbers = element("dl", { class: "numbers", "aria-live": "polite" });
   readonly #causes = element("ul");
+  /** Whose sizes the sliders change: another model begins with its own. */
+  #model = "";
 
   constructor(page: Page) {
     this.#page = page;
@@ -53,7 +55,7 @@ export class Design {
     this.element = element(
       "section",
       { "aria-labelledby": TITLE },
-      element("h3", { id: TITLE }, page.words("cost.design")),
+      element("h2", { id: TITLE }, page.words("cost.design")),
       this.#help,
       element("div", { class: "sliders" }, ...Object.values(this.#sliders).map((one) => one.element)),
       element(
@@ -64,7 +66,7 @@ export class Design {
         reset,
       ),
       this.#numbers,
-      element("h4", {}, page.words("cost.varies")),
+      element("h3", {}, page.words("cost.varies")),
       this.#causes,
     );
   }
@@ -82,6 +84,8 @@ export class Design {
   }
 
   #asked(model: string, text: string): AskedCost {
+    if (model !== this.#model) for (const one of Object.values(this.#sliders)) one.reset();
+    this.#model = model;
     const { width, layers, context, tokens } = this.#sliders;
     const changed: Changed = {
       ...(width.value !== undefined && { width: width.value }),

@@ -25,7 +25,7 @@ export function heldPart(page: Page, { name, held }: Cost): readonly HTMLElement
     ),
   );
   return [
-    element("h3", {}, page.words("cost.fits")),
+    element("h2", {}, page.words("cost.fits")),
     element("p", {}, thisTab(page, name)),
     element(
       "div",

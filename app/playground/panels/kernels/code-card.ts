@@ -23,7 +23,7 @@ export function codeCard(page: Page, answer: Kernels, piece: KernelText): readon
     );
   };
   return [
-    element("h3", {}, name),
+    element("h2", {}, name),
     element(
       "div",
       { class: "row" },

@@ -119,7 +119,7 @@ class KernelsPanel {
       );
     });
     return [
-      element("h3", typeof of === "number" ? { "data-of": of } : {}, ...heading(page, answer, of)),
+      element("h2", typeof of === "number" ? { "data-of": of } : {}, ...heading(page, answer, of)),
       element("ul", {}, ...buttons),
     ];
   }
@@ -138,7 +138,7 @@ class KernelsPanel {
     if (!answer || answer.text !== this.#page.spec.now.text) return;
     const part = partAt(answer.parts, at);
     const here = part ? answer.parts.indexOf(part) : -1;
-    for (const head of this.#list.querySelectorAll<HTMLElement>("h3")) {
+    for (const head of this.#list.querySelectorAll<HTMLElement>("h2")) {
       const isHere = head.dataset["of"] === `${here}`;
       if (isHere && !head.classList.contains("lit")) {
         this.#list.scrollTop = head.offsetTop - 8;

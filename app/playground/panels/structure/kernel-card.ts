@@ -19,7 +19,7 @@ export function kernelCard(
     element("div", {}, element("dt", {}, page.words(key)), element("dd", {}, ...shown));
   const count = (n: number): string => n.toLocaleString(page.language.now);
   return [
-    element("h4", {}, words.join(" + ")),
+    element("h3", {}, words.join(" + ")),
     element("p", { class: "soft" }, page.text("structure.step", { step, room })),
     element("p", {}, element("code", {}, doc)),
     ...(words.length > 1 ? [element("p", {}, page.text("structure.joined", { count: words.length }))] : []),

@@ -106,12 +106,12 @@ class StructurePanel {
     this.#body.replaceChildren(
       element("p", { class: "soft age" }, page.words("structure.earlier")),
       numbersOf(page, answer),
-      element("h3", {}, page.words("structure.graph")),
+      element("h2", {}, page.words("structure.graph")),
       element("p", { class: "soft" }, page.words("structure.graphHelp")),
       element("div", { class: "graph" }, rooms, card),
-      element("h3", {}, page.words("structure.groups")),
+      element("h2", {}, page.words("structure.groups")),
       parametersTable(page, answer),
-      element("h3", {}, page.words("structure.memory")),
+      element("h2", {}, page.words("structure.memory")),
       ...memoryPart(page, answer),
     );
     const choose = (step: number): void => {

@@ -71,7 +71,7 @@ export function memoryPart(page: Page, answer: Structure): readonly HTMLElement[
     element("p", { class: "soft" }, page.text("structure.memoryHelp", amounts)),
     element(
       "div",
-      { class: "scroll card", role: "region", tabindex: 0, "aria-label": page.text("structure.memory") },
+      { class: "scroll card", role: "region", tabindex: 0, "aria-label": page.text("structure.overTime") },
       drawn(memory),
     ),
   ];
