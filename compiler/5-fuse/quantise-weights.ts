@@ -120,6 +120,12 @@ function inWords(value: Value, format: QuantisedFormat, transposed: boolean): Va
   };
 }
 
+/** The head may read rows in blocks (blocks.ts) that a layer reads as a whole. */
+function integersName(values: ReadonlyMap<string, Value>, name: string, shape: readonly number[]): string {
+  const before = values.get(name);
+  return before && `${before.shape}` !== `${shape}` ? `${name}.${shape[0]!}` : name;
+}
+
 /** The rows as integers: one value for each format, which has its own order of them. */
 function integersOf(
   graph: Graph,
@@ -128,8 +134,8 @@ function integersOf(
   format: IntegerFormat,
   K: number,
 ): Ref {
-  const name = `${rows.value}.${format}`;
   const shape = [refShape(graph, rows)[0]!, activationWords(format, K)];
+  const name = integersName(values, `${rows.value}.${format}`, shape);
   values.set(name, { name, shape, dtype: "i32", storage: "activation", slices: 1 });
   return whole(name);
 }

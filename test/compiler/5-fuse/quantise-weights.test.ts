@@ -1,5 +1,7 @@
 /** Matrices in fewer bits: which nodes read them, how their rows lie, and what is left in f32. */
 import { describe, expect, test } from "vitest";
+import { checkSource } from "../../../compiler/2-check/check.ts";
+import { planModule } from "../../../compiler/compile.ts";
 import type { Graph } from "../../../compiler/3-graph/ir.ts";
 import { freeze } from "../../../compiler/3-graph/freeze.ts";
 import { verifyGraph } from "../../../compiler/3-graph/verify.ts";
@@ -45,6 +47,16 @@ test("rows become integers, which are made once; many rows stay f32 where numeri
   const count = (op: string): number => few.filter((o) => o === op).length;
   // qkv, its output, gate with up, down; and the head: gate and up read the same integers
   expect([count("matmul_integer"), count("quantise_rows")]).toEqual([6, 5]);
+});
+
+test("what a layer reads as a whole and the output in blocks of rows are integers of their own", () => {
+  const source = `model m { vocab 64  context 32  width 32  layers 2  heads 2  embed token + position
+    layer { x = layernorm(x + attention(x)) }
+    output linear(x, tied: true)  train { batch 2  context 32 } }`;
+  const options = { weights: "q8_0", logitBytes: 16 * 64 * 4, verify: true } as const;
+  const { placement } = planModule(checkSource(source).models[0]!, "infer", options);
+  const integers = [...placement.activations.get("evaluate")!.keys()].filter((name) => /^x.*q8_0/.test(name));
+  expect(integers).toEqual(["x.q8_0", "x.q8_0.16"]);
 });
 
 test("routers, vectors and position tables stay in f32", () => {
