@@ -26,7 +26,7 @@ const studies = {
   "lora-step":
     "GPT-2 124M with adapters on a base in q8_0: memory, tok/s by turns with PyTorch: [--weights " +
     "q8_0,f32] [--profile]",
-  teach: "X19, a program clicks as a person would: [--seeds 5] [--clicks 60] [--measured 400]",
+  teach: "X19, a program clicks as a person would: [--seeds 1,2] [--clicks 60] [--measured 400]",
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
   "fit-planner":
     "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",

@@ -1,5 +1,5 @@
 /**
- * npm run study -- teach [--seeds 5] [--clicks 60] [--measured 400]
+ * npm run study -- teach [--seeds 1,2] [--clicks 60] [--measured 400]
  * npm run study -- teach --replay choices.jsonl [--pairs pairs.jsonl] [--practise]
  *
  * Experiment X19 without its page: a program with a taste of its own chooses between a model's answers, a
@@ -15,7 +15,7 @@ import { replayed, runTeach, stageBundles, type TaughtResult } from "./posttrain
 
 const { values: o } = parseArgs({
   options: {
-    seeds: { type: "string", default: "5" },
+    seeds: { type: "string", default: "1,2,3,4,5" },
     clicks: { type: "string", default: "60" },
     measured: { type: "string", default: "400" },
     replay: { type: "string" },
@@ -35,7 +35,7 @@ if (o.replay !== undefined) {
   await course.close();
   for (const [name, hash] of Object.entries(hashes)) console.log(`${name.padEnd(8)}${hash}`);
 } else
-  for (let seed = 1; seed <= Number(o.seeds); seed++) {
+  for (const seed of o.seeds.split(",").map(Number)) {
     const began = performance.now();
     const asked = { seed, clicks: Number(o.clicks), measured: Number(o.measured) };
     const result = await runTeach(bundles, asked);

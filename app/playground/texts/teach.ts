@@ -22,20 +22,18 @@ export const teachTexts = {
     nl:
       "Supervised fine-tuning: het model leest vragen met hun antwoorden, en leert het antwoord te " +
       "schrijven en dan te stoppen. Deze gaan over dieren; hetzelfde feit komt voor in aardige, " +
-      "gewone en norse woorden. Verander ze, of voeg er zelf toe.",
+      "gewone en norse woorden. Verander ze, of voeg er zelf een paar toe.",
   },
   "teach.pairs": { en: "{count} questions with their answers", nl: "{count} vragen met hun antwoorden" },
   "teach.question": { en: "Question", nl: "Vraag" },
   "teach.answer": { en: "Answer", nl: "Antwoord" },
   "teach.questionOf": { en: "Question {number}", nl: "Vraag {number}" },
   "teach.answerOf": { en: "Answer {number}", nl: "Antwoord {number}" },
-  "teach.remove": { en: "Remove", nl: "Weghalen" },
   "teach.removeOf": { en: "Remove pair {number}", nl: "Haal paar {number} weg" },
   "teach.add": { en: "Add a pair", nl: "Voeg een paar toe" },
   "teach.save": { en: "Save as JSONL", nl: "Bewaar als JSONL" },
   "teach.open": { en: "Open JSONL", nl: "Open JSONL" },
   "teach.begin": { en: "Teach", nl: "Leer het" },
-  "teach.again": { en: "Teach anew", nl: "Leer het opnieuw" },
   "teach.stop": { en: "Stop", nl: "Stop" },
   "teach.step": { en: "Step {step} of {steps}, loss {loss}", nl: "Stap {step} van {steps}, loss {loss}" },
   "teach.dropped": {
@@ -96,9 +94,11 @@ export const teachTexts = {
     en: "Round {step} of {steps}, mean score {reward}",
     nl: "Ronde {step} van {steps}, gemiddelde score {reward}",
   },
+  "teach.score": { en: "mean score", nl: "gemiddelde score" },
+  "teach.rounds": { en: "round", nl: "ronde" },
   "teach.drawn": {
     en: "Answers that are drawn, before and after",
-    nl: "Antwoorden die het trekt, ervoor en erna",
+    nl: "Getrokken antwoorden, ervoor en erna",
   },
   "teach.log": { en: "Your choices", nl: "Je keuzes" },
   "teach.logLead": {
@@ -108,6 +108,10 @@ export const teachTexts = {
     nl:
       "Elke keuze is een regel JSON, met de sleutels die ander gereedschap leest. Dezelfde paren en " +
       "keuzes geven dezelfde gewichten, bit voor bit, in elke browser en in Node:",
+  },
+  "teach.pairsToo": {
+    en: "Where you have changed the pairs, save them as well, and add --pairs pairs.jsonl.",
+    nl: "Heb je de paren veranderd, bewaar die dan ook, en zet er --pairs pairs.jsonl bij.",
   },
   "teach.hashes": {
     en: "SHA-256 of the weights",

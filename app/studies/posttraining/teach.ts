@@ -9,7 +9,6 @@ import { fileURLToPath } from "node:url";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
-import type { Target } from "../../../runtime/contract/targets.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { Choice, Judged } from "../../../runtime/train/examples/feedback.ts";
 import { shuffled } from "../../../runtime/train/sources/row-plan.ts";
@@ -17,20 +16,19 @@ import { winRate, type WinRate } from "../../../runtime/train/win-rate.ts";
 import { plannedStages } from "../../cli/train/stage-modules.ts";
 import { openClassroom, taughtStages, type Classroom, type StageBundles } from "../../teaching/classroom.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { Course, modelName, type Hashes } from "../../teaching/course.ts";
+import { Course, modelName } from "../../teaching/course.ts";
 import { firstLesson, manners, type QuestionAnswer } from "../../teaching/lessons.ts";
 import type { PairToJudge } from "../../teaching/next-pair.ts";
-import type { Following } from "../../teaching/learn-answers.ts";
 
 const spec = fileURLToPath(new URL("../../../specs/taught.sinter", import.meta.url));
 
-/** The modules of the stages, compiled here. */
-export async function stageBundles(target: Target = "simd"): Promise<StageBundles> {
-  const model = checkSource(readFileSync(spec, "utf8")).models[0]!;
+/** The modules of the stages, compiled here; `set` as the command line has it. */
+export async function stageBundles(set: Readonly<Record<string, string>> = {}): Promise<StageBundles> {
+  const model = checkSource(readFileSync(spec, "utf8"), { set }).models[0]!;
   const bundles = await Promise.all(
     taughtStages.map(async (stage) => {
       const planned = plannedStages(model).find((one) => one.stage === stage)!;
-      const options = { ...planned.options, targets: [target], modules: ["train" as const] };
+      const options = { ...planned.options, targets: ["simd"], modules: ["train"] } as const;
       return [stage, await compileModel(planned.model, options)] as const;
     }),
   );
@@ -101,7 +99,6 @@ export interface TeachOptions {
   readonly clicks: number;
   /** Pairs that nobody has seen. */
   readonly measured: number;
-  readonly following?: Following;
 }
 
 export interface TaughtResult {
@@ -114,7 +111,6 @@ export interface TaughtResult {
   /** Mean hidden score of answers. */
   readonly before: number;
   readonly after: number;
-  readonly hashes: Hashes;
 }
 
 export async function runTeach(bundles: StageBundles, o: TeachOptions): Promise<TaughtResult> {
@@ -123,9 +119,7 @@ export async function runTeach(bundles: StageBundles, o: TeachOptions): Promise<
   const questions = heldOut.map(({ question }) => question);
   const said = new Map<string, string>();
   const course = await Course.teach(room, pairs, questions, {
-    ...o.following,
     report(event) {
-      o.following?.report?.(event);
       if (event.kind === "sample") said.set(event.prompt, event.text);
     },
   });
@@ -138,10 +132,9 @@ export async function runTeach(bundles: StageBundles, o: TeachOptions): Promise<
     }
     const agreement = await measuredAgreement(course, o.measured);
     const seen = await course.agreement();
-    const before = await meanScore(course, questions);
-    await course.practise(o.following);
-    const after = await meanScore(course, questions);
-    const hashes = await course.hashes();
+    const before = await meanHiddenScore(course);
+    await course.practise();
+    const after = await meanHiddenScore(course);
     await shuffleChoices(course, o.seed);
     const control = await measuredAgreement(course, o.measured);
     return {
@@ -151,7 +144,6 @@ export async function runTeach(bundles: StageBundles, o: TeachOptions): Promise<
       heldOut: seen,
       before,
       after,
-      hashes,
     };
   } finally {
     await course.close();
@@ -178,9 +170,10 @@ export async function measuredAgreement(course: Course, pairs: number): Promise<
 
 const ANSWERS = 16;
 
-async function meanScore(course: Course, questions: readonly string[]): Promise<number> {
+/** What the program thinks of the model's answers to questions that were held out, on average. */
+export async function meanHiddenScore(course: Course): Promise<number> {
   const scores: number[] = [];
-  for (const question of questions)
+  for (const { question } of firstLesson().heldOut)
     scores.push(...(await course.answers(question, ANSWERS, "measured")).map(hiddenScore));
   return scores.reduce((a, b) => a + b, 0) / scores.length;
 }

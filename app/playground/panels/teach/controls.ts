@@ -23,7 +23,7 @@ export interface StatusLine {
 export function statusLine(page: Page): StatusLine {
   const bar = element("progress", { max: 1, value: 0, hidden: true });
   const text = element("span", {});
-  const line = element("p", { class: "teach-status" }, bar, text);
+  const line = element("label", { class: "teach-status" }, bar, text);
   const show = (isRunning: boolean, wrong: boolean, ...said: readonly HTMLElement[]): void => {
     bar.hidden = !isRunning;
     text.className = wrong ? "wrong" : "";

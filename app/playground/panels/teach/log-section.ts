@@ -4,6 +4,8 @@ import { element } from "../../page/element.ts";
 import { button, openFile, saveFile, statusLine } from "./controls.ts";
 import type { Teaching } from "./teach.ts";
 
+const COMMAND = "npm run study -- teach --replay choices.jsonl --practise";
+
 export function logSection({ page, call, taught, standing, practised }: Teaching): HTMLElement {
   const status = statusLine(page);
   const save = (): void =>
@@ -23,6 +25,7 @@ export function logSection({ page, call, taught, standing, practised }: Teaching
     button(page, "teach.save", save),
     openFile(page, "teach.open", (bytes, name) => void open(bytes, name), { "data-opens": "choices" }),
   );
+  const title = element("h3", {}, page.words("teach.hashes"));
   const hashes = element("dl", { class: "teach-hashes" });
   const show = (): void => {
     const rows = [
@@ -40,6 +43,7 @@ export function logSection({ page, call, taught, standing, practised }: Teaching
             ],
       ),
     );
+    title.hidden = taught.now === undefined;
     tools.querySelector("button")!.disabled = (standing.now?.choices.length ?? 0) === 0;
   };
   for (const value of [taught, standing, practised]) value.watch(show);
@@ -48,9 +52,11 @@ export function logSection({ page, call, taught, standing, practised }: Teaching
     {},
     element("h2", {}, page.words("teach.log")),
     element("p", {}, page.words("teach.logLead")),
-    element("pre", { class: "scroll", tabindex: 0 }, "npm run study -- teach --replay choices.jsonl"),
+    element("pre", { class: "scroll", tabindex: 0 }, COMMAND),
+    element("p", { class: "soft" }, page.words("teach.pairsToo")),
     tools,
     status.element,
+    title,
     hashes,
   );
 }

@@ -4,6 +4,7 @@ import type { Progress } from "../../course/course-thread.ts";
 import { element } from "../../page/element.ts";
 import { beforeAfter, type Answers } from "./before-after.ts";
 import { startOrStop, statusLine } from "./controls.ts";
+import { scoreCurve } from "./score-curve.ts";
 import type { Teaching } from "./teach.ts";
 
 /** So many held-out questions have answers drawn to them, so many to each. */
@@ -24,13 +25,18 @@ export function practiceSection({ page, call, taught, standing, practised }: Tea
     const all = await call("answers", { questions, count: DRAWN });
     return new Map(questions.map((question, i) => [question, all[i]!]));
   };
+  let scores: [step: number, score: number][] = [];
+  const curve = scoreCurve(page, () => scores);
   const hear = ({ event, steps }: Progress): void => {
     const reward = event.kind === "step" ? event.metrics?.["reward"] : undefined;
     if (reward === undefined) return;
     const { step } = event;
+    scores.push([step, reward]);
+    curve.draw();
     status.progress(step / steps, "teach.round", { step, steps, reward: reward.toFixed(2) });
   };
   const practise = async (signal: AbortSignal): Promise<void> => {
+    scores = [];
     before ??= await drawn();
     answers.show(before, undefined);
     const { pupil, ...now } = await call("practise", undefined, { signal, onReport: hear });
@@ -43,6 +49,8 @@ export function practiceSection({ page, call, taught, standing, practised }: Tea
   const few = element("p", { class: "soft" }, page.words("teach.fewer", { count: LEAST_CHOICES }));
   taught.watch(() => {
     before = undefined;
+    scores = [];
+    curve.draw();
     answers.show(undefined, undefined);
   });
   standing.watch((now) => {
@@ -58,6 +66,7 @@ export function practiceSection({ page, call, taught, standing, practised }: Tea
     start,
     few,
     status.element,
+    curve.element,
     answers.element,
   );
 }

@@ -30,14 +30,17 @@ export interface Teaching {
   readonly practised: Value<string | undefined>;
 }
 
+/** It starts with the first lesson. */
+const startThread = (): Thread<CourseCalls> =>
+  callThread<CourseCalls>(
+    new Worker(new URL("../../course/course-thread.ts", import.meta.url), { type: "module", name: "course" }),
+  );
+
 export const openTeach: OpenPanel = (page) => {
-  const worker = new Worker(new URL("../../course/course-thread.ts", import.meta.url), {
-    type: "module",
-    name: "course",
-  });
+  let thread: Thread<CourseCalls> | undefined;
   const teaching: Teaching = {
     page,
-    call: callThread<CourseCalls>(worker).call,
+    call: (name, argument, options) => (thread ??= startThread()).call(name, argument, options),
     taught: valueOf<TaughtModel | undefined>(undefined),
     standing: valueOf<Standing | undefined>(undefined),
     practised: valueOf<string | undefined>(undefined),
