@@ -51,12 +51,12 @@ async function build(): Promise<void> {
   for (const file of filesIn(DIST)) rewrite(file);
   renameSync(RUNTIME, RUNTIME_DIST);
   copyBeside();
-  await buildPage(PAGE, console.log);
   const wrong = [
     ...[...filesIn(DIST), ...filesIn(RUNTIME_DIST)].flatMap(flawsOf),
     ...[DIST, RUNTIME_DIST].flatMap((folder) => (existsSync(folder) ? [] : [`${folder} is not there`])),
   ];
   if (wrong.length > 0) throw new Error(`what was built is not right:\n${wrong.join("\n")}`);
+  await buildPage(PAGE, console.log);
 }
 
 const filesIn = (folder: string): string[] =>
