@@ -39,7 +39,6 @@ export interface Analysed {
   readonly models: readonly ModelFacts[];
   readonly tokens: readonly ClassifiedToken[];
   readonly hints: readonly InlayHint[];
-  readonly folding: readonly Span[];
 }
 
 export interface Checked extends Analysed {

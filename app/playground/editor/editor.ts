@@ -7,14 +7,7 @@
  */
 import { closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab, undo } from "@codemirror/commands";
-import {
-  bracketMatching,
-  codeFolding,
-  foldGutter,
-  foldKeymap,
-  indentService,
-  indentUnit,
-} from "@codemirror/language";
+import { bracketMatching, indentService, indentUnit } from "@codemirror/language";
 import { lintKeymap, nextDiagnostic } from "@codemirror/lint";
 import { EditorState, type Extension } from "@codemirror/state";
 import {
@@ -79,8 +72,6 @@ const basics: Extension = [
   highlightActiveLineGutter(),
   highlightSpecialChars(),
   history(),
-  codeFolding(),
-  foldGutter(),
   drawSelection(),
   indentUnit.of(INDENT),
   indentation,
@@ -143,7 +134,6 @@ function stateOf({ first, thread, text: say, changed, moved }: EditorOptions, as
         ...completionKeymap,
         ...lintKeymap,
         ...historyKeymap,
-        ...foldKeymap,
         ...defaultKeymap,
         indentWithTab, // Escape, then Tab leaves the editor
       ]),

@@ -18,7 +18,6 @@ export const look = EditorView.theme({
     backgroundColor: "var(--faint)",
     outline: "none",
   },
-  ".cm-foldPlaceholder": { backgroundColor: "var(--lit)", borderColor: "var(--line)", color: "var(--soft)" },
   ".t-keyword": { color: "var(--first-text)", fontWeight: "600" },
   ".t-model, .t-objective": { color: "var(--second-text)", fontWeight: "600" },
   ".t-part, .t-function": { color: "var(--second-text)" },

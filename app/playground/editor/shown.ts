@@ -3,11 +3,10 @@
  * marks of what is wrong. An answer about another text than the one shown is dropped; what was drawn moves
  * with the text until the next answer comes.
  */
-import { foldService } from "@codemirror/language";
 import { setDiagnostics, type Diagnostic as Shown } from "@codemirror/lint";
-import { StateEffect, StateField, type EditorState, type Extension } from "@codemirror/state";
+import { StateEffect, StateField, type Extension } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, type DecorationSet } from "@codemirror/view";
-import type { Action, InlayHint, Span } from "../../../compiler/language-service/language-service.ts";
+import type { Action, InlayHint } from "../../../compiler/language-service/language-service.ts";
 import type { Analysed, Diagnostic } from "../check/checked.ts";
 import { element } from "../page/element.ts";
 import type { Asking } from "./ask.ts";
@@ -67,28 +66,7 @@ const hints = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-/** Blocks that can be folded, as of the last answer. */
-const folding = StateField.define<readonly Span[]>({
-  create: () => [],
-  update(before, { effects, changes }) {
-    for (const effect of effects) if (effect.is(answered)) return effect.value.folding;
-    return changes.empty
-      ? before
-      : before.map(({ start, end }) => ({ start: changes.mapPos(start, 1), end: changes.mapPos(end, -1) }));
-  },
-});
-
-/** From the end of a block's first line to before its closing brace. */
-function foldOf(state: EditorState, lineStart: number, lineEnd: number) {
-  const block = state
-    .field(folding)
-    .find(({ start, end }) => start >= lineStart && start <= lineEnd && end > lineEnd);
-  if (!block) return null;
-  const to = state.sliceDoc(block.end - 1, block.end) === "}" ? block.end - 1 : block.end;
-  return to > lineEnd ? { from: lineEnd, to } : null;
-}
-
-export const shownAnswers: Extension = [colours, hints, folding, foldService.of(foldOf)];
+export const shownAnswers: Extension = [colours, hints];
 
 type Mending = Pick<Asking, "apply" | "explain" | "explainText">;
 

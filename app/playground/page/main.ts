@@ -4,7 +4,8 @@ import { createModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import { keepForOffline } from "../share/offline.ts";
 import { openSharing } from "../share/sharing.ts";
-import { languages, textIn, type Language } from "../texts/texts.ts";
+import { spokenText } from "../texts/spoken.ts";
+import { languages, type Language } from "../texts/text.ts";
 import { openColours } from "./colours.ts";
 import { element } from "./element.ts";
 import type { Page, Spec } from "./page.ts";
@@ -43,7 +44,7 @@ const page: Page = {
   cursor: valueOf(0),
   model,
   language,
-  text: (key, values) => textIn(language.now, key, values),
+  text: (key, values) => spokenText(language.now, key, values),
   words: (key, values) => wordsIn(language.now, key, values),
   announce,
   show: (panel) => tabs.show(panel),
@@ -57,7 +58,7 @@ editor.catch(failed);
 language.watch((now) => {
   document.documentElement.lang = now;
   fillTexts(now);
-  document.title = textIn(now, "frame.title");
+  document.title = spokenText(now, "frame.title");
 });
 openColours(place("colours") as HTMLSelectElement);
 const languageChoice = place("language") as HTMLSelectElement;

@@ -1,4 +1,5 @@
 /** The tabs: each opens its panel, which is loaded and made when it is first shown, and stays. */
+import { loadAllTexts } from "../texts/spoken.ts";
 import { element } from "./element.ts";
 import type { Page, Panel } from "./page.ts";
 import type { PanelId } from "./panel-ids.ts";
@@ -38,7 +39,7 @@ export function openTabs(page: Page, list: HTMLElement, room: HTMLElement): Tabs
     const row = rows.find((each) => each.id === id)!;
     place.body.replaceChildren(element("p", { class: "opening" }, page.words("frame.opening")));
     try {
-      const openPanel = await row.load!();
+      const [openPanel] = await Promise.all([row.load!(), loadAllTexts()]);
       place.panel = await openPanel(page);
       place.body.replaceChildren(place.panel.element);
       if (current === id) place.panel.shown?.();

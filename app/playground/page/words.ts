@@ -2,7 +2,9 @@
  * Texts that follow the visitor's language. An element made by `words` says by its attributes which text it
  * shows, and so do elements of index.html; when the language changes, all of them are filled anew.
  */
-import { languages, textIn, type Language, type TextKey, type TextValues } from "../texts/texts.ts";
+import { spokenText } from "../texts/spoken.ts";
+import { languages, type Language, type TextValues } from "../texts/text.ts";
+import type { TextKey } from "../texts/texts.ts";
 import { element } from "./element.ts";
 import { kept } from "./settings.ts";
 import { valueOf, type Value } from "./value.ts";
@@ -19,15 +21,15 @@ export const wordsIn = (language: Language, key: TextKey, values?: TextValues): 
   element(
     "span",
     { "data-text": key, "data-values": values && JSON.stringify(values) },
-    textIn(language, key, values),
+    spokenText(language, key, values),
   );
 
 /** Fills what says which text it shows; `data-label` is the text of `aria-label`. */
 export function fillTexts(language: Language, within: ParentNode = document): void {
   for (const shown of within.querySelectorAll<HTMLElement>("[data-text]")) {
     const { text, values } = shown.dataset;
-    shown.textContent = textIn(language, text as TextKey, values === undefined ? {} : JSON.parse(values));
+    shown.textContent = spokenText(language, text as TextKey, values === undefined ? {} : JSON.parse(values));
   }
   for (const named of within.querySelectorAll<HTMLElement>("[data-label]"))
-    named.setAttribute("aria-label", textIn(language, named.dataset["label"] as TextKey));
+    named.setAttribute("aria-label", spokenText(language, named.dataset["label"] as TextKey));
 }

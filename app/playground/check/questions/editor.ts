@@ -30,7 +30,6 @@ export const editorQuestions = {
       models: analysis.models.map(factsOf),
       tokens: analysis.tokens(),
       hints: analysis.inlayHints(),
-      folding: analysis.folding(),
     };
   },
   /** Reports each model's bytes as soon as they are known, by the model's number. */
