@@ -69,6 +69,10 @@ parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
 
 - \`model.py\`: the model, from its equations, without sizes; \`model.json\`: its sizes and training.
 - \`train.py\`: the loop. Order of data, schedule, groups of weight decay and clipping are Sinter's.
+- \`finetune.py\`: answers to questions (\`--objective sft\`), and which of two answers is better (\`dpo\`,
+  \`ipo\`, \`simpo\` …), from token ids, one process or DDP. \`objectives.py\` has the equations. Reward
+  models, kto and reinforcement stay with Sinter: they ask for a head, for a divergence that the trainer
+  measures, or for answers that the model writes itself.
 - \`parallel.py\`: DDP, FSDP2, FSDP2 × tensor parallelism, recomputation, compilation. Pipelines, context and
   expert parallelism are planned by \`sinter plan\` and not written here.
 - \`weights.py\`: safetensors. \`run/model.safetensors\` and \`run/moments.safetensors\` are what a run

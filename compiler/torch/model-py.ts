@@ -181,6 +181,21 @@ ${
 ${indented(last.lines, 8)}${last.lines.length > 0 ? "\n" : ""}        return ${rows}, penalty`;
 }
 
+const INITIALISE = `    @torch.no_grad()
+    def initialise(self, seed):
+        """First weights: normal matrices, smaller where a map adds to the residual stream, norms of 1."""
+        noise = torch.Generator().manual_seed(seed)
+        std, residual = self.sizes["initial"]["std"], self.sizes["initial"]["residual"]
+        for name, value in self.named_parameters():
+            if value.dim() < 2:
+                value.fill_(0.0 if name.endswith("bias") else 1.0)
+            else:
+                adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
+                is_table = name in ("model.embed_tokens.weight", "lm_head.weight")
+                rows = self.sizes["vocab"] if is_table else len(value)
+                fresh = torch.randn((rows, *value.shape[1:]), generator=noise)
+                value.zero_()[:rows].copy_((fresh * (residual if adds else std)).to(value.dtype))`;
+
 function languageModelText({ output }: Model): string {
   if (output.kind !== "apply" || output.part.part !== "linear")
     throw new Error("an output ends in a linear map: the checker refuses others");
@@ -221,23 +236,14 @@ function languageModelText({ output }: Model): string {
                 total = total + checkpoint(self.piece_loss, piece, wanted, use_reentrant=False)
         return total, penalty
 
+    def units(self, targets):
+        """How many losses there are in the sum."""
+        return (targets >= 0).sum()
+
     def piece_loss(self, rows, wanted):
         logits = self.lm_head(rows)[:, : self.sizes["vocab"]]
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
 
-    @torch.no_grad()
-    def initialise(self, seed):
-        """First weights: normal matrices, smaller where a map adds to the residual stream, norms of 1."""
-        noise = torch.Generator().manual_seed(seed)
-        std, residual = self.sizes["initial"]["std"], self.sizes["initial"]["residual"]
-        for name, value in self.named_parameters():
-            if value.dim() < 2:
-                value.fill_(0.0 if name.endswith("bias") else 1.0)
-            else:
-                adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
-                is_table = name in ("model.embed_tokens.weight", "lm_head.weight")
-                rows = self.sizes["vocab"] if is_table else len(value)
-                fresh = torch.randn((rows, *value.shape[1:]), generator=noise)
-                value.zero_()[:rows].copy_((fresh * (residual if adds else std)).to(value.dtype))`;
+${INITIALISE}`;
 }

@@ -3,6 +3,8 @@ import type { Model } from "../../runtime/contract/model.ts";
 import { parameterCount } from "../2-check/parameters.ts";
 import type { TrainingPlan } from "../planner/plan.ts";
 import { structureHash } from "../planner/structure.ts";
+import { finetunePy } from "./finetune-py.ts";
+import { objectivesPy } from "./objectives-py.ts";
 import { readme, runSh, sky, slurm, type Launch } from "./launchers.ts";
 import { modelPy } from "./model-py.ts";
 import { parallelPy } from "./parallel-py.ts";
@@ -39,6 +41,8 @@ export async function programTexts(
     ],
     ["parallel.py", parallelPy],
     ["train.py", trainPy],
+    ["finetune.py", finetunePy],
+    ["objectives.py", `${objectivesPy(model)}\n`],
     ["weights.py", weightsPy],
     ["test_parity.py", parityPy],
     ["parity/model.json", json({ ...shadowSizes, parity })],

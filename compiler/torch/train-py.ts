@@ -113,7 +113,8 @@ def train_step(model, optimizer, batches, t, lr, spread, chunks=1, autocast=None
     """One update from this process's micro-batches. Returns the mean loss and the norm over all
     processes.
     """
-    counted = sum(int((targets >= 0).sum()) for _, targets in batches)
+    units = spread.plain(model).units
+    counted = sum(int(units(targets)) for _, targets in batches)
     everything = spread.total(torch.tensor(float(counted), device=batches[0][0].device))
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -124,7 +125,7 @@ def train_step(model, optimizer, batches, t, lr, spread, chunks=1, autocast=None
         with autocast() if autocast else torch.enable_grad():
             loss, balance = spread.loss_sum(model, tokens, targets, chunks)
         # gradients of processes are summed, not averaged: see parallel.py
-        objective = loss + balance * (targets >= 0).sum()
+        objective = loss + balance * units(targets)
         (objective * (spread.gradient_scale / everything)).backward()
         total = total + loss.detach()
     norm = spread.clip(model, t["clip"])

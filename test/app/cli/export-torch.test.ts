@@ -55,6 +55,21 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
   });
 
+  test("it learns which of two answers is better: dpo begins at ln 2, and falls", () => {
+    const pairs = Array.from({ length: 8 }, (_, i) => ({
+      prompt: [97 + i, 32],
+      chosen: [98 + i, 46, 10],
+      rejected: [99 + i, 33, 33, 10],
+    }));
+    writeFileSync(path("pairs.jsonl"), pairs.map((one) => `${JSON.stringify(one)}\n`).join(""));
+    const args = [path("program/finetune.py"), "--data", path("pairs.jsonl"), "--objective", "dpo"];
+    const begun = ["--weights", path("program/run/model.safetensors"), "--out", path("tuned")];
+    execFileSync(PYTHON, [...args, ...begun, "--steps", "12", "--lr", "1e-2"], { encoding: "utf8" });
+    const losses = [...lossesOf(path("tuned/log.jsonl")).values()];
+    expect(losses[0]).toBeCloseTo(Math.LN2, 5);
+    expect(losses.at(-1)).toBeLessThan(0.3);
+  });
+
   test("and comes back: the run goes on here with the losses of one that never left", async () => {
     const back = ["import", path("program/run"), "--back", "-o", path("run-4")];
     expect(await sinter(...back)).toContain("is at step 8 now");
