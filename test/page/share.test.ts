@@ -5,6 +5,7 @@ import { fragmentOf, readFragment, type Pinned } from "../../app/playground/shar
 import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
 import { firefoxMissing, openFirefox } from "../support/firefox-page.ts";
+import { inspect } from "../support/inspect-page.ts";
 import { inProject } from "../support/paths.ts";
 import { until } from "../support/until.ts";
 
@@ -79,6 +80,7 @@ test.skipIf(chromiumMissing())(
     const page = await browser.open(`${inject("page").url}#v1.AAAA`, look);
     await until(page, "document.querySelector('.notice:not([hidden])')");
     await until(page, "document.querySelector('#status .name')?.textContent === 'quickstart'");
+    await inspect(page, "link");
     await browser.close();
   },
 );

@@ -3,7 +3,7 @@ import { keepChecked, startCheckThread } from "../check/checking.ts";
 import { createModelHandle } from "../model/model-handle.ts";
 import type { Experiment } from "../share/experiment.ts";
 import { keepForOffline } from "../share/offline.ts";
-import { openSharing } from "../share/sharing.ts";
+import { shareWhenNeeded } from "../share/share-when-needed.ts";
 import { spokenText } from "../texts/spoken.ts";
 import { languages, type Language } from "../texts/text.ts";
 import { openColours } from "./colours.ts";
@@ -74,7 +74,7 @@ languageChoice.addEventListener("change", () => {
 const tabs = openTabs(page, place("tabs"), place("panels"));
 const first = panels.find((row) => "load" in row);
 if (first) tabs.show(first.id);
-openSharing(page, place("share") as HTMLButtonElement);
+shareWhenNeeded(page, place("share") as HTMLButtonElement, failed);
 keepForOffline();
 addEventListener("pagehide", ({ persisted }) => {
   model.close(); // a page that is gone, or kept to come back, holds no memory for a model

@@ -12,7 +12,13 @@ import "../styles/share.css";
 const SETTLE_MS = 500;
 const COPIED_MS = 2500;
 
-export function openSharing(page: Page, button: HTMLButtonElement): void {
+export interface Sharing {
+  /** Copies the link of what is on the page. */
+  share(): Promise<void>;
+}
+
+/** The page may have been changed before, and the address may hold a link. */
+export async function openSharing(page: Page, button: HTMLButtonElement): Promise<Sharing> {
   let promised: Pinned | undefined;
   const notice = openNotice(page);
   const now = (): Pinned => {
@@ -40,7 +46,7 @@ export function openSharing(page: Page, button: HTMLButtonElement): void {
     page.model.close();
     page.experiment.set(promised.experiment);
     page.spec.set({ text: promised.spec, model: promised.model });
-    notice.show(...openedWords(page, promised));
+    notice.show(...openedWords(page, promised, notice));
   };
   const judge = (): void => {
     if (!promised || page.model.state.now !== "done") return;
@@ -49,36 +55,34 @@ export function openSharing(page: Page, button: HTMLButtonElement): void {
   };
 
   addEventListener("hashchange", () => void read());
-  void read().then(() => {
-    keepAddress(page, pinned);
-    page.model.state.watch(judge);
-  });
-  button.addEventListener("click", async () => {
-    const fragment = await fragmentOf(pinned());
-    if (fragment === undefined) {
-      const most = { text: MOST_TEXT_BYTES, spec: MOST_SPEC_BYTES };
-      return notice.show(page.words("share.tooLong", most));
-    }
-    history.replaceState(null, "", fragment);
-    await copy(page, button, notice);
-  });
+  await read();
+  keepAddress(page, pinned);
+  page.model.state.watch(judge);
+  return {
+    async share() {
+      const fragment = await fragmentOf(pinned());
+      if (fragment === undefined) {
+        const most = { text: MOST_TEXT_BYTES, spec: MOST_SPEC_BYTES };
+        return notice.show(page.words("share.tooLong", most));
+      }
+      history.replaceState(null, "", fragment);
+      await copy(page, button, notice);
+    },
+  };
 }
 
 /** Writes what is on the page into the address bar, a moment after each change. */
 function keepAddress(page: Page, pinned: () => Pinned): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let isFirst = true;
   const write = async (): Promise<void> => {
     const fragment = await fragmentOf(pinned());
     history.replaceState(null, "", fragment ?? location.pathname + location.search);
   };
   const later = (): void => {
-    if (isFirst) return; // the page as it begins needs no link
     clearTimeout(timer);
     timer = setTimeout(() => void write(), SETTLE_MS);
   };
   for (const value of [page.spec, page.experiment, page.model.state]) value.watch(later);
-  isFirst = false;
 }
 
 async function copy(page: Page, button: HTMLButtonElement, notice: Notice): Promise<void> {
@@ -93,17 +97,22 @@ async function copy(page: Page, button: HTMLButtonElement, notice: Notice): Prom
 }
 
 interface Notice {
+  hide(): void;
   show(...children: readonly (HTMLElement | undefined)[]): void;
 }
 
 /** A card at the foot of the window, which moves nothing else. */
 function openNotice(page: Page): Notice {
   const said = element("div", { role: "status" });
-  const close = element("button", { type: "button", onclick: () => (card.hidden = true) });
+  const hide = (): void => {
+    card.hidden = true;
+  };
+  const close = element("button", { type: "button", onclick: hide });
   close.append(page.words("share.close"));
   const card = element("aside", { class: "card notice", hidden: true }, said, close);
   document.body.append(card);
   return {
+    hide,
     show(...children) {
       card.hidden = false;
       said.replaceChildren(...children.filter((child) => child !== undefined));
@@ -113,9 +122,13 @@ function openNotice(page: Page): Notice {
 
 const paragraph = (...children: readonly HTMLElement[]): HTMLElement => element("p", {}, ...children);
 
-function openedWords(page: Page, { experiment, loss }: Pinned): HTMLElement[] {
+function openedWords(page: Page, { experiment, loss }: Pinned, notice: Notice): HTMLElement[] {
   const { steps, seed } = experiment;
-  const go = element("button", { type: "button", class: "main", onclick: () => page.show("train") });
+  const train = (): void => {
+    page.show("train");
+    notice.hide();
+  };
+  const go = element("button", { type: "button", class: "main", onclick: train });
   go.append(page.words("tab.train"));
   const opened = page.words(loss === undefined ? "share.openedPlain" : "share.opened", { steps, seed });
   return [
