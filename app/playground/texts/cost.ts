@@ -106,7 +106,7 @@ export const costTexts = {
   "cost.variesWord": { en: "varies", nl: "verschilt" },
   "cost.published": { en: "Published", nl: "Gepubliceerd" },
   "cost.noTokens": { en: "tokens never published", nl: "tokens nooit gepubliceerd" },
-  "cost.facts": { en: "{count} facts", nl: "{count} feiten" },
+  "cost.facts": { en: "Facts: {count}", nl: "Feiten: {count}" },
   "cost.hoursOf": { en: "{hours} hours of {card}", nl: "{hours} uur van {card}" },
   "cost.flopsOf": { en: "{flops} FLOP", nl: "{flops} FLOP" },
   "cost.todayNote": { en: "{hours} of H100", nl: "{hours} van H100" },

@@ -1,17 +1,20 @@
 /** The model in the editor in other sizes: sliders, and what follows from them at once. */
 import { amountText, flopsText } from "../../../../compiler/planner/amounts.ts";
-import { accelerators } from "../../../../compiler/planner/tables/hardware.ts";
-import { sizeText, thousands } from "../../../../runtime/contract/amounts.ts";
+import { accelerators, h100Prices } from "../../../../compiler/planner/tables/hardware.ts";
+import { sizeText } from "../../../../runtime/contract/amounts.ts";
 import type { AskedCost, Changed, Cost } from "../../check/questions/cost.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import { Answered } from "../../page/answered.ts";
 import type { TextKey } from "../../texts/texts.ts";
 import { causesOf, hoursText, moneyText } from "./amounts.ts";
-import { heldPart } from "./held.ts";
+import { heldPart, thisTab } from "./held.ts";
 import { ratios, slider, type Slider } from "./sliders.ts";
 
 const TITLE = "cost-design";
+const PRICES = [Math.min, Math.max]
+  .map((extreme) => extreme(...h100Prices.map(({ dollars }) => dollars)))
+  .join(" – ");
 
 export class Design {
   readonly element: HTMLElement;
@@ -20,17 +23,19 @@ export class Design {
   readonly #answered: Answered<AskedCost, Cost>;
   readonly #sliders: Readonly<Record<keyof Changed | "tokens", Slider>>;
   readonly #card: HTMLSelectElement;
-  readonly #price = element("input", { type: "number", min: 0.01, step: 0.01, placeholder: "2.11 – 12.29" });
+  readonly #price = element("input", { type: "number", min: 0.01, step: 0.01, placeholder: PRICES });
   readonly #help = element("p", { class: "soft" });
   readonly #numbers = element("dl", { class: "numbers", "aria-live": "polite" });
   readonly #causes = element("ul");
+  readonly #tab = element("p");
   /** Whose sizes the sliders change: another model begins with its own. */
   #model = "";
 
   constructor(page: Page) {
     this.#page = page;
+    const exact = (n: number): string => n.toLocaleString(page.language.now);
     const moved = (): void => this.#answered.ask();
-    const make = (key: keyof Changed | "tokens", values: readonly number[], show = thousands): Slider =>
+    const make = (key: keyof Changed | "tokens", values: readonly number[], show = exact): Slider =>
       slider({ name: page.words(`cost.${key}`), values, show, moved });
     this.#sliders = {
       width: make("width", ratios(64, 32_768, 6, 64)),
@@ -47,6 +52,7 @@ export class Design {
       ask: (asked, signal) => page.check.call("cost", asked, { signal }),
       show: (answer) => this.#show(answer),
     });
+    page.checked.watch(() => (this.#tab.textContent = thisTab(page, this.#model))); // bytes come later
     const reset = element(
       "button",
       { type: "button", onclick: () => this.#reset() },
@@ -144,7 +150,8 @@ export class Design {
       number(page, "cost.money", moneyText(page, made)),
     );
     this.#causes.replaceChildren(...causesOf(page, made).map((cause) => element("li", {}, cause)));
-    this.held.replaceChildren(...heldPart(page, answer));
+    this.#tab.textContent = thisTab(page, name);
+    this.held.replaceChildren(...heldPart(page, answer, this.#tab));
   }
 }
 

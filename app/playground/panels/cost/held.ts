@@ -4,7 +4,8 @@ import type { Cost } from "../../check/questions/cost.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 
-export function heldPart(page: Page, { name, held }: Cost): readonly HTMLElement[] {
+/** `tab`: what `thisTab` says, which changes when the exact bytes are known. */
+export function heldPart(page: Page, { held }: Cost, tab: HTMLElement): readonly HTMLElement[] {
   const columns = ["cost.device", "cost.run4", "cost.run16", "cost.train"] as const;
   const rows = held.map(({ card, holds }) =>
     element(
@@ -26,7 +27,7 @@ export function heldPart(page: Page, { name, held }: Cost): readonly HTMLElement
   );
   return [
     element("h2", {}, page.words("cost.fits")),
-    element("p", {}, thisTab(page, name)),
+    tab,
     element(
       "div",
       { class: "scroll", role: "region", tabindex: 0, "aria-label": page.text("cost.fits") },
@@ -49,7 +50,7 @@ export function heldPart(page: Page, { name, held }: Cost): readonly HTMLElement
 type Machine = Navigator & { readonly deviceMemory?: number };
 
 /** The exact bytes of the spec's own sizes, as they are compiled. */
-function thisTab(page: Page, name: string): string {
+export function thisTab(page: Page, name: string): string {
   const bytes = page.checked.now?.models.find((facts) => facts.name === name)?.bytes;
   const { deviceMemory } = navigator as Machine;
   const machine = deviceMemory === undefined ? "" : page.text("cost.machine", { memory: deviceMemory });
