@@ -16,6 +16,7 @@ test("declarations of the packages' entries", () => {
     "@sinter/runtime",
     "@sinter/runtime/node",
     "@sinter/runtime/browser",
+    "@sinter/runtime/browser/element",
   ]);
   const text = apiText(root, entries);
   for (const name of entries.keys()) expect(text).toContain(`# ${name}\n\nexport `);

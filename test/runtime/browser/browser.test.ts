@@ -144,6 +144,14 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       sampled:
         `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, ` +
         `target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
+      element: `inElement(${JSON.stringify({
+        src: "/tiny-run/bundle/",
+        weights: "/tiny-run/step-000005.safetensors",
+        prompt: PROMPTS[0],
+        target: "simd",
+        tokens: String(options.tokens),
+        seed: String(options.seed),
+      })})`,
       chosen: `sample({ bundle: "/tiny/", weights: ${weights} }, ["a"], { tokens: 4 })`,
       cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: ${weights}, workers: 2 })`,
       together:
@@ -172,6 +180,19 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     expect(pieces).toBeGreaterThan(2);
     expect(progress).toBe(1);
     expect(workers).toBe(2);
+  });
+
+  it("is an element of the page, too, which says what is wrong", () => {
+    expect(got["element"]).toEqual({
+      before: "Write",
+      text: texts[0],
+      shown: {
+        text: `${PROMPTS[0]}${texts[0]}`,
+        status: expect.stringMatching(/^tiny, [\d,.]+ parameters$/) as unknown,
+        prompt: PROMPTS[0],
+      },
+      failure: expect.stringMatching(/nothing\.gguf/) as unknown,
+    });
   });
 
   it(

@@ -2,6 +2,7 @@
  * What test/runtime/browser/browser.test.ts runs in pages of Chromium. Each function gives one answer; a test
  * asks for several, one after the other.
  */
+import type { SinterModelElement } from "../../../runtime/browser/element.ts";
 import type * as Browser from "../../../runtime/browser/index.ts";
 import type * as Runtime from "../../../runtime/index.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
@@ -114,6 +115,30 @@ export async function sample(
   }
   await model.close();
   return { texts, pieces, progress, workers: model.workers, target: model.target, notes: model.notes };
+}
+
+/** Writes a text in `<sinter-model>`, takes the element out of the page, and asks it for what it shows. */
+export async function inElement(attributes: Readonly<Record<string, string>>): Promise<unknown> {
+  await load("/sinter/browser/element.js");
+  const element = document.createElement("sinter-model") as SinterModelElement;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  document.body.append(element);
+  const [prompt, button, out, status] = ["prompt", "button", "text", "status"].map((part) =>
+    element.shadowRoot!.querySelector(`[part=${part}]`),
+  );
+  const before = button!.textContent;
+  const text = await element.write();
+  const shown = {
+    text: out!.textContent,
+    status: status!.textContent,
+    prompt: (prompt as HTMLInputElement).value,
+  };
+  element.setAttribute("weights", "/nothing.gguf");
+  element.remove();
+  document.body.append(element);
+  const failure = await element.write().catch((cause: Error) => cause.message);
+  element.remove();
+  return { before, text, shown, failure };
 }
 
 /** Asks for several texts at once, and gives one up while it waits for the first. */
