@@ -4,12 +4,14 @@
  */
 import type { OpenedModel } from "./opened-run.ts";
 import { insideQuestions } from "./questions/inside.ts";
+import { nextTokenQuestions } from "./questions/next-token.ts";
 import { sampleQuestions } from "./questions/sample.ts";
 
 /** `opened` throws `input` where no model is open. */
 export const modelQuestions = (opened: () => OpenedModel) => ({
   ...sampleQuestions(opened),
   ...insideQuestions(opened),
+  ...nextTokenQuestions(opened),
 });
 
 export type ModelQuestions = ReturnType<typeof modelQuestions>;

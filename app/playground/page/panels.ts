@@ -42,6 +42,7 @@ export const panels = [
   {
     id: "sampling",
     tab: "tab.sampling",
+    load: async () => (await import("../panels/sampling/sampling.ts")).openSampling,
   },
   {
     id: "teach",

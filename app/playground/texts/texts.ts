@@ -8,6 +8,7 @@ import { frameTexts } from "./frame.ts";
 import { insideTexts } from "./inside.ts";
 import { kernelsTexts } from "./kernels.ts";
 import { galleryTexts } from "./gallery.ts";
+import { samplingTexts } from "./sampling.ts";
 import { shareTexts } from "./share.ts";
 import { threadsTexts } from "./threads.ts";
 import { teachTexts } from "./teach.ts";
@@ -25,6 +26,7 @@ export const texts = {
   ...insideTexts,
   ...kernelsTexts,
   ...galleryTexts,
+  ...samplingTexts,
   ...shareTexts,
   ...threadsTexts,
   ...teachTexts,
