@@ -34,6 +34,9 @@ const studies = {
   policies:
     "X12 to X14, tasks learnt from rewards: addition|sorting|echo [--seeds 5] [--control shuffled] " +
     "[--results FILE]",
+  instructions:
+    "X5 and X8, a published model learns instructions, then which answer is polite: --model CHECKPOINT " +
+    "--data FILE --pairs FILE [--control]",
   style:
     "X15 and X16, vowels as a reward with a leash, and a reward model that is found out: leash|hacking " +
     "[--seeds 3] [--picture FILE.html]",

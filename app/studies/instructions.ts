@@ -1,0 +1,99 @@
+/**
+ * npm run study -- instructions --model CHECKPOINT --data FILE --pairs FILE [--seeds 3] [--folder DIR]
+ *                               [--control]
+ *
+ * Experiments X5 and X8, by the command line's own verbs: a small published model learns to answer
+ * instructions, then which of two answers is the polite one. X5: the loss of held-out answers falls by a
+ * quarter at least. X8: of held-out pairs 80 % at least, at a loss of 0.60 nats at most; a pair whose answers
+ * are the same says nothing and is left out. --control: chosen and rejected change places in every second
+ * pair, so that there is nothing to learn. --folder keeps the runs: a study that was stopped goes on there.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
+
+const { values: o } = parseArgs({
+  options: {
+    model: { type: "string" },
+    data: { type: "string" },
+    pairs: { type: "string" },
+    seeds: { type: "string", default: "3" },
+    folder: { type: "string" },
+    control: { type: "boolean", default: false },
+  },
+});
+const { model, data, pairs } = o;
+if (model === undefined || data === undefined || pairs === undefined)
+  throw new Error("say --model CHECKPOINT, --data FILE and --pairs FILE");
+
+const program = fileURLToPath(new URL("../../sinter.js", import.meta.url));
+const folder = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-instructions-"));
+const at = (name: string): string => join(folder, name);
+const set = (...settings: readonly string[]): string[] => settings.flatMap((one) => ["--set", one]);
+
+const sinter = (...args: readonly string[]): void =>
+  void execFileSync(process.execPath, [program, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+
+/** Begins a run, or goes on with one that was stopped. */
+const stage = (verb: string, from: string, out: string, rest: readonly string[]): void =>
+  sinter(verb, ...(existsSync(out) ? ["--resume"] : ["--from", from]), "--out", out, ...rest);
+
+/** The evaluations of a run, from its log. */
+function evaluations(run: string): readonly Readonly<Record<string, number>>[] {
+  const lines = readFileSync(join(run, "log.jsonl"), "utf8").trimEnd().split("\n");
+  return lines
+    .map((line) => JSON.parse(line) as Readonly<Record<string, number>>)
+    .filter((event) => "eval_loss" in event);
+}
+
+/** In every second pair, chosen and rejected have changed places. */
+function mixed(): string {
+  const rows = JSON.parse(readFileSync(pairs!, "utf8")) as Readonly<Record<string, string>>[];
+  const file = at("mixed.json");
+  const swapped = rows.map(({ chosen, rejected, ...row }, i) =>
+    i % 2 === 0 ? { ...row, chosen, rejected } : { ...row, chosen: rejected, rejected: chosen },
+  );
+  writeFileSync(file, JSON.stringify(swapped));
+  return file;
+}
+
+const base = at("base");
+if (!existsSync(base)) sinter("import", resolve(model), "-o", base, "--context", "256");
+const judged = o.control ? mixed() : resolve(pairs);
+const falls: number[] = [];
+const accuracies: number[] = [];
+for (let seed = 1; seed <= Number(o.seeds); seed++) {
+  const answers = at(`answers-${seed}`);
+  const polite = at(`${o.control ? "control" : "polite"}-${seed}`);
+  const all = ["--drop-wrong", "--seed", `${seed}`, "--sample-every", "0", "--json"];
+  const sft = ["--data", resolve(data), "--steps", "300", ...set("context=256", "lr=2e-3", "batch=8")];
+  stage("sft", base, answers, [...sft, ...all]);
+  const prefer = [
+    "--data",
+    judged,
+    "--steps",
+    "150",
+    ...set("context=256", "lr=5e-5", "batch=16", "beta=0.1"),
+  ];
+  stage("prefer", answers, polite, [...prefer, ...all]);
+  const losses = evaluations(answers).map(({ eval_loss: loss }) => loss!);
+  const fall = 1 - Math.min(...losses) / losses[0]!;
+  const first = evaluations(polite)[0]!;
+  const last = evaluations(polite).at(-1)!;
+  falls.push(fall);
+  accuracies.push(last["eval_rewards/accuracies"]!);
+  console.log(
+    `seed ${seed}: loss of held-out answers ${losses[0]!.toFixed(3)} → ` +
+      `${Math.min(...losses).toFixed(3)} nats per token (−${(100 * fall).toFixed(0)} %); pairs ${first["eval_loss"]!.toFixed(6)} → ` +
+      `${last["eval_loss"]!.toFixed(3)} nats, right ${last["eval_rewards/accuracies"]!.toFixed(3)}`,
+  );
+}
+console.log(
+  `${falls.length} seeds: the loss fell by ${meanOf(falls).toFixed(3)}, SD ${deviationOf(falls).toFixed(3)}; ` +
+    `pairs right ${meanOf(accuracies).toFixed(3)}, SD ${deviationOf(accuracies).toFixed(3)}`,
+);
