@@ -89,7 +89,8 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
   accuracies.push(last["eval_rewards/accuracies"]!);
   console.log(
     `seed ${seed}: loss of held-out answers ${losses[0]!.toFixed(3)} → ` +
-      `${Math.min(...losses).toFixed(3)} nats per token (−${(100 * fall).toFixed(0)} %); pairs ${first["eval_loss"]!.toFixed(6)} → ` +
+      `${Math.min(...losses).toFixed(3)} nats per token (−${(100 * fall).toFixed(0)} %); ` +
+      `pairs ${first["eval_loss"]!.toFixed(6)} → ` +
       `${last["eval_loss"]!.toFixed(3)} nats, right ${last["eval_rewards/accuracies"]!.toFixed(3)}`,
   );
 }
