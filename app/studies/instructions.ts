@@ -94,7 +94,6 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
       `${last["eval_loss"]!.toFixed(3)} nats, right ${last["eval_rewards/accuracies"]!.toFixed(3)}`,
   );
 }
-console.log(
-  `${falls.length} seeds: the loss fell by ${meanOf(falls).toFixed(3)}, SD ${deviationOf(falls).toFixed(3)}; ` +
-    `pairs right ${meanOf(accuracies).toFixed(3)}, SD ${deviationOf(accuracies).toFixed(3)}`,
-);
+const spread = (values: readonly number[]): string =>
+  `${meanOf(values).toFixed(3)}, SD ${deviationOf(values).toFixed(3)}`;
+console.log(`${falls.length} seeds: the loss fell by ${spread(falls)}; pairs right ${spread(accuracies)}`);
