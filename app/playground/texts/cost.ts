@@ -16,7 +16,7 @@ export const costTexts = {
   "cost.designHelp": {
     en: "The sliders change the model “{name}” here, and nothing in the editor. Heads go with the width.",
     nl:
-      "De schuiven veranderen het model “{name}” hier, en niets in de editor. Heads gaan met de breedte " +
+      "De schuiven veranderen het model ‘{name}’ hier, en niets in de editor. Heads gaan met de breedte " +
       "mee.",
   },
   "cost.none": {
@@ -96,8 +96,8 @@ export const costTexts = {
       "“published” names who said it; the rest is computed here, in this tab. GPT-4’s sizes are rumours, " +
       "twice over: OpenAI has published none.",
     nl:
-      "Elke rij is een specificatie: kies de naam om haar in de editor te krijgen. “Gezegd” is wat " +
-      "artikelen schrijven; “gepubliceerd” noemt wie het zei; de rest wordt hier berekend, in dit " +
+      "Elke rij is een specificatie: kies de naam om haar in de editor te krijgen. ‘Gezegd’ is wat " +
+      "artikelen schrijven; ‘gepubliceerd’ noemt wie het zei; de rest wordt hier berekend, in dit " +
       "tabblad. De maten van GPT-4 zijn geruchten, en wel twee: OpenAI heeft niets gepubliceerd.",
   },
   "cost.model": { en: "Model", nl: "Model" },

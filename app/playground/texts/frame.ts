@@ -33,7 +33,7 @@ export const frameTexts = {
   "tab.train": { en: "Train", nl: "Trainen" },
   "tab.inside": { en: "Look inside", nl: "Kijk erin" },
   "tab.sampling": { en: "Sample", nl: "Tekst maken" },
-  "tab.teach": { en: "Teach", nl: "Leren" },
+  "tab.teach": { en: "Teach", nl: "Lesgeven" },
   "tab.cost": { en: "Cost", nl: "Kosten" },
 
   "editor.name": { en: "Specification of the model", nl: "Specificatie van het model" },

@@ -26,7 +26,7 @@ export const galleryTexts = {
   "gallery.llama": { en: "Llama’s layer", nl: "De laag van Llama" },
   "gallery.llama.about": {
     en: "Rotary positions, SwiGLU and shared keys",
-    nl: "Roterende posities, SwiGLU en gedeelde sleutels",
+    nl: "Roterende posities, SwiGLU en gedeelde keys",
   },
   "gallery.mixture": { en: "A mixture of experts", nl: "Een mengsel van experts" },
   "gallery.mixture.about": {

@@ -31,7 +31,7 @@ export const kernelsTexts = {
   "kernels.line": { en: "line {line}", nl: "regel {line}" },
   "kernels.noLine": {
     en: "Of no line: loss, update, sampling",
-    nl: "Van geen regel: verlies, bijwerken, loten",
+    nl: "Van geen regel: loss, bijwerken, trekken",
   },
   "kernels.entries": { en: "What is run", nl: "Wat er draait" },
   "kernels.shared": { en: "What all share", nl: "Wat alle delen" },

@@ -27,12 +27,12 @@ export const shareTexts = {
       "You have opened somebody’s experiment: {steps} steps with seed {seed}. Train it, and the page " +
       "compares your loss with theirs.",
     nl:
-      "Je hebt een experiment van iemand anders geopend: {steps} stappen met seed {seed}. Train het, dan " +
-      "vergelijkt de pagina jouw loss met die van de maker.",
+      "Je hebt een experiment van iemand anders geopend: {steps} stappen met startgetal {seed}. Train " +
+      "het, dan vergelijkt de pagina jouw loss met die van de maker.",
   },
   "share.openedPlain": {
     en: "You have opened somebody’s experiment: {steps} steps with seed {seed}.",
-    nl: "Je hebt een experiment van iemand anders geopend: {steps} stappen met seed {seed}.",
+    nl: "Je hebt een experiment van iemand anders geopend: {steps} stappen met startgetal {seed}.",
   },
   "share.close": { en: "Close", nl: "Sluiten" },
   "share.promised": { en: "Promised final loss: {loss}", nl: "Beloofde loss aan het eind: {loss}" },

@@ -19,7 +19,7 @@ export const structureTexts = {
     nl: "Volgens de laatste tekst zonder fouten.",
   },
   "structure.job": { en: "What it does", nl: "Wat het doet" },
-  "structure.job.evaluate": { en: "The loss of a text", nl: "Het verlies van een tekst" },
+  "structure.job.evaluate": { en: "The loss of a text", nl: "De loss van een tekst" },
   "structure.job.train": { en: "A training step", nl: "Een trainingsstap" },
   "structure.job.prefill": { en: "Reading a prompt", nl: "Een prompt lezen" },
   "structure.job.decode": { en: "One more token", nl: "Nog een token" },
@@ -42,7 +42,7 @@ export const structureTexts = {
       "From top to bottom as they run. Rooms open and close; a room “× 12” runs once for each layer. " +
       "Choose a kernel for its numbers; the arrow keys go on.",
     nl:
-      "Van boven naar beneden zoals ze draaien. Kamers gaan open en dicht; een kamer “× 12” draait één " +
+      "Van boven naar beneden zoals ze draaien. Kamers gaan open en dicht; een kamer ‘× 12’ draait één " +
       "keer per laag. Kies een kernel voor zijn getallen; de pijltjestoetsen gaan verder.",
   },
   "structure.choose": { en: "Choose a kernel.", nl: "Kies een kernel." },

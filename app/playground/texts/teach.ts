@@ -8,7 +8,7 @@ export const teachTexts = {
       "people say which answers they like better, and it practises until its answers are liked. Here " +
       "you do all three, with a small model of 130,000 parameters, and nothing leaves this tab.",
     nl:
-      "Drie dingen maken van een model dat alleen teksten voortzet een assistent: het leert " +
+      "Drie dingen maken van een model dat alleen teksten afmaakt een assistent: het leert " +
       "antwoorden, mensen zeggen welke antwoorden ze beter vinden, en het oefent tot zijn antwoorden " +
       "bevallen. Hier doe je alle drie, met een klein model van 130.000 parameters. Niets verlaat " +
       "dit tabblad.",
@@ -30,7 +30,7 @@ export const teachTexts = {
   "teach.questionOf": { en: "Question {number}", nl: "Vraag {number}" },
   "teach.answerOf": { en: "Answer {number}", nl: "Antwoord {number}" },
   "teach.removeOf": { en: "Remove pair {number}", nl: "Haal paar {number} weg" },
-  "teach.add": { en: "Add a pair", nl: "Voeg een paar toe" },
+  "teach.add": { en: "Add a pair", nl: "Paar toevoegen" },
   "teach.save": { en: "Save as JSONL", nl: "Bewaar als JSONL" },
   "teach.open": { en: "Open JSONL", nl: "Open JSONL" },
   "teach.begin": { en: "Teach", nl: "Leer het" },

@@ -20,7 +20,7 @@ export const trainTexts = {
   "train.failed": { en: "It stopped: {error}", nl: "Het is gestopt: {error}" },
   "train.changed": {
     en: "The spec has changed since this model was opened. “Begin again” trains the new one.",
-    nl: "De specificatie is veranderd sinds dit model is geopend. “Opnieuw beginnen” traint de nieuwe.",
+    nl: "De specificatie is veranderd sinds dit model is geopend. ‘Opnieuw beginnen’ traint de nieuwe.",
   },
   "train.loss": { en: "Loss", nl: "Loss" },
   "train.validation": { en: "Validation", nl: "Validatie" },
@@ -37,7 +37,7 @@ export const trainTexts = {
   "train.at": { en: "step {step}: {values}", nl: "stap {step}: {values}" },
   "train.settings": { en: "Settings", nl: "Instellingen" },
   "train.lr": { en: "Learning rate (peak)", nl: "Leersnelheid (piek)" },
-  "train.temperature": { en: "Temperature of samples", nl: "Temperatuur van voorbeelden" },
+  "train.temperature": { en: "Temperature of samples", nl: "Temperatuur van de proefteksten" },
   "train.seed": { en: "Seed", nl: "Startgetal" },
   "train.steps": { en: "Steps", nl: "Stappen" },
   "train.target": { en: "Instructions", nl: "Instructies" },
@@ -83,14 +83,14 @@ export const trainTexts = {
   "train.write": { en: "Write", nl: "Schrijven" },
   "train.stop": { en: "Stop", nl: "Stoppen" },
   "train.atStep": { en: "after {step} steps", nl: "na {step} stappen" },
-  "train.earlier": { en: "Earlier samples", nl: "Eerdere voorbeelden" },
+  "train.earlier": { en: "Earlier samples", nl: "Eerdere proefteksten" },
   "train.noSamples": {
     en: "A sample appears here now and then while it trains.",
-    nl: "Hier verschijnt af en toe een voorbeeld terwijl het traint.",
+    nl: "Hier verschijnt af en toe een proeftekst terwijl het traint.",
   },
   "train.left": {
     en: "An earlier visit trained “{model}” up to step {step} of {steps}.",
-    nl: "Bij een eerder bezoek is “{model}” tot stap {step} van {steps} getraind.",
+    nl: "Bij een eerder bezoek is ‘{model}’ tot stap {step} van {steps} getraind.",
   },
   "train.forget": { en: "Forget it", nl: "Vergeten" },
   "train.restored": {
