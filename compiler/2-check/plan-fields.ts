@@ -35,6 +35,11 @@ export const planFields = {
     degree,
     found("devices / (tensor * pipeline)"),
   ),
+  replicas: number(
+    "Groups of devices that hold all weights once; with it, the degrees have to make up all devices.",
+    degree,
+    found("devices / (tensor * pipeline * shard)"),
+  ),
   interleaved: number("Pieces of a pipeline's stage that take turns.", degree, 1),
   precision: word<Precision>("Of products.", precisions, [
     "bf16; fp16 where the device has none",
@@ -74,6 +79,8 @@ export const planFactDocs = {
   memory: "Bytes of the fullest device.",
   step_seconds: "Seconds of a step.",
   tokens_per_second: "Tokens per second of all devices together, in a step.",
+  cache: "Bytes of the keys and values of a token, in 16 bits.",
+  decode: "Tokens per second of one text that is written, in 16 bits on the devices of a node; 0: none fits.",
   mfu: "Utilisation of a step, attention counted causally.",
   mfu_full: "Utilisation of a step, attention to all positions counted.",
 } as const;

@@ -81,6 +81,7 @@ function judge(block: CheckedPlan, costs: ModelCosts, report: Reporter): JudgedP
   }
   const plan = planTraining(costs, settings);
   refuseMisfits(block, plan, report);
+  refuseReplicas(block, plan, report);
   const facts = block.expects.map((expected): JudgedFact => {
     const found = planFacts[expected.fact].of(plan);
     const isMet = isWithin(found, expected);
@@ -139,6 +140,28 @@ function refuseMisfits(
     largest: `${largest.name} (${sizeText(largest.bytes)})`,
   };
   report("E0705", places.hardware, details, [{ text: "by this model", span: places.model }]);
+}
+
+/** Where a plan says how many copies of the weights there are, all degrees make up all devices. */
+function refuseReplicas(
+  { places, settings: { replicas } }: CheckedPlan,
+  { settings }: TrainingPlan,
+  report: Reporter,
+): void {
+  if (replicas === undefined) return;
+  const { devices, tensor, pipeline, shard } = settings;
+  const each = tensor * pipeline * shard;
+  if (each * replicas === devices) return;
+  const product = `tensor ${tensor} × pipeline ${pipeline} × shard ${shard} × replicas ${replicas}`;
+  const what = `${product} = ${each * replicas}, not ${devices} devices`;
+  const fitting = Math.max(1, Math.floor(devices / each));
+  const at = places.settings.get("devices");
+  report(
+    "E0704",
+    places.settings.get("replicas")!,
+    { what, help: `use ${fitting} of ${each} devices each` },
+    at ? [{ text: "devices is set here", span: at }] : [],
+  );
 }
 
 function refuseUneven(

@@ -2,7 +2,7 @@
 import { sizeText, threeDigits } from "../../runtime/contract/amounts.ts";
 import type { PlanFact } from "../2-check/plan-fields.ts";
 import { amountText, dollarsText, flopsText } from "./amounts.ts";
-import { stepTokens, type TrainingPlan } from "./plan.ts";
+import { servingOf, stepTokens, type TrainingPlan } from "./plan.ts";
 
 /** From the lowest to the highest: both are the same where nothing is left open. */
 export type Found = readonly [low: number, high: number];
@@ -33,6 +33,14 @@ export const planFacts: Readonly<Record<PlanFact, Fact>> = {
     of: ({ settings, tokensPerSecond }) => one(stepTokens(settings) / tokensPerSecond),
   },
   tokens_per_second: { ...plain, of: ({ tokensPerSecond }) => one(tokensPerSecond) },
+  cache: { text: sizeText, of: (plan) => one(servingOf(plan).one.cacheBytes) },
+  decode: {
+    ...plain,
+    of(plan) {
+      const { devices, one: text } = servingOf(plan);
+      return one(devices === 0 ? 0 : text.decodeRate);
+    },
+  },
   mfu: { ...share, of: ({ mfu }) => one(mfu.causal) },
   mfu_full: { ...share, of: ({ mfu }) => one(mfu.full) },
 };

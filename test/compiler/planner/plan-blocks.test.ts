@@ -119,6 +119,32 @@ test.each([
   expect(codes(plans)).toEqual([code]);
 });
 
+test("published slips, written as plans, are refused by name", () => {
+  const file = (name: string): string => specs.find((spec) => spec.file === `specs/${name}.sinter`)!.text;
+  const said = (name: string, plan: string): string[] =>
+    checkWithPlans(`${file(name)}\n${plan}`).diagnostics.map(({ code, text }) => `${code} ${text}`);
+  // llm.c, script of 1558M: 6 · 1558e6 · 32e9 is 2.99e20
+  expect(said("gpt2", "plan p of gpt2-xl on h100 { tokens 32e9  expect flops 6.966e20 }")).toEqual([
+    "E0703 expected flops 6.97e20 ± 1 %, found 2.99e20",
+  ]);
+  // NVIDIA, 70B on 64 H100: 1,664 tokens a second are not 731 TFLOP/s
+  const rate = 64 * 1664;
+  const nvidia = `plan p of llama3-70b on h100 {
+    devices 64  tensor 4  pipeline 8  sequence 8192  micro 1
+    mfu 731 / 989.4  expect tokens_per_second ${rate}
+  }`;
+  expect(said("llama3", nvidia)).toEqual([expect.stringMatching(/^E0703 expected tokens_per_second 106 k/)]);
+  // Llama 3, table 4: TP 8, CP 16, PP 16 and DP 4 are 8,192 devices of 16,384
+  const llama = (shard: number): string => `plan p of llama3.1-405b on h100 {
+    devices 16_384  tensor 8  pipeline 16  context 16  shard ${shard}  replicas 1  micro 1  sequence 131072
+    recompute full  mfu 0.38
+  }`;
+  expect(said("llama3", llama(4 * 16))).toEqual([
+    "E0704 tensor 8 × pipeline 16 × shard 64 × replicas 1 = 8192, not 16384 devices",
+  ]);
+  expect(said("llama3", llama(8 * 16))).toEqual([]);
+});
+
 test("other sizes from the command line: nothing is expected of another model", () => {
   expect(judged("plan p of m on h100 { expect hours 1e9 }", { width: "32" }).diagnostics).toEqual([]);
 });
