@@ -5,8 +5,10 @@
 import { SinterError } from "../../../../runtime/base/errors.ts";
 import type { HeadPlace } from "../../../../runtime/look/inside.ts";
 import type { LookedAt } from "../../model/questions/inside.ts";
+import { exampleOf } from "../../gallery/examples.ts";
 import { element } from "../../page/element.ts";
 import type { OpenPanel, Page } from "../../page/page.ts";
+import { parseExperiment } from "../../share/experiment.ts";
 import { HeadsPart } from "./heads.ts";
 import { lensTable } from "./lens.ts";
 import { nextBars } from "./next.ts";
@@ -43,6 +45,8 @@ class InsidePanel {
   /** The next tokens with the head switched off. */
   #off: LookedAt["next"] | undefined;
   #position: number | undefined;
+  /** The visitor has typed a text, which is kept for the next model. */
+  #isTyped = false;
 
   constructor(page: Page) {
     this.#page = page;
@@ -69,6 +73,7 @@ class InsidePanel {
     this.element = element("div", { class: "inside" }, lead, this.#nothing, this.#body);
     page.model.opened.watch((opened) => {
       this.#answer = undefined;
+      if (!this.#isTyped) this.#text.value = (opened && promptOf(opened.experiment)) ?? "";
       this.#body.hidden = opened === undefined;
       this.#nothing.hidden = opened !== undefined;
       this.#lookSoon(0);
@@ -89,6 +94,7 @@ class InsidePanel {
   }
 
   #typed(): void {
+    this.#isTyped = true;
     this.#position = undefined;
     this.#lookSoon(TYPING_MS);
   }
@@ -155,6 +161,12 @@ class InsidePanel {
     this.#lens.replaceChildren(lensTable(page, answer));
     void this.#token.show(answer, position);
   }
+}
+
+/** What the example of a run has learnt to go on with. Undefined: nothing is known of it. */
+function promptOf(json: string): string | undefined {
+  const experiment = parseExperiment(json);
+  return experiment?.data.kind === "example" ? exampleOf(experiment.data.id)?.prompt : undefined;
 }
 
 const titled = (

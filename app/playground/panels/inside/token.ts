@@ -51,56 +51,48 @@ export class TokenPart {
     const near = nearest.map(({ text: other, cosine }) =>
       element("li", {}, other, " ", element("small", {}, cosine.toFixed(2))),
     );
-    const rows = neurons.map(({ layer, neuron, value, speaksFor }) =>
-      element(
-        "tr",
-        {},
-        element(
-          "th",
-          { scope: "row" },
-          element(
-            "button",
-            {
-              type: "button",
-              class: "link",
-              "data-key": `${layer}:${neuron}`,
-              onclick: () => this.#choose({ layer, neuron }),
-            },
-            page.text("inside.neuron", { layer, neuron }),
-          ),
-        ),
-        element("td", {}, value.toFixed(2)),
-        element("td", {}, textsOf(speaksFor)),
-      ),
-    );
     replaceChildren(this.#known, [
       element("h2", {}, page.text("inside.token", { token: text, id: `${id}` })),
       element("h3", {}, page.words("inside.nearest")),
       element("p", { class: "soft" }, page.words("inside.nearestHelp")),
       element("ul", { class: "token-list" }, ...near),
-      ...(rows.length === 0
-        ? []
-        : [
-            element("h3", {}, page.words("inside.neurons")),
-            element("p", { class: "soft" }, page.words("inside.neuronsHelp")),
-            element(
-              "table",
-              {},
-              element(
-                "thead",
-                {},
-                element(
-                  "tr",
-                  {},
-                  element("td"),
-                  element("th", { scope: "col" }, page.words("inside.answer")),
-                  element("th", { scope: "col" }, page.words("inside.speaksFor")),
-                ),
-              ),
-              element("tbody", {}, ...rows),
-            ),
-          ]),
+      ...(neurons.length > 0 ? this.#neurons(neurons) : []),
     ]);
+  }
+
+  /** A row for each neuron, which opens it. */
+  #neurons(neurons: TokenInside["neurons"]): readonly HTMLElement[] {
+    const page = this.#page;
+    const rows = neurons.map(({ layer, neuron, value, speaksFor }) => {
+      const open = element("button", {
+        type: "button",
+        class: "link",
+        "data-key": `${layer}:${neuron}`,
+        onclick: () => this.#choose({ layer, neuron }),
+      });
+      open.append(page.text("inside.neuron", { layer, neuron }));
+      return element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, open),
+        element("td", {}, value.toFixed(2)),
+        element("td", {}, textsOf(speaksFor)),
+      );
+    });
+    const heading = element(
+      "tr",
+      {},
+      element("td"),
+      element("th", { scope: "col" }, page.words("inside.answer")),
+      element("th", { scope: "col" }, page.words("inside.speaksFor")),
+    );
+    const table = element("table", {}, element("thead", {}, heading), element("tbody", {}, ...rows));
+    const name = page.text("inside.neurons");
+    return [
+      element("h3", {}, page.words("inside.neurons")),
+      element("p", { class: "soft" }, page.words("inside.neuronsHelp")),
+      element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": name }, table),
+    ];
   }
 
   #choose(place: NeuronPlace): void {
