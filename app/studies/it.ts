@@ -5,12 +5,14 @@
  * "Because one of them was tired, the cat sat on the mat, and it"? Trains specs/it.sinter, and prints how
  * often a head looks at the right noun in sentences whose words did not stand together in training, beside
  * the best position that is always the same and the model before its first step; and what the next word
- * loses without that head.
+ * loses without that head. Draws one sentence with two cues: at what "it" looks in each layer.
  */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { percent } from "../../runtime/contract/amounts.ts";
 import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";
+import { itPage } from "./pronouns/picture.ts";
 import { runIt, type ItResult, type ItScore } from "./pronouns/run-it.ts";
 
 const { values: o } = parseArgs({
@@ -24,8 +26,13 @@ const { values: o } = parseArgs({
 const CELL = 14;
 
 for (const seed of o.seeds.split(",").map(Number)) {
-  const result = await runIt({ folder: join(o.folder, `${seed}`), seed, say: () => {} });
-  console.log([`seed ${seed}`, ...tableOf(result), "", ...examplesOf(result), ""].join("\n"));
+  const folder = join(o.folder, `${seed}`);
+  const result = await runIt({ folder, seed, say: () => {} });
+  const page = join(folder, "it.html");
+  writeFileSync(page, itPage(seed, result));
+  console.log(
+    [`seed ${seed}`, ...tableOf(result), "", ...examplesOf(result), `${page} draws it`, ""].join("\n"),
+  );
 }
 
 function tableOf({ sentences, trained, untrained, fixed, seconds }: ItResult): readonly string[] {
@@ -44,15 +51,16 @@ function tableOf({ sentences, trained, untrained, fixed, seconds }: ItResult): r
   ];
 }
 
-/** Some sentences: at what "it" looks in the layer of that head, in hundredths. */
-function examplesOf({ asked, trained, tokenizer }: ItResult): readonly string[] {
-  const { layer, head } = trained.head;
-  return asked.slice(0, 4).map(({ tokens, looks, sentence }) => {
-    const { at } = looks.find((look) => look.layer === layer && look.head === head)!;
-    const words = tokens.map((id, i) => {
-      const share = Math.round(100 * at[i]!);
-      return decode(tokenizer, [id]) + (share > 0 ? `[${share}]` : "");
-    });
-    return `${words.join("").trim()} → ${sentence.deed}`;
-  });
+/** At what "it" looks in each layer, in hundredths. */
+function examplesOf({ examples, tokenizer }: ItResult): readonly string[] {
+  return examples.flatMap(({ tokens, looks, sentence }) => [
+    `${sentence.before} → ${sentence.deed}`,
+    ...looks.map(({ layer, head, at }) => {
+      const words = tokens.map(
+        (id, i) => [decode(tokenizer, [id]).trim(), Math.round(100 * at[i]!)] as const,
+      );
+      const seen = words.filter(([, share]) => share > 0).map(([word, share]) => `${word} ${share}`);
+      return `  layer ${layer + 1}, head ${head + 1}: ${seen.join(", ")}`;
+    }),
+  ]);
 }

@@ -15,7 +15,11 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { loadNewest } from "../../../runtime/store/checkpoint.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { pronounSentences, pronounText } from "../../../runtime/train/sources/builtin-pronouns.ts";
+import {
+  pronounSentences,
+  pronounText,
+  type PronounSentence,
+} from "../../../runtime/train/sources/builtin-pronouns.ts";
 import { main } from "../../cli/main.ts";
 import type { HeadPlace } from "../../../runtime/look/inside.ts";
 import { askAll, type Asked } from "./ask.ts";
@@ -56,10 +60,23 @@ export interface ItResult {
   readonly fixed: FixedPosition;
   /** How long the training took. */
   readonly seconds: number;
-  /** What the trained model looked at in the sentences held out. */
-  readonly asked: readonly Asked[];
+  /** The same sentence with two cues, of which each fits another noun; none of it was learnt so. */
+  readonly examples: readonly Asked[];
   readonly tokenizer: Tokenizer;
 }
+
+const EXAMPLES: readonly PronounSentence[] = (
+  [
+    ["tired", "cat", "rolled"],
+    ["woollen", "mat", "slipped"],
+  ] as const
+).map(([cue, meant, deed]) => ({
+  before: `Because one of them was ${cue}, the cat sat on the mat, and it`,
+  deed,
+  cue,
+  meant,
+  nouns: ["cat", "mat"],
+}));
 
 export async function runIt({ folder, seed, say }: ItOptions): Promise<ItResult> {
   const text = join(folder, "it.txt");
@@ -83,8 +100,9 @@ export async function runIt({ folder, seed, say }: ItOptions): Promise<ItResult>
     if (!(await loadNewest(nodeFiles(), run, model, "weights"))) throw new Error(`${run} has no checkpoint`);
     const trained = await scoreOf(model, tokenizer);
     const fixed = bestFixedPosition(trained.asked);
+    const examples = await askAll(model, tokenizer, EXAMPLES);
     const sentences = trained.asked.length;
-    return { sentences, trained, untrained, fixed, seconds, asked: trained.asked, tokenizer };
+    return { sentences, trained, untrained, fixed, seconds, examples, tokenizer };
   } finally {
     await model.close();
   }
