@@ -158,6 +158,7 @@ async function openPage(
     listeners.delete(listen);
     await call("Target.closeTarget", { targetId });
   };
+  await here("Emulation.setScrollbarsHidden", { hidden: true }); // pictures have none
   await look(first);
   await here("Page.navigate", { url });
   await loaded;

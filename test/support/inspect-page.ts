@@ -59,6 +59,9 @@ const LAYOUT = `(() => {${measures}
 /** Opens every <details>, so that what is in it is looked at as well. */
 const OPEN = `document.querySelectorAll("details").forEach((each) => (each.open = true))`;
 
+/** When what follows the page's width has been drawn anew. */
+const DRAWN = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))`;
+
 /** Looks at a page in every way; PICTURES=DIR writes what it looks like. */
 export async function inspect(page: OpenPage, title: string): Promise<void> {
   await page.evaluate(OPEN);
@@ -66,6 +69,7 @@ export async function inspect(page: OpenPage, title: string): Promise<void> {
   for (const look of looks) {
     const where = `${title} at ${look.width}, ${look.scheme}`;
     await page.look(look);
+    await page.evaluate(DRAWN);
     expect.soft(await page.evaluate(LAYOUT), where).toEqual({ small: [], faint: [], wide: 0 });
     if (look.axe) expect.soft(await page.evaluate(FLAWS), where).toEqual([]);
     if (pictures === undefined) continue;
