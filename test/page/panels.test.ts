@@ -1,6 +1,6 @@
 /**
- * Every panel as it is before anything was done: opened by keys, readable at every width in light and dark, in
- * both languages, and with nothing to complain of. PICTURES=DIR writes pictures.
+ * Every panel as it is before anything was done: opened by keys, readable at every width in light and dark,
+ * in both languages, and with nothing to complain of. PICTURES=DIR writes pictures.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
