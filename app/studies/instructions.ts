@@ -39,9 +39,11 @@ const set = (...settings: readonly string[]): string[] => settings.flatMap((one)
 const sinter = (...args: readonly string[]): void =>
   void execFileSync(process.execPath, [program, ...args], { stdio: ["ignore", "ignore", "inherit"] });
 
-/** Begins a run, or goes on with one that was stopped. */
-const stage = (verb: string, from: string, out: string, rest: readonly string[]): void =>
-  sinter(verb, ...(existsSync(out) ? ["--resume"] : ["--from", from]), "--out", out, ...rest);
+/** Begins a run, or goes on with one that was stopped, which knows its data and its settings. */
+function stage(verb: string, from: string, out: string, steps: number, begins: readonly string[]): void {
+  const how = existsSync(out) ? ["--resume"] : ["--from", from, ...begins];
+  sinter(verb, "--out", out, "--steps", `${steps}`, "--sample-every", "0", "--json", ...how);
+}
 
 /** The evaluations of a run, from its log. */
 function evaluations(run: string): readonly Readonly<Record<string, number>>[] {
@@ -70,17 +72,11 @@ const accuracies: number[] = [];
 for (let seed = 1; seed <= Number(o.seeds); seed++) {
   const answers = at(`answers-${seed}`);
   const polite = at(`${o.control ? "control" : "polite"}-${seed}`);
-  const all = ["--drop-wrong", "--seed", `${seed}`, "--sample-every", "0", "--json"];
-  const sft = ["--data", resolve(data), "--steps", "300", ...set("context=256", "lr=2e-3", "batch=8")];
-  stage("sft", base, answers, [...sft, ...all]);
-  const prefer = [
-    "--data",
-    judged,
-    "--steps",
-    "150",
-    ...set("context=256", "lr=5e-5", "batch=16", "beta=0.1"),
-  ];
-  stage("prefer", answers, polite, [...prefer, ...all]);
+  const all = ["--drop-wrong", "--seed", `${seed}`];
+  const sft = set("context=256", "lr=2e-3", "batch=8");
+  stage("sft", base, answers, 300, ["--data", resolve(data), ...sft, ...all]);
+  const prefer = set("context=256", "lr=5e-5", "batch=16", "beta=0.1");
+  stage("prefer", answers, polite, 150, ["--data", judged, ...prefer, ...all]);
   const losses = evaluations(answers).map(({ eval_loss: loss }) => loss!);
   const fall = 1 - Math.min(...losses) / losses[0]!;
   const first = evaluations(polite)[0]!;
