@@ -10,6 +10,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { startPageServer } from "../../runtime/node/page-server.ts";
 import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
 import { firefoxMissing, openFirefox } from "../support/firefox-page.ts";
+import { inspect } from "../support/inspect-page.ts";
 import { memoryFiles } from "../support/memory-files.ts";
 import { compileSmall } from "../support/running-models.ts";
 import {
@@ -47,7 +48,11 @@ async function inNode(): Promise<string> {
   const { opened } = await beginRunIn(
     { host: nodeHost, files },
     {
-      bundle: await compileSmall(source, { module: "train", target: "simd" }),
+      bundle: await compileSmall(source, {
+        module: "train",
+        target: "simd",
+        options: { entries: ["look"] }, // as the page has it, for its panels
+      }),
       source,
       text,
       settings: { seed: 1, steps: STEPS },
@@ -96,6 +101,7 @@ describe.skipIf(missing !== undefined)(`in Chromium${missing ? ` (skipped: ${mis
     await untilSaid(page, /^Step/);
     expect(page.requests.filter((asked) => !asked.startsWith(url))).toEqual([]);
     expect(page.complaints).toEqual([]);
+    await inspect(page, "train");
     await page.close();
   });
 

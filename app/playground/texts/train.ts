@@ -22,6 +22,10 @@ export const trainTexts = {
     en: "The spec has changed since this model was opened. “Begin again” trains the new one.",
     nl: "De specificatie is veranderd sinds dit model is geopend. ‘Opnieuw beginnen’ traint de nieuwe.",
   },
+  "train.needsCompiler": {
+    en: "This spec will be compiled in the page. The compiler, 14 MB, is loaded once for that.",
+    nl: "Deze specificatie wordt in de pagina gecompileerd. De compiler, 14 MB, wordt één keer geladen.",
+  },
   "train.loss": { en: "Loss", nl: "Loss" },
   "train.validation": { en: "Validation", nl: "Validatie" },
   "train.norm": { en: "Gradient norm", nl: "Norm van de gradiënt" },

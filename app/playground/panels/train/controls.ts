@@ -1,5 +1,6 @@
 /** The buttons, and in one line what happens. */
 import { SinterError } from "../../../../runtime/base/errors.ts";
+import { isBuilt } from "../../gallery/open-experiment.ts";
 import type { ModelState } from "../../model/model-handle.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
@@ -67,7 +68,29 @@ export function controls(page: Page, training: Trainer): HTMLElement {
   });
   training.isOutdated.watch((is) => outdated.replaceChildren(...(is ? [page.words("train.changed")] : [])));
   const buttons = element("div", { class: "row" }, main, step, reset);
-  return element("section", { class: "controls" }, buttons, bar, line, outdated);
+  return element(
+    "section",
+    { class: "controls" },
+    buttons,
+    bar,
+    line,
+    outdated,
+    compilerNote(page, training),
+  );
+}
+
+/** Said before anything is loaded: what a spec that was changed will need. */
+function compilerNote(page: Page, { target }: Trainer): HTMLElement {
+  const note = element("p", { class: "soft outdated" });
+  const look = async (): Promise<void> => {
+    const { text } = page.spec.now;
+    if (page.checked.now?.text !== text) return;
+    const built = await isBuilt(page, target.now).catch(() => true); // a spec with errors is not compiled
+    if (page.spec.now.text === text)
+      note.replaceChildren(...(built ? [] : [page.words("train.needsCompiler")]));
+  };
+  for (const value of [page.checked, page.experiment, target]) value.watch(() => void look());
+  return note;
 }
 
 const progressLine = (page: Page): HTMLElement =>

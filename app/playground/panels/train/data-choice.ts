@@ -16,7 +16,10 @@ export function dataChoice(page: Page, ...more: readonly HTMLElement[]): HTMLEle
     oninput: () => showSize(),
   });
   let name = "";
-  const showSize = (): void => size.replaceChildren(sizeOf(page, area.value));
+  const showSize = (): void => {
+    size.replaceChildren(sizeOf(page, area.value));
+    useOwn.disabled = area.value === "";
+  };
   const take = async (file: File): Promise<void> => {
     area.value = await file.text();
     name = file.name;
@@ -32,7 +35,7 @@ export function dataChoice(page: Page, ...more: readonly HTMLElement[]): HTMLEle
   const use = (data: Data): void => page.experiment.set({ ...page.experiment.now, data, moves: [] });
   const useOwn = element(
     "button",
-    { type: "button", onclick: () => use({ kind: "own", name, text: area.value }) },
+    { type: "button", disabled: true, onclick: () => use({ kind: "own", name, text: area.value }) },
     page.words("train.useText"),
   );
   const back = element(
