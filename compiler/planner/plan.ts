@@ -70,20 +70,24 @@ export interface UnevenBatch {
   readonly together: number;
 }
 
+/** Micro-batches for each stage of a pipeline, so that its bubble is a fifth of a step at most. */
+const FILLED = 4;
+
 /** The most sequences of a micro-batch that are tried where nobody says how many. */
 const MOST_MICRO = 64;
 
 /**
  * All settings: what was asked, and a default for what was not. A micro-batch has as many sequences as fit
- * well, a power of two.
+ * well and fill a pipeline, a power of two.
  */
 export function settingsOf(costs: ModelCosts, asked: Asked): PlanSettings | UnevenBatch {
   if (asked.micro !== undefined) return settingsWith(costs, asked, asked.micro);
   let best = settingsWith(costs, asked, 1);
   for (let micro = 2; micro <= MOST_MICRO; micro *= 2) {
     const settings = settingsWith(costs, asked, micro);
-    const isMore = !("together" in settings) && !("together" in best);
-    if (!isMore || fitsIn(deviceMemory(costs, settings).bytes, asked.card) !== "fits") break;
+    if ("together" in settings || "together" in best) break;
+    const isFilled = settings.pipeline === 1 || settings.accumulation >= FILLED * settings.pipeline;
+    if (!isFilled || fitsIn(deviceMemory(costs, settings).bytes, asked.card) !== "fits") break;
     best = settings;
   }
   return best;
@@ -95,7 +99,7 @@ function settingsWith(costs: ModelCosts, asked: Asked, micro: number): PlanSetti
   const shard = asked.shard ?? Math.max(1, Math.floor(asked.devices / (tensor * pipeline)));
   const degrees: Degrees = { devices: asked.devices, tensor, pipeline, context, expert, shard };
   const together = dataRanks(degrees) * micro * sequence;
-  const batchTokens = asked.batchTokens ?? together * (pipeline === 1 ? 1 : 4 * pipeline);
+  const batchTokens = asked.batchTokens ?? together * (pipeline === 1 ? 1 : FILLED * pipeline);
   const accumulation = Math.round(batchTokens / together);
   if (accumulation < 1 || Math.abs(accumulation * together - batchTokens) > EVEN * batchTokens)
     return { batchTokens, together };

@@ -63,9 +63,13 @@ export const planVerb = defineVerb({
   },
 });
 
+/** Options that change nothing of a plan. */
+const beside: readonly string[] = ["model", "set", "plan", "json", "fit"];
 /** Something is asked that the spec's plans do not say. */
-const isAsked = ({ model: _, set: __, plan: ___, json: ____, fit: _____, ...given }: PlanGiven): boolean =>
-  Object.values(given).some((value) => value !== undefined && value !== false);
+const isAsked = (given: PlanGiven): boolean =>
+  Object.entries(given).some(
+    ([name, value]) => !beside.includes(name) && value !== undefined && value !== false,
+  );
 
 /** All plans of the spec, with what they expect. */
 function planBlocks(

@@ -289,6 +289,14 @@ test("what does not divide is named with both sizes", () => {
   expect(beyond.misfits.map(({ degree }) => degree)).toEqual(["pipeline", "devices"]);
 });
 
+test("micro-batches are as large as fit, and small enough to fill a pipeline", () => {
+  const asked = { card: on("h100"), devices: 1024, tensor: 8, sequence: 8192, batchTokens: 2 ** 24 };
+  const [plain, piped] = [1, 8].map((pipeline) => plan("llama3-70b", { ...asked, pipeline }));
+  expect(plain!.settings.micro).toBeGreaterThan(1);
+  expect(piped!.settings.accumulation).toBeGreaterThanOrEqual(4 * 8);
+  expect(piped!.fits).toBe("fits");
+});
+
 test("a batch that does not come out even is refused", () => {
   const asked = { card: on("h100"), devices: 64, batchTokens: 3 * 8192 };
   expect(planOf(models.get("llama3-8b")!, asked)).toEqual({ batchTokens: 3 * 8192, together: 64 * 8192 });
