@@ -33,10 +33,15 @@ export interface RoomsLook {
   isOpen(room: Room): boolean;
   /** What the whole picture is, for those who do not see it. */
   readonly label: string;
+  /** Headers and kernels are buttons, which whoever shows the drawing has to make work. */
+  readonly isUsed?: boolean;
 }
 
-export function drawRooms(rooms: readonly Room[], { isOpen, label: about }: RoomsLook): Drawing {
-  const inner = rooms.map((room) => (isOpen(room) ? openRoom(room) : closedRoom(room)));
+export function drawRooms(
+  rooms: readonly Room[],
+  { isOpen, label: about, isUsed = false }: RoomsLook,
+): Drawing {
+  const inner = rooms.map((room) => (isOpen(room) ? openRoom(room, isUsed) : closedRoom(room)));
   const lanes = Math.max(0, ...inner.map((one) => one.lanes));
   const width = COLUMN + 2 * PADDING + (lanes > 0 ? (lanes + 1) * LANE : 0);
   const children: SvgElement[] = [];
@@ -50,7 +55,7 @@ export function drawRooms(rooms: readonly Room[], { isOpen, label: about }: Room
         "g",
         { class: `room ${room.role}`, "data-room": room.name },
         rect(box, "walls", { rx: 10 }),
-        header(room, { ...box, height: HEADER }, isOpen(room)),
+        header(room, { ...box, height: HEADER }, isOpen(room), isUsed),
         svg("g", { transform: `translate(1 ${y})` }, ...elements),
       ),
     );
@@ -73,7 +78,7 @@ interface Inner {
 
 const HEADER = 2 * ROW + 10;
 
-function header(room: Room, box: Box, isOpen: boolean): SvgElement {
+function header(room: Room, box: Box, isOpen: boolean, isUsed: boolean): SvgElement {
   const { name, times, order, kernels } = room;
   const repeated = times > 1 ? ` × ${times}` : "";
   const parameters = parametersOf(room);
@@ -87,10 +92,8 @@ function header(room: Room, box: Box, isOpen: boolean): SvgElement {
     "g",
     {
       class: "header",
-      role: "button",
-      tabindex: 0,
       "data-header": name,
-      "aria-expanded": `${isOpen}`,
+      ...(isUsed && { role: "button", tabindex: 0, "aria-expanded": `${isOpen}` }),
     },
     rect(box, "hit", { rx: 10 }),
     svg("text", { x: box.x + INSET, y: box.y + ROW - 2, "aria-hidden": "true" }, isOpen ? "▾" : "▸"),
@@ -147,7 +150,7 @@ type Row =
       readonly box: Box;
     };
 
-function openRoom(room: Room): Inner {
+function openRoom(room: Room, isUsed: boolean): Inner {
   const rows = rowsOf(room);
   const wires = wiresOf(rows);
   const last = rows.at(-1)?.box;
@@ -157,7 +160,7 @@ function openRoom(room: Room): Inner {
     elements: [
       ...wires.map((wire) => drawWire(rows, wire)),
       ...straightArrows(rows),
-      ...rows.map((row) => (row.kind === "value" ? drawValue(row) : drawKernel(row))),
+      ...rows.map((row) => (row.kind === "value" ? drawValue(row) : drawKernel(row, isUsed))),
     ],
   };
 }
@@ -292,15 +295,14 @@ const down = (x: number, from: number, to: number): SvgElement =>
 
 // ---- kernels and values
 
-function drawKernel({ kernel, lines, box }: Extract<Row, { kind: "kernel" }>): SvgElement {
+function drawKernel({ kernel, lines, box }: Extract<Row, { kind: "kernel" }>, isUsed: boolean): SvgElement {
   const { kind, step, part } = kernel;
   return svg(
     "g",
     {
       class: `kernel ${kind}`,
-      role: "button",
-      tabindex: -1,
       "data-kernel": step,
+      ...(isUsed && { role: "button", tabindex: -1 }),
       "data-part": part && `${part.section}/${part.part}`,
     },
     rect(box, "box", { rx: 5 }),

@@ -20,8 +20,8 @@ export const drawingStyle = `
 .drawing .norm .stripe, .drawing .element .stripe { fill: var(--third); }
 .drawing .buffer .box { fill: var(--faint); stroke: var(--first); stroke-width: .8; }
 .drawing .cotangent .box { fill: var(--faint-second, var(--faint)); stroke: var(--second); }
-.drawing .header, .drawing .kernel { cursor: pointer; }
-.drawing .kernel:hover .box, .drawing .lit .box { stroke: var(--first); stroke-width: 2; }
+.drawing [role=button] { cursor: pointer; }
+.drawing .kernel[role=button]:hover .box, .drawing .lit .box { stroke: var(--first); stroke-width: 2; }
 .drawing .kernel[aria-pressed=true] .box { stroke: var(--second); stroke-width: 2.5; }
 .drawing .header:focus-visible, .drawing .kernel:focus-visible { outline: 2px solid var(--first);
   outline-offset: 2px; }

@@ -137,6 +137,15 @@ test("closed rooms are shorter, and tell what comes in and goes out", () => {
   expect(text).not.toContain("data-kernel");
 });
 
+test("what is only looked at has no buttons", () => {
+  const { model, programs } = planned("gpt2", "infer");
+  const rooms = roomsOf(model, programs[0]!, programs);
+  expect(svgText(drawRooms(rooms, open).svg)).not.toMatch(/role="button"|tabindex/);
+  const used = svgText(drawRooms(rooms, { ...open, isUsed: true }).svg);
+  const kernels = programs[0]!.sections.reduce((sum, { calls }) => sum + calls.length, 0);
+  expect(used.split('role="button"').length - 1).toBe(rooms.length + kernels);
+});
+
 test("text of a spec is text in a drawing", () => {
   const room = { name: "<b>", role: "layer", of: undefined, times: 1, order: "up", reads: [], kernels: [] };
   const text = svgText(drawRooms([room as unknown as Room], open).svg);

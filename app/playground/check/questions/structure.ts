@@ -75,7 +75,7 @@ export const structureQuestions = {
     );
     return {
       text: asked.text,
-      rooms: drawRooms(rooms, { isOpen: openBy(rooms, asked.open), label: asked.job }),
+      rooms: drawRooms(rooms, { isOpen: openBy(rooms, asked.open), label: asked.job, isUsed: true }),
       memory: drawArena(placed, lifetimes, { rooms, label: asked.job }),
       kernels,
       parts: analysisOf(asked.text)
