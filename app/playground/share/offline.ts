@@ -11,7 +11,7 @@ const REGISTER_MS = 3000;
 const RELOADED = "sinter.reloaded";
 
 /** Where there are service workers: in built pages, over https or from this machine. */
-const isPossible = (): boolean => import.meta.env.PROD && "serviceWorker" in navigator;
+const isPossible = (): boolean => import.meta.env.MODE === "production" && "serviceWorker" in navigator;
 
 const register = (): Promise<ServiceWorkerRegistration> => navigator.serviceWorker.register("./sw.js");
 
