@@ -2,6 +2,7 @@
  * Which tokens are likely, for pages: a row with two bars for each, and the interval from 0 to 1 in slices
  * with the place where a random number fell. Whoever uses them says what stands there in words.
  */
+import { shareText } from "../../../runtime/report/distribution.ts";
 import { element } from "../page/element.ts";
 import "../styles/distribution.css";
 
@@ -20,10 +21,6 @@ export interface RowTitles {
   readonly before: string;
   readonly after: string;
 }
-
-/** "41.2 %", "0.04 %". */
-export const shareText = (share: number): string =>
-  `${(100 * share).toFixed(share >= 0.9995 ? 0 : share >= 0.1 ? 1 : 2)} %`;
 
 /** A table; bars are as long as the numbers beside them say, and the longest fills its column. */
 export function tokenRows(rows: readonly TokenRow[], titles: RowTitles): HTMLTableElement {

@@ -1,10 +1,11 @@
 /** What is seen of a draw: the text, the interval with its slices, the likeliest tokens with their cuts. */
 import type { DrawSteps } from "../../../../runtime/sample/draw-steps.ts";
 import type { Cut } from "../../../../runtime/sample/sampler.ts";
+import { shareText } from "../../../../runtime/report/distribution.ts";
 import { likeliest } from "../../../../runtime/sample/logprobs.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
-import { interval, shareText, tokenRows, type TokenRow } from "../../parts/distribution.ts";
+import { interval, tokenRows, type TokenRow } from "../../parts/distribution.ts";
 import type { Drawing } from "./drawer.ts";
 
 /** So many of the likeliest tokens have a row. */
