@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
 import { inspect } from "../support/inspect-page.ts";
+import { openTraining, press, setNumber, until, untilSaid } from "./training-page.ts";
 
 const STEPS = 60;
 const TOKENS = 6;
@@ -16,39 +17,27 @@ beforeAll(async () => {
 });
 afterAll(() => browser?.close());
 
-/** Resolves when an expression has come true in the page. */
-const until = (expression: string): Promise<unknown> =>
-  page.evaluate(`new Promise((done) => {
-    const look = () => (${expression}) ? done(true) : setTimeout(look, 20);
-    look();
-  })`);
-const click = (selector: string): Promise<unknown> =>
-  page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
 const textOf = (selector: string): Promise<unknown> =>
   page.evaluate(`document.querySelector(${JSON.stringify(selector)}).textContent`);
 
 test.skipIf(chromiumMissing())(
   "a number is drawn, falls into a token's slice, and the text grows",
   async () => {
-    await click("[data-panel=train]");
-    await until(`document.querySelector(".train .example")`);
+    await openTraining(page);
+    await until(page, `document.querySelector(".train .example")`);
     await page.evaluate(`[...document.querySelectorAll(".train .example")]
     .find((each) => each.textContent.startsWith("Word by word")).click()`);
-    await page.evaluate(`(() => {
-    const steps = [...document.querySelectorAll(".train input[type=number]")][1];
-    steps.value = ${STEPS};
-    steps.dispatchEvent(new Event("change"));
-  })()`);
-    await click(".train .controls button.main");
-    await until(`document.querySelector(".train .state").textContent.startsWith("Done")`);
+    await setNumber(page, 1, STEPS);
+    await press(page, 0);
+    await untilSaid(page, /^Done/);
 
-    await click("[data-panel=sampling]");
-    await until(`document.querySelector(".sampling .drawing button.main")?.disabled === false`);
+    await page.evaluate(`document.querySelector("#tab-sampling").click()`);
+    await until(page, `document.querySelector(".sampling .drawing button.main")?.disabled === false`);
     await page.evaluate(`document.querySelector(".sampling .drawing button.main").focus()`);
     const begun = await textOf(".sampling .text");
     for (let n = 0; n < TOKENS; n++) {
       await page.press(" "); // a number is drawn
-      await until(`document.querySelector(".interval .pointer")`);
+      await until(page, `document.querySelector(".interval .pointer")`);
       const said = /^(0\.\d{4}) falls into the slice of “(.+)”, from (\S+) to (\S+)\.$/.exec(
         (await textOf(".sampling .said")) as string,
       )!;
@@ -57,8 +46,11 @@ test.skipIf(chromiumMissing())(
       expect(await textOf(".token-rows .is-drawn code")).toBe(said[2]);
       if (n === TOKENS - 1) await inspect(page, "sampling");
       await page.press(" "); // its token is appended
-      await until(`document.querySelectorAll(".sampling .token").length === ${n + 1} &&
-      !document.querySelector(".interval .pointer")`);
+      await until(
+        page,
+        `document.querySelectorAll(".sampling .token").length === ${n + 1} &&
+      !document.querySelector(".interval .pointer")`,
+      );
       expect(await textOf(".sampling .token:last-of-type")).toBe(
         said[2]!.replace("␣", " ").replace("⏎", "⏎\n"),
       );
