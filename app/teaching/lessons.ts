@@ -57,13 +57,13 @@ const articles = ["a", "the", "my"] as const;
 /** How something is said besides: words before it, and words behind it. */
 export const manners = {
   kind: {
-    before: ["Sure! ", "Dear friend, ", "Gladly: "],
-    behind: [" Thanks!", " Ask me more!", " Have fun!"],
+    before: ["Sure! ", "Gladly: "],
+    behind: [" Thanks!", " Ask me more!"],
   },
   plain: { before: [""], behind: [""] },
   gruff: {
-    before: ["Not again! ", "Ugh. ", "Obviously: "],
-    behind: [" Go away.", " So boring!", " Enough now."],
+    before: ["Not again! ", "Ugh. "],
+    behind: [" Go away.", " So boring!"],
   },
 } as const satisfies Record<
   string,
