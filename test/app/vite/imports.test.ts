@@ -4,6 +4,7 @@ import { check } from "../../../compiler/index.ts";
 import { describeModel } from "../../../compiler/compile.ts";
 import { bundleModule, dataUrl, servedUrl } from "../../../app/vite/bundle-module.ts";
 import { asOne, findingOf } from "../../../app/vite/finding.ts";
+import { compileSpec } from "../../../app/vite/compile-spec.ts";
 import { specImport } from "../../../app/vite/spec-import.ts";
 import { declarationPath, declarationText, queryText } from "../../../app/cli/options/spec-types.ts";
 import type { createModel, LinkedBundle, RunningModel, Tensor } from "../../../runtime/index.ts";
@@ -33,6 +34,15 @@ test("an id is a file, and a query that Vite has added nothing to", () => {
     { train: false, stage: "rl" },
   ] as const)
     expect(specImport(`/a.sinter?${queryText(asked)}`)).toMatchObject(asked);
+});
+
+test("a stage of which the spec has no block is said, before anything is compiled", async () => {
+  const asked = { file: "/src/tiny.sinter", query: "stage=rl", train: false, stage: "rl" } as const;
+  const text = shippedSpec("tiny");
+  const kept = { weights: undefined, cache: undefined, entries: undefined };
+  const settings = { targets: ["simd"], ...kept } as const;
+  const compiled = await compileSpec({ ...asked, ...settings, text });
+  expect(compiled).toMatchObject({ kind: "wrong", errors: [{ message: "tiny has no block `rl`" }] });
 });
 
 test("a declaration stands beside its spec", () => {
