@@ -32,8 +32,8 @@ test.skipIf(chromiumMissing())(
     await untilSaid(page, /^Done/);
 
     await page.evaluate(`document.querySelector("#tab-sampling").click()`);
-    await until(page, `document.querySelector(".sampling .drawing button.main")?.disabled === false`);
-    await page.evaluate(`document.querySelector(".sampling .drawing button.main").focus()`);
+    await until(page, `document.querySelector(".sampling .one-by-one button.main")?.disabled === false`);
+    await page.evaluate(`document.querySelector(".sampling .one-by-one button.main").focus()`);
     const begun = await textOf(".sampling .text");
     for (let n = 0; n < TOKENS; n++) {
       await page.press(" "); // a number is drawn

@@ -32,6 +32,7 @@ export function openTabs(page: Page, list: HTMLElement, room: HTMLElement): Tabs
       if (other === current) panel?.hidden?.();
     }
     current = id;
+    list.scrollLeft = place.tab.offsetLeft - (list.clientWidth - place.tab.offsetWidth) / 2;
     if (place.panel) place.panel.shown?.();
     else void open(id, place);
   };

@@ -23,7 +23,13 @@ export const openSampling: OpenPanel = (page) => {
       page.words("sampling.toTrain"),
     ),
   );
-  const work = element("div", { class: "work" }, form, samplerSliders(page, drawer), drawing(page, drawer));
+  const work = element(
+    "div",
+    { class: "sampler" },
+    form,
+    samplerSliders(page, drawer),
+    drawing(page, drawer),
+  );
   model.opened.watch((opened) => {
     missing.hidden = opened !== undefined;
     work.hidden = opened === undefined;
@@ -108,7 +114,7 @@ function drawing(page: Page, drawer: Drawer): HTMLElement {
   page.language.watch(() => show(drawer.shown.now));
   return element(
     "section",
-    { class: "drawing" },
+    { class: "one-by-one" },
     text,
     element("div", { class: "row" }, press, ten),
     element("h3", {}, page.words("sampling.oneDraw")),
