@@ -48,7 +48,7 @@ const studies = {
     "[--keep DIR]",
   "serve-load":
     "what sinter serve promises under load: [MODEL] [--requests 10000] [--streams 64] [--disconnects 1000]",
-  page: "training in a page of Chromium beside Node, by turns: [--spec FILE] [--target simd,relaxed]",
+  page: "training in a page of Chromium beside Node and jax-js, by turns: [--spec FILE] [--target simd]",
   browser: "beside llama.cpp in a page of Chromium: --tokenizer DIR (needs chromium and the peers)",
 } as const;
 
