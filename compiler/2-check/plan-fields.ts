@@ -7,7 +7,7 @@ import { conventions, recomputations, stateSchemes, type StateScheme } from "../
 import { precisions, priceKinds, type Precision } from "../planner/tables/hardware.ts";
 import { number, word, type Fields, type ValuesOf } from "./fields.ts";
 
-const count = integer(1, 1_000_000_000);
+const count = integer(1, 1e9);
 const degree = integer(1, 1_000_000);
 const share = realAbove(0, 1);
 

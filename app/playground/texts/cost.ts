@@ -124,8 +124,8 @@ export const costTexts = {
   "cost.tabNot": { en: "Training does not fit.", nl: "Trainen past niet." },
   "cost.tabNone": { en: "Neither fits.", nl: "Geen van beide past." },
   "cost.machine": {
-    en: "This machine says that it has {memory} GiB or more.",
-    nl: "Deze machine zegt dat ze {memory} GiB of meer heeft.",
+    en: "This machine says that it has {memory} or more.",
+    nl: "Deze machine zegt dat ze {memory} of meer heeft.",
   },
   "cost.device": { en: "Device", nl: "Apparaat" },
   "cost.run4": { en: "Run, 4 bits", nl: "Draaien, 4 bits" },

@@ -12,8 +12,8 @@ export const trainTexts = {
   "train.opening": { en: "Opening the model …", nl: "Het model wordt geopend …" },
   "train.compiling": { en: "Compiling the spec …", nl: "De specificatie wordt gecompileerd …" },
   "train.loading": {
-    en: "Loading the compiler: {loaded} of {total} MB",
-    nl: "De compiler wordt geladen: {loaded} van {total} MB",
+    en: "Loading the compiler: {loaded} of {total}",
+    nl: "De compiler wordt geladen: {loaded} van {total}",
   },
   "train.progress": { en: "Step {step} of {steps}", nl: "Stap {step} van {steps}" },
   "train.done": { en: "Done: {steps} steps", nl: "Klaar: {steps} stappen" },
@@ -54,18 +54,18 @@ export const trainTexts = {
   },
   "train.where": {
     en:
-      "{parameters} parameters in {memory} MB of this tab; one thread, instructions {target}; learns from " +
+      "{parameters} parameters in {memory} of this tab; one thread, instructions {target}; learns from " +
       "{tokens} tokens and is measured on {heldOut} others. Nothing leaves the tab.",
     nl:
-      "{parameters} parameters in {memory} MB van dit tabblad; één thread, instructies {target}; leert van " +
+      "{parameters} parameters in {memory} van dit tabblad; één thread, instructies {target}; leert van " +
       "{tokens} tokens en wordt gemeten op {heldOut} andere. Niets verlaat het tabblad.",
   },
   "train.whereThreads": {
     en:
-      "{parameters} parameters in {memory} MB of this tab; {threads} threads, instructions {target}; " +
+      "{parameters} parameters in {memory} of this tab; {threads} threads, instructions {target}; " +
       "learns from {tokens} tokens and is measured on {heldOut} others. Nothing leaves the tab.",
     nl:
-      "{parameters} parameters in {memory} MB van dit tabblad; {threads} threads, instructies {target}; " +
+      "{parameters} parameters in {memory} van dit tabblad; {threads} threads, instructies {target}; " +
       "leert van {tokens} tokens en wordt gemeten op {heldOut} andere. Niets verlaat het tabblad.",
   },
   "train.data": { en: "Learns from", nl: "Leert van" },

@@ -60,7 +60,7 @@ layers of a pipeline's stage are whole; experts are divided evenly.`,
     explain: `A plan counts what a device holds: weights, gradients and moments by how they are divided,
 activations from the model's graph, logits, buffers. Above 95 % of a device's memory runs fail; "tight" is
 what lies between 80 and 95 %. "sinter plan SPEC --solve parallel" looks for a way that fits.`,
-    wrong: `${whole}plan p of m on h100 { micro 1_000_000_000  sequence 16 }`,
+    wrong: `${whole}plan p of m on h100 { micro 900_000_000  sequence 16 }`,
     right: `${whole}plan p of m on h100 { micro 1000  sequence 16 }`,
   }),
   E0706: message<{ batchTokens: string; together: string; nearest: string }>({

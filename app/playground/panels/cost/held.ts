@@ -53,7 +53,8 @@ type Machine = Navigator & { readonly deviceMemory?: number };
 export function thisTab(page: Page, name: string): string {
   const bytes = page.checked.now?.models.find((facts) => facts.name === name)?.bytes;
   const { deviceMemory } = navigator as Machine;
-  const machine = deviceMemory === undefined ? "" : page.text("cost.machine", { memory: deviceMemory });
+  const machine =
+    deviceMemory === undefined ? "" : page.text("cost.machine", { memory: sizeText(deviceMemory * 2 ** 30) });
   if (!bytes) return machine;
   const { train, infer } = bytes;
   const verdict = train.fits ? "cost.tabFits" : infer.fits ? "cost.tabNot" : "cost.tabNone";

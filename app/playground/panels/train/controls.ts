@@ -1,4 +1,5 @@
 /** The buttons, and in one line what happens. */
+import { sizeText } from "../../../../runtime/contract/amounts.ts";
 import { SinterError } from "../../../../runtime/base/errors.ts";
 import { isBuilt } from "../../gallery/open-experiment.ts";
 import type { ModelState } from "../../model/model-handle.ts";
@@ -115,12 +116,9 @@ function stateLine(page: Page, { compiling }: Trainer, steps: number): HTMLEleme
 function compilingLine(page: Page, progress: Trainer["compiling"]["now"]): HTMLElement {
   if (!progress) return page.words("train.opening");
   if (progress.stage === "compiling") return page.words("train.compiling");
-  const megabytes = (bytes: number | undefined): string =>
-    bytes === undefined ? "…" : (bytes / 1e6).toFixed(1);
-  return page.words("train.loading", {
-    loaded: megabytes(progress.loaded),
-    total: megabytes(progress.total),
-  });
+  const { loaded, total } = progress;
+  const amounts = { loaded: sizeText(loaded), total: total === undefined ? "…" : sizeText(total) };
+  return page.words("train.loading", amounts);
 }
 
 const messageOf = (cause: unknown): string =>

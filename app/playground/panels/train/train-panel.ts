@@ -1,4 +1,5 @@
 /** The panel that trains: an example to begin with, a text, buttons, curves, samples, and what runs where. */
+import { sizeText } from "../../../../runtime/contract/amounts.ts";
 import { element } from "../../page/element.ts";
 import type { OpenPanel, Page } from "../../page/page.ts";
 import "./train.css";
@@ -39,7 +40,7 @@ function whatRunsWhere(page: Page): HTMLElement {
     const { parameters, memoryBytes, workers, target, tokens, notes } = opened;
     const facts = page.words(workers === 1 ? "train.where" : "train.whereThreads", {
       parameters,
-      memory: Math.ceil(memoryBytes / 1e6),
+      memory: sizeText(memoryBytes),
       threads: workers,
       target,
       tokens: tokens.train,
