@@ -40,7 +40,7 @@ export async function openExperiment(page: Page, how: HowToOpen): Promise<void> 
     workers: how.workers,
     weights: how.weights,
     tokenizer: how.tokenizer ?? (await example?.tokenizer?.()),
-    experiment: JSON.stringify(experiment),
+    experiment: JSON.stringify({ ...experiment, brought: how.weights?.name }),
     bundle: (signal) => bundleFor(facts, { source, example, how, signal }),
   });
 }

@@ -15,6 +15,8 @@ export interface Experiment {
   readonly steps: number;
   /** By their steps. */
   readonly moves: readonly Move[];
+  /** The published file whose weights it began with. No link can hold these. */
+  readonly brought?: string;
 }
 
 /** What a model learns from: the data of a row of the gallery, or the visitor's own text. */
@@ -34,9 +36,11 @@ export const idCheck = s.text(/^[a-z0-9][a-z0-9._-]{0,63}$/, "an id");
 
 const MOST_MOVES = 2000;
 
+const fileName = s.text(/^[^\0]{0,200}$/s);
+
 const dataChecks = {
   example: s.object({ kind: s.oneOf("example"), id: idCheck }),
-  own: s.object({ kind: s.oneOf("own"), name: s.text(/^[^\0]{0,200}$/s), text: s.text() }),
+  own: s.object({ kind: s.oneOf("own"), name: fileName, text: s.text() }),
 } satisfies Record<Data["kind"], s.Check>;
 
 const data: s.Check = (value, field) =>
@@ -65,6 +69,7 @@ export const experimentFields = {
   seed: s.within(trainRanges.seed),
   steps: s.within(trainRanges.steps),
   moves,
+  brought: s.optional(fileName),
 } satisfies Record<keyof Experiment, s.Check>;
 
 /** An experiment that was written as JSON; undefined: it is none. */

@@ -14,9 +14,13 @@ export interface Held {
   readonly events: readonly TrainEvent[];
 }
 
-/** With the final loss, where what is open is what the page shows, and has made its last step. */
+/**
+ * With the final loss, where what is open is what the page shows, began from nothing but its seed, and has made
+ * its last step.
+ */
 export function pinnedOf(held: Held): Pinned {
-  const { spec, experiment } = held;
+  const { spec } = held;
+  const { brought: _, ...experiment } = held.experiment;
   const loss = finalLoss(held);
   return {
     spec: spec.text,
@@ -32,7 +36,8 @@ export function pinnedOf(held: Held): Pinned {
 function finalLoss({ spec, experiment, opened, events }: Held): string | undefined {
   if (opened?.target !== "simd" || opened.source !== spec.text) return undefined;
   const begun = parseExperiment(opened.experiment);
-  if (!begun || !isSame({ ...begun, moves: [] }, { ...experiment, moves: [] })) return undefined;
+  if (!begun || begun.brought !== undefined || !isSame({ ...begun, moves: [] }, { ...experiment, moves: [] }))
+    return undefined;
   const last = events.findLast((event) => event.kind === "step");
   return last?.step === experiment.steps ? String(last.loss) : undefined;
 }

@@ -47,6 +47,10 @@ test.each<readonly [string, Partial<Held>]>([
     { experiment: { ...experiment, data: { kind: "own", name: "", text: "a" } } },
   ],
   ["the target rounds as machines do", { opened: { ...opened, target: "relaxed" } }],
+  [
+    "it began with weights of others",
+    { opened: { ...opened, experiment: JSON.stringify({ ...experiment, brought: "model.gguf" }) } },
+  ],
   ["what is open has no description", { opened: { ...opened, experiment: "" } }],
 ])("no loss is promised where %s", (_, change) => {
   expect(pinnedOf({ ...held, ...change })).not.toHaveProperty("loss");
