@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { POLICY } from "../../app/playground/site/policy.ts";
 import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import { exactBytes } from "../../compiler/language-service/exact-bytes.ts";
@@ -14,6 +14,7 @@ import { startPageServer } from "../../runtime/node/page-server.ts";
 import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
 import { inspect } from "../support/inspect-page.ts";
 import { shippedSpec } from "../support/paths.ts";
+import { mendsASpec, says, textOf } from "./by-keys.ts";
 import { firstFiles, packedBytes, withImports } from "./loaded-files.ts";
 
 const { url, folder, missing: unbuilt } = inject("page");
@@ -57,25 +58,10 @@ const missing = unbuilt ?? chromiumMissing();
 describe.skipIf(missing)(`in Chromium${why(missing)}`, () => {
   let browser: Awaited<ReturnType<typeof openBrowser>>;
   let page: OpenPage;
-  const text = (id: string): Promise<unknown> =>
-    page.evaluate(`document.getElementById("${id}").textContent`);
-  const says = (id: string, what: RegExp): Promise<void> =>
-    vi.waitFor(async () => expect(await text(id)).toMatch(what), { timeout: 15_000 });
-  /** The element that keys go to, also inside of the editor's shadow root. */
-  const FOCUSED = `(document.activeElement.shadowRoot?.activeElement ?? document.activeElement)`;
-  const tabTo = async (selector: string): Promise<void> => {
-    for (let i = 0; i < 80; i++) {
-      await page.press("Tab");
-      if (await page.evaluate(`${FOCUSED}.matches(${JSON.stringify(selector)})`)) return;
-      await page.press("Escape"); // leaves the editor
-    }
-    throw new Error(`no number of tabs leads to ${selector}`);
-  };
-
   beforeAll(async () => {
     browser = await openBrowser();
     page = await browser.open(url, { width: 1440, scheme: "light" });
-    await says("status", /runs in .*B$/);
+    await says(page, "status", /runs in .*B$/);
   });
   afterAll(async () => browser?.close());
 
@@ -117,27 +103,14 @@ describe.skipIf(missing)(`in Chromium${why(missing)}`, () => {
     const [model] = analyse(shippedSpec("quickstart")).models;
     const cores = (await page.evaluate("navigator.hardwareConcurrency")) as number;
     const { train, infer } = exactBytes(model!.model, cores);
-    const status = await text("status");
+    const status = await textOf(page, "status");
     expect(status).toContain(`${model!.parameters.toLocaleString("en")} parameters`);
     expect(status).toContain(sizeText(train.bytes));
     expect(status).toContain(sizeText(infer.bytes));
   });
 
   test("a mistake is named as it is typed, and mended, by keys alone", async () => {
-    await tabTo(".cm-content");
-    await page.press("Control+a");
-    await page.type(shippedSpec("tiny").replace("heads 2", "heads 3"));
-    await says("mistakes", /^Errors: 1$/);
-    await page.press("Control+Home");
-    await tabTo("#mistakes");
-    await page.press(" ");
-    await page.press("Control+.");
-    const menu = `[...document.querySelector("#editor > *").shadowRoot.querySelectorAll(".cm-dialog button")]
-      .map((button) => button.textContent)`;
-    await expect.poll(() => page.evaluate(menu), { timeout: 20_000 }).toContain("write 2");
-    await page.press(" ");
-    await says("mistakes", /^No errors$/);
-    await says("status", /^tiny/);
+    await mendsASpec(page);
   });
 
   test("it can be read at every width, in light and dark", async () => {

@@ -2,7 +2,7 @@
  * A model is taught in the page by keys alone: 60 noisy choices of a program that likes kind words. What it
  * has learnt is repeated in Node from the file that the page gives, to the same bits (experiment X19).
  */
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import {
   meanHiddenScore,
   measuredAgreement,
@@ -11,21 +11,14 @@ import {
   stageBundles,
 } from "../../app/studies/posttraining/teach.ts";
 import { firstLesson } from "../../app/teaching/lessons.ts";
-import { chromiumMissing } from "../../bench/measure/chromium.ts";
 import { readChoices } from "../../runtime/train/examples/feedback.ts";
-import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
+import { browsers } from "../support/browsers.ts";
+import type { OpenPage } from "../support/chromium-page.ts";
 
 const CLICKS = 60;
 const keys = { a: "ArrowLeft", b: "ArrowRight", tie: "ArrowUp", both_bad: "ArrowDown" } as const;
 
-let browser: Awaited<ReturnType<typeof openBrowser>>;
 let page: OpenPage;
-beforeAll(async () => {
-  if (chromiumMissing()) return;
-  browser = await openBrowser();
-  page = await browser.open(inject("page").url, { width: 1280, scheme: "light" });
-});
-afterAll(() => browser?.close());
 
 /** Resolves when an expression has come true in the page. */
 const until = (expression: string): Promise<unknown> =>
@@ -64,41 +57,57 @@ async function savedFile(selector: string): Promise<Uint8Array> {
   return new TextEncoder().encode(text as string);
 }
 
-test.skipIf(chromiumMissing())(
-  "60 noisy choices teach a taste, which Node repeats to the same bits",
-  async () => {
-    await click("[data-panel=teach]");
-    await until(`document.querySelector(".teach button.main")`);
-    await click(".teach section:first-of-type button.main");
-    await until(`document.querySelector(".teach [data-hash=taught]")`);
-    const right = await page.evaluate(
-      `[...document.querySelectorAll(".teach-answers td:last-child")].map((one) => one.textContent)`,
-    );
-    const { heldOut, pairs } = firstLesson();
-    const facts = heldOut.filter(({ fact }, i) => (right as string[])[i]!.includes(fact));
-    expect(facts.length).toBeGreaterThanOrEqual(0.75 * heldOut.length);
+describe.each(browsers)("$name", (tried) => {
+  let browser: Awaited<ReturnType<typeof tried.open>>;
+  beforeAll(async () => {
+    if (tried.missing) return;
+    browser = await tried.open();
+    page = await browser.open(inject("page").url, { width: 1280, scheme: "light" });
+  });
+  afterAll(() => browser?.close());
 
-    for (let number = 0; number < CLICKS; number++) {
-      await page.press(keys[noisyChoice(await shownPair(), 1, number)]);
-      await until(`document.querySelector("[data-figure='teach.choices']")?.textContent === "${number + 1}"`);
-    }
-    await click(".teach section:nth-of-type(3) button.main");
-    await until(`document.querySelector(".teach [data-hash=pupil]")`);
-    await until(`document.querySelector(".teach section:nth-of-type(3) td:last-child div")`);
+  test.skipIf(tried.missing)(
+    "60 noisy choices teach a taste, which Node repeats to the same bits",
+    async () => {
+      await click("[data-panel=teach]");
+      await until(`document.querySelector(".teach button.main")`);
+      await click(".teach section:first-of-type button.main");
+      await until(`document.querySelector(".teach [data-hash=taught]")`);
+      const right = await page.evaluate(
+        `[...document.querySelectorAll(".teach-answers td:last-child")].map((one) => one.textContent)`,
+      );
+      const { heldOut, pairs } = firstLesson();
+      const facts = heldOut.filter(({ fact }, i) => (right as string[])[i]!.includes(fact));
+      expect(facts.length).toBeGreaterThanOrEqual(0.75 * heldOut.length);
 
-    const choices = readChoices(await savedFile(".teach section:last-of-type button"), "choices.jsonl");
-    expect(choices).toHaveLength(CLICKS);
-    const again = await replayed(await stageBundles(), { pairs, choices });
-    const agreement = await measuredAgreement(again, 400);
-    const before = await meanHiddenScore(again);
-    await again.practise();
-    const after = await meanHiddenScore(again);
-    const { taught, judge, pupil } = await again.hashes();
-    await again.close();
-    expect(agreement.pairs).toBe(400);
-    expect(agreement.rate).toBeGreaterThanOrEqual(0.7);
-    expect(after).toBeGreaterThan(before + 0.2);
-    expect([await hash("taught"), await hash("judge"), await hash("pupil")]).toEqual([taught, judge, pupil]);
-    expect(page.complaints).toEqual([]);
-  },
-);
+      for (let number = 0; number < CLICKS; number++) {
+        await page.press(keys[noisyChoice(await shownPair(), 1, number)]);
+        await until(
+          `document.querySelector("[data-figure='teach.choices']")?.textContent === "${number + 1}"`,
+        );
+      }
+      await click(".teach section:nth-of-type(3) button.main");
+      await until(`document.querySelector(".teach [data-hash=pupil]")`);
+      await until(`document.querySelector(".teach section:nth-of-type(3) td:last-child div")`);
+
+      const choices = readChoices(await savedFile(".teach section:last-of-type button"), "choices.jsonl");
+      expect(choices).toHaveLength(CLICKS);
+      const again = await replayed(await stageBundles(), { pairs, choices });
+      const agreement = await measuredAgreement(again, 400);
+      const before = await meanHiddenScore(again);
+      await again.practise();
+      const after = await meanHiddenScore(again);
+      const { taught, judge, pupil } = await again.hashes();
+      await again.close();
+      expect(agreement.pairs).toBe(400);
+      expect(agreement.rate).toBeGreaterThanOrEqual(0.7);
+      expect(after).toBeGreaterThan(before + 0.2);
+      expect([await hash("taught"), await hash("judge"), await hash("pupil")]).toEqual([
+        taught,
+        judge,
+        pupil,
+      ]);
+      expect(page.complaints).toEqual([]);
+    },
+  );
+});

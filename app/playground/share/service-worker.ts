@@ -61,10 +61,14 @@ async function install(): Promise<void> {
   );
 }
 
+/**
+ * Pages that are open already are taken over, but nobody waits for that: Firefox asks their threads as well,
+ * and one that trains asleep in Atomics.wait never answers; until then every request of the page would hang.
+ */
 async function activate(): Promise<void> {
+  void scope.clients.claim();
   const others = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
   await Promise.all(others.map((name) => caches.delete(name)));
-  await scope.clients.claim();
 }
 
 async function fulfil({ ports }: MessageEvent<Wish>): Promise<void> {
