@@ -15,8 +15,8 @@ export interface Held {
 }
 
 /**
- * With the final loss, where what is open is what the page shows, began from nothing but its seed, and has made
- * its last step.
+ * With the final loss, where what is open is what the page shows, began from its seed alone, and has made its
+ * last step.
  */
 export function pinnedOf(held: Held): Pinned {
   const { spec } = held;
