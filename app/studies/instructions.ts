@@ -8,14 +8,13 @@
  * are the same says nothing and is left out. --control: chosen and rejected change places in every second
  * pair, so that there is nothing to learn. --folder keeps the runs: a study that was stopped goes on there.
  */
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
+import { runVerb } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -31,13 +30,11 @@ const { model, data, pairs } = o;
 if (model === undefined || data === undefined || pairs === undefined)
   throw new Error("say --model CHECKPOINT, --data FILE and --pairs FILE");
 
-const program = fileURLToPath(new URL("../../sinter.js", import.meta.url));
 const folder = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-instructions-"));
 const at = (name: string): string => join(folder, name);
 const set = (...settings: readonly string[]): string[] => settings.flatMap((one) => ["--set", one]);
 
-const sinter = (...args: readonly string[]): void =>
-  void execFileSync(process.execPath, [program, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+const sinter = (...words: readonly string[]): void => runVerb(words, "hidden");
 
 /** Begins a run, or goes on with one that was stopped, which knows its data and its settings. */
 function stage(verb: string, from: string, out: string, steps: number, begins: readonly string[]): void {

@@ -12,7 +12,6 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { samplerDefaults } from "../../runtime/sample/sampler.ts";
 import { generate } from "../../runtime/sample/generate.ts";
@@ -22,6 +21,7 @@ import { loadRun, openRunAt, type UsedRun } from "../cli/runs/use-run.ts";
 import { readStageData } from "../cli/train/example-data.ts";
 import { formatOfRun } from "../cli/runs/run-format.ts";
 import type { Io } from "../cli/terminal/io.ts";
+import { runVerb, sinterProgram } from "./run-verb.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./ask-llama-cpp.ts";
 
 const { values: o } = parseArgs({
@@ -40,7 +40,6 @@ const { values: o } = parseArgs({
 });
 if (o.model === undefined || o.data === undefined) throw new Error("say --model CHECKPOINT and --data FILE");
 
-const program = fileURLToPath(new URL("../../sinter.js", import.meta.url));
 const scratch = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-lora-"));
 const at = (name: string): string => join(scratch, name);
 const io: Io = {
@@ -52,8 +51,7 @@ const io: Io = {
 };
 
 /** Runs a verb of the command line, which prints where people see it. */
-const sinter = (...args: readonly string[]): void =>
-  void execFileSync(process.execPath, [program, ...args], { stdio: "inherit" });
+const sinter = (...words: readonly string[]): void => runVerb(words, "shown");
 
 function train(name: string, lr: number, ...more: readonly string[]): void {
   const set = [`lr=${lr}`, `context=${o.context}`, "batch=8", "eval_every=50"].flatMap((s) => ["--set", s]);
@@ -64,7 +62,7 @@ function train(name: string, lr: number, ...more: readonly string[]): void {
 /** The loss over held-out answers. */
 function heldOutLoss(name: string): number {
   const asked = ["eval", at(name), "--answers", "0", "--json"];
-  const facts = execFileSync(process.execPath, [program, ...asked], { encoding: "utf8" });
+  const facts = execFileSync(process.execPath, [sinterProgram, ...asked], { encoding: "utf8" });
   return (JSON.parse(facts) as { eval_loss: number }).eval_loss;
 }
 

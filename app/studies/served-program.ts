@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { sinterProgram } from "./run-verb.ts";
 
 export interface ServedProgram {
   readonly url: string;
@@ -12,9 +12,8 @@ export interface ServedProgram {
 
 /** Starts it on a free port. `flags` are the verb's; what it says on standard error is said here. */
 export async function startServer(path: string, flags: readonly string[]): Promise<ServedProgram> {
-  const main = fileURLToPath(new URL("../../sinter.js", import.meta.url));
   const own = ["--port", "0", "--json", "--no-ui", "--log", "errors"];
-  const child = spawn(process.execPath, [main, "serve", path, ...own, ...flags], {
+  const child = spawn(process.execPath, [sinterProgram, "serve", path, ...own, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "exit");

@@ -3,14 +3,14 @@
  * next word is about that noun as long as the head is on.
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { browsers, titleIn } from "../support/browsers.ts";
+import { browsers, skippedFor } from "../support/browsers.ts";
 import type { OpenPage } from "../support/chromium-page.ts";
 
 const { url } = inject("page");
 const PATIENCE = { timeout: 120_000, interval: 500 };
 
 for (const tried of browsers)
-  describe.skipIf(tried.missing !== undefined)(titleIn(tried), () => {
+  describe.skipIf(tried.missing !== undefined)(`in ${tried.name}${skippedFor(tried.missing)}`, () => {
     let browser: Awaited<ReturnType<typeof tried.open>>;
     let page: OpenPage;
     const of = (expression: string): Promise<unknown> => page.evaluate(expression);

@@ -11,6 +11,7 @@ import { exactBytes } from "../../compiler/language-service/exact-bytes.ts";
 import { analyse } from "../../compiler/language-service/analyse.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { startPageServer } from "../../runtime/node/page-server.ts";
+import { skippedFor } from "../support/browsers.ts";
 import { openBrowser, type OpenPage } from "../support/chromium-page.ts";
 import { inspect } from "../support/inspect-page.ts";
 import { shippedSpec } from "../support/paths.ts";
@@ -44,9 +45,7 @@ const editor = unbuilt
       ]),
     ];
 
-const why = (missing: string | undefined): string => (missing === undefined ? "" : ` (skipped: ${missing})`);
-
-test.skipIf(unbuilt)(`little is loaded: what is read first, then the editor${why(unbuilt)}`, () => {
+test.skipIf(unbuilt)(`little is loaded: what is read first, then the editor${skippedFor(unbuilt)}`, () => {
   const sizes = { first: packedBytes(folder, first), editor: packedBytes(folder, editor) };
   console.log(`gzip: first paint ${kB(sizes.first)}, editor with everything ${kB(sizes.editor)}`);
   expect(first.length).toBeGreaterThanOrEqual(3);
@@ -55,7 +54,7 @@ test.skipIf(unbuilt)(`little is loaded: what is read first, then the editor${why
 });
 
 const missing = unbuilt ?? chromiumMissing();
-describe.skipIf(missing)(`in Chromium${why(missing)}`, () => {
+describe.skipIf(missing)(`in Chromium${skippedFor(missing)}`, () => {
   let browser: Awaited<ReturnType<typeof openBrowser>>;
   let page: OpenPage;
   beforeAll(async () => {

@@ -14,18 +14,13 @@ import { firstLesson } from "../../app/teaching/lessons.ts";
 import { readChoices } from "../../runtime/train/examples/feedback.ts";
 import { browsers } from "../support/browsers.ts";
 import type { OpenPage } from "../support/chromium-page.ts";
+import { until } from "../support/until.ts";
 
 const CLICKS = 60;
 const keys = { a: "ArrowLeft", b: "ArrowRight", tie: "ArrowUp", both_bad: "ArrowDown" } as const;
 
 let page: OpenPage;
 
-/** Resolves when an expression has come true in the page. */
-const until = (expression: string): Promise<unknown> =>
-  page.evaluate(`new Promise((done) => {
-    const look = () => (${expression}) ? done(true) : setTimeout(look, 20);
-    look();
-  })`);
 const click = (selector: string): Promise<unknown> =>
   page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
 const hash = (name: string): Promise<unknown> =>
@@ -37,7 +32,7 @@ interface Shown {
 }
 
 async function shownPair(): Promise<Shown> {
-  await until(`!document.querySelector(".teach [data-choice=a]").disabled`);
+  await until(page, `!document.querySelector(".teach [data-choice=a]").disabled`);
   const shown = await page.evaluate(`(() => {
     const texts = [...document.querySelectorAll(".teach-card p")].map((one) => one.textContent);
     return { question: document.querySelector(".teach-question").textContent, answers: texts };
@@ -70,9 +65,9 @@ describe.each(browsers)("$name", (tried) => {
     "60 noisy choices teach a taste, which Node repeats to the same bits",
     async () => {
       await click("[data-panel=teach]");
-      await until(`document.querySelector(".teach button.main")`);
+      await until(page, `document.querySelector(".teach button.main")`);
       await click(".teach section:first-of-type button.main");
-      await until(`document.querySelector(".teach [data-hash=taught]")`);
+      await until(page, `document.querySelector(".teach [data-hash=taught]")`);
       const right = await page.evaluate(
         `[...document.querySelectorAll(".teach-answers td:last-child")].map((one) => one.textContent)`,
       );
@@ -83,12 +78,13 @@ describe.each(browsers)("$name", (tried) => {
       for (let number = 0; number < CLICKS; number++) {
         await page.press(keys[noisyChoice(await shownPair(), 1, number)]);
         await until(
+          page,
           `document.querySelector("[data-figure='teach.choices']")?.textContent === "${number + 1}"`,
         );
       }
       await click(".teach section:nth-of-type(3) button.main");
-      await until(`document.querySelector(".teach [data-hash=pupil]")`);
-      await until(`document.querySelector(".teach section:nth-of-type(3) td:last-child div")`);
+      await until(page, `document.querySelector(".teach [data-hash=pupil]")`);
+      await until(page, `document.querySelector(".teach section:nth-of-type(3) td:last-child div")`);
 
       const choices = readChoices(await savedFile(".teach section:last-of-type button"), "choices.jsonl");
       expect(choices).toHaveLength(CLICKS);

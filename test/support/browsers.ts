@@ -8,6 +8,6 @@ export const browsers = [
   { name: "Firefox", missing: firefoxMissing(), open: () => openFirefox() },
 ] as const;
 
-/** "in Firefox (skipped: …)", the title of what is tried in one. */
-export const titleIn = ({ name, missing }: Pick<(typeof browsers)[number], "name" | "missing">): string =>
-  `in ${name}${missing ? ` (skipped: ${missing})` : ""}`;
+/** What is added to the title of a test that may be skipped. */
+export const skippedFor = (missing: string | undefined): string =>
+  missing === undefined ? "" : ` (skipped: ${missing})`;

@@ -4,27 +4,16 @@ import type {
   ClassifiedToken,
   Diagnostic,
   InlayHint,
+  ModelFacts as ServiceFacts,
   ModuleBytes,
-  Span,
 } from "../../../compiler/language-service/language-service.ts";
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
-import type { Model, Sizes } from "../../../runtime/contract/model.ts";
 
 export type { Diagnostic, Span } from "../../../compiler/language-service/language-service.ts";
 
 export type BytesOfModel = Readonly<Record<ModuleName, ModuleBytes>>;
 
-export interface ModelFacts {
-  readonly name: string;
-  readonly span: Span;
-  readonly nameSpan: Span;
-  readonly sizes: Sizes;
-  readonly parameters: number;
-  /** Those that one token uses. */
-  readonly activeParameters: number;
-  /** Arithmetic of one token at the end of a full context, in floating-point operations. */
-  readonly flopsPerToken: number;
-  readonly model: Model;
+export interface ModelFacts extends ServiceFacts {
   /** What its modules take in memory; it follows a moment after everything else. */
   readonly bytes: BytesOfModel | undefined;
 }

@@ -162,11 +162,12 @@ const lineOf = ({ step, pass1, divergence, least, entropy, zeroStd, explained }:
   (zeroStd === undefined ? "" : `  groups without a difference ${zeroStd.toFixed(2)}`) +
   (explained === undefined ? "" : `  variance explained ${explained.toFixed(2)}`);
 
-const settingsOf = (task: PolicyTask, { prompts }: PolicyTaskOptions): PolicySettings => ({
-  objective: objectiveOf(task.objective),
+/** Eight answers to each prompt, compared with each other, in one update; no divergence is paid for. */
+export const plainSettings = (name: ObjectiveName, prompts: number, most: number): PolicySettings => ({
+  objective: objectiveOf(name),
   prompts,
   group: ANSWERS_PER_PROMPT,
-  answer: task.most,
+  answer: most,
   updates: 1,
   truncated: "keep",
   penalty: 0,
@@ -178,6 +179,10 @@ const settingsOf = (task: PolicyTask, { prompts }: PolicyTaskOptions): PolicySet
   klIn: "reward",
   target: 0,
   horizon: 1,
+});
+
+const settingsOf = (task: PolicyTask, { prompts }: PolicyTaskOptions): PolicySettings => ({
+  ...plainSettings(task.objective, prompts, task.most),
   ...task.settings,
 });
 

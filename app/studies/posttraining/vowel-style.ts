@@ -12,23 +12,25 @@ import { checkSource } from "../../../compiler/2-check/check.ts";
 import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
-import { randomStream, type Random } from "../../../runtime/base/random.ts";
-import { createModel, type Batch, type RunningModel } from "../../../runtime/engine/model.ts";
+import { randomStream } from "../../../runtime/base/random.ts";
+import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
 import { ruleReward, type Reward } from "../../../runtime/train/rewards/reward.ts";
 import { answerRows } from "../../../runtime/train/rl/answer-rows.ts";
 import { bestObjective } from "../../../runtime/train/rl/divergence.ts";
-import { sampleAnswers, tokenNumbers, type Prompt } from "../../../runtime/train/rl/experience.ts";
+import { sampleAnswers, scoresOf, tokenNumbers, type Prompt } from "../../../runtime/train/rl/experience.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
 import { referenceNow, type Reference } from "../../../runtime/train/rl/reference.ts";
 import { deviationOf, meanOf, sumOf } from "../../../runtime/train/rl/statistics.ts";
 import { scoreAnswers } from "../../../runtime/train/score-answers.ts";
 import { builtinText } from "../../../runtime/train/sources/builtin-text.ts";
 import { shuffled } from "../../../runtime/train/sources/row-plan.ts";
+import { randomBatch } from "../../../runtime/train/sources/text-windows.ts";
 import { copyParameters } from "./copy-parameters.ts";
 import { learnPolicy } from "./learn-policy.ts";
+import { plainSettings } from "./policy-task.ts";
 
 export interface StyleOptions {
   readonly seed: number;
@@ -65,9 +67,11 @@ export interface StyleResult {
 }
 
 const LENGTH = 20;
+const PROMPTS = 32;
 const CONTEXT = LENGTH + 1;
 const BASE = { steps: 600, batch: 64, lr: 3e-3 } as const;
-const ANSWERS = 256;
+/** Of a step: eight to each prompt. */
+const ANSWERS = 8 * PROMPTS;
 const MEASURED = 2048;
 const DRAWN = 32_768;
 const PAIRS = { learnt: 300, batch: 50, epochs: 20, lr: 3e-3 } as const;
@@ -88,7 +92,7 @@ const text = builtinText().toLowerCase();
 const END = "<|endoftext|>";
 const tokenizer: Tokenizer = characterTokenizer([...new Set(text), END]);
 const ids = Int32Array.from(tokenizer.encode(text));
-const prompts: readonly Prompt[] = Array.from({ length: ANSWERS / 8 }, (_, i) => ({
+const prompts: readonly Prompt[] = Array.from({ length: PROMPTS }, (_, i) => ({
   example: {
     kind: "prompt",
     row: i + 1,
@@ -125,25 +129,15 @@ async function learnBase(policy: RunningModel, seed: number): Promise<void> {
   const base = await opened(specOf("style", sizes, BASE.batch), seed, {});
   try {
     const random = randomStream(seed, "windows");
+    const { batch, context } = base.entry("train");
     for (let step = 1; step <= BASE.steps; step++) {
       const lr = BASE.lr * Math.min(1, step / 50, (2 * (BASE.steps - step + 1)) / BASE.steps);
-      await base.trainStep([windows(random, base)], { lr, step });
+      await base.trainStep([randomBatch(ids, batch, context, random)], { lr, step });
     }
     copyParameters(base, policy);
   } finally {
     await base.close();
   }
-}
-
-function windows(random: Random, model: RunningModel): Batch {
-  const { batch, context } = model.entry("train");
-  const [tokens, targets] = [new Int32Array(batch * context), new Int32Array(batch * context)];
-  for (let b = 0; b < batch; b++) {
-    const at = random.below(ids.length - context - 1);
-    tokens.set(ids.subarray(at, at + context), b * context);
-    targets.set(ids.subarray(at + 1, at + context + 1), b * context);
-  }
-  return { tokens, targets };
 }
 
 interface Rewards {
@@ -272,21 +266,9 @@ function sourceOf(
 ): PolicySource {
   return new PolicySource({
     settings: {
-      objective: objectiveOf("rloo"),
-      prompts: prompts.length,
-      group: ANSWERS / prompts.length,
-      answer: LENGTH,
-      updates: 1,
-      truncated: "keep",
-      penalty: 0,
+      ...plainSettings("rloo", prompts.length, LENGTH),
       advantage: "leave_one_out",
-      gamma: 1,
-      lambda: 1,
-      normalise: "tokens",
       kl: beta,
-      klIn: "reward",
-      target: 0,
-      horizon: 1,
     },
     prompts,
     heldOut: [],
@@ -319,13 +301,8 @@ async function measured(
   { seed, beta }: StyleOptions,
 ): Promise<StylePoint> {
   const answers = await answersTo(model, MEASURED, seed, `measured ${step}`);
-  const given = answers.map(({ of: { example }, text: said }) => ({
-    row: example.row,
-    prompt: example.prompt,
-    text: said,
-    columns: example.columns,
-  }));
-  const scores = (await reward.score(given)).map((score) => score!);
+  const { total } = await scoresOf([{ reward, weight: 1 }], answers);
+  const scores = total.map((score) => score!);
   const { logprobs, references } = await tokenNumbers(
     model,
     answerRows(answers, model.entry("evaluate")),
