@@ -1,7 +1,7 @@
 /** How many bytes a planned module takes, in all its memories, on a machine of so many cores. */
-import { PLANNED_WORKERS, bytesFor, type Placement } from "./7-place/place.ts";
+import { bytesFor, type Placement } from "./7-place/place.ts";
 import type { ModulePlan } from "./plan.ts";
-import { defaultWorkers } from "../runtime/contract/worker-memory.ts";
+import { defaultWorkers, PLANNED_WORKERS } from "../runtime/contract/worker-memory.ts";
 
 /** A module fits in one memory, or cut into several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;

@@ -9,6 +9,7 @@ import { nearest } from "../../compiler/diagnostics/nearest.ts";
 import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
 import { COMPILER_VERSION } from "../../compiler/9-bundle/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
+import { keepFindings } from "../../runtime/node/findings.ts";
 import { kernelCacheWhenAsked, kernelFolder } from "./terminal/kernel-folder.ts";
 import { flushed, standardOutput } from "./terminal/standard-output.ts";
 import type { Io } from "./terminal/io.ts";
@@ -37,7 +38,11 @@ export async function launch(): Promise<void> {
     cwd: process.cwd(),
   };
   const kernels = kernelFolder();
-  if (kernels !== undefined) useKernelCache(kernelCacheWhenAsked(kernels));
+  if (kernels !== undefined) {
+    const kept = kernelCacheWhenAsked(kernels);
+    useKernelCache(kept);
+    keepFindings(kept);
+  }
   const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;
   const last = await output.settle(code);

@@ -30,6 +30,9 @@ const studies = {
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
   "fit-planner":
     "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",
+  start:
+    "from the shell to train's first step, sample's first token, compile's end, and what that is made of: " +
+    "[--starts N] [--program sinter.js] [--parts]",
   language: "the language service on every beginning of every spec: how long it takes: [--every N]",
   policies:
     "X12 to X14, tasks learnt from rewards: addition|sorting|echo [--seeds 5] [--control shuffled] " +

@@ -9,6 +9,7 @@
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import { PLANNED_WORKERS } from "../../runtime/contract/worker-memory.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
 import { isTrained, type Graph, type Value } from "../3-graph/ir.ts";
@@ -16,12 +17,6 @@ import type { Storage } from "../../runtime/contract/storage.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 import { workerPiece, type WorkerPiece } from "./worker-memory.ts";
-
-/**
- * The number of workers that memories are planned for: whether a module fits into one, and how it is cut. How
- * many there are is chosen when the module is loaded.
- */
-export const PLANNED_WORKERS = 8;
 
 export interface Place {
   readonly value: Value;

@@ -2,7 +2,7 @@
 import type { BuiltModule } from "./built-module.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Manifest, ModuleManifest } from "../../runtime/contract/manifest.ts";
-import { PLANNED_WORKERS } from "../7-place/place.ts";
+import { PLANNED_WORKERS } from "../../runtime/contract/worker-memory.ts";
 import { arenaBytes, lowerBound, arenaLines } from "../7-place/arena.ts";
 
 export function report(manifest: Manifest, modules: readonly BuiltModule[]): string {

@@ -12,6 +12,12 @@ import { MAX_WORKERS } from "./control.ts";
 import type { ModuleManifest } from "./manifest.ts";
 import { MEMORY_LIMIT } from "./memory-import.ts";
 
+/**
+ * The number of workers that memories are planned for: whether a module fits into one, and how it is cut. How
+ * many there are is chosen when the module is loaded.
+ */
+export const PLANNED_WORKERS = 8;
+
 /** What the manifest says of a memory, or of all memories of a module that is divided. */
 export type WorkerMemory = Pick<ModuleManifest, "memoryBytes" | "maxWorkers" | "workerBytes">;
 

@@ -34,6 +34,8 @@ export async function whyNot(target: Target, host: Host, hasChoice = true): Prom
   if (!WebAssembly.validate(probeBytes(target))) return "the engine lacks the instructions";
   if (target !== "wide") return undefined;
   if (!host.enableWide()) return "the engine cannot be asked to join operations";
+  const about = [hasChoice ? "wide pays" : "wide is right"];
+  if ((await host.findings?.read(about)) === true) return undefined;
   let wide = 0;
   let relaxed = 0;
   for (let probes = 0; probes < (hasChoice ? MOST_PROBES : 1); probes++) {
@@ -45,6 +47,7 @@ export async function whyNot(target: Target, host: Host, hasChoice = true): Prom
   }
   if (hasChoice && wide < WIDE_PAYS * relaxed)
     return `no faster here (${wide.toFixed(0)} against ${relaxed.toFixed(0)} GFLOP/s)`;
+  await host.findings?.write(about, true);
   return undefined;
 }
 

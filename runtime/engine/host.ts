@@ -49,8 +49,21 @@ export interface Host {
   startPool(plan: PoolPlan): Promise<Pool>;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
+  /** Absent: nothing is remembered, and all is found out anew. */
+  readonly findings?: Findings;
   /** All bytes behind an absolute address, of a linked bundle. Rejects with a SinterError. */
   readUrl(url: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * What was found out about this machine in earlier runs, for as long as it and its engine are the same: what
+ * takes a while to measure or to check is found out once.
+ */
+export interface Findings {
+  /** Undefined: it was not found out yet. */
+  read(about: readonly string[]): Promise<unknown>;
+  /** Does nothing where it cannot be kept. */
+  write(about: readonly string[], found: boolean | number): Promise<void>;
 }
 
 /** The exported entries of an instance. */

@@ -54,6 +54,23 @@ export async function probe(target: Target, ms: number, host: Host): Promise<Pro
   return { right: agrees(f32, target), gflops: best };
 }
 
+const FIRST_PEAK_MS = 40;
+const NEXT_PEAK_MS = 5;
+
+/**
+ * The most that was ever measured on this machine, in GFLOP/s: one that is busy now has no smaller peak, and
+ * a short look is enough where a long one was taken before. Undefined: the engine does not know the target.
+ */
+export async function peakGflops(target: Target, host: Host): Promise<number | undefined> {
+  const about = ["peak GFLOP/s", target];
+  const found = await host.findings?.read(about);
+  const before = typeof found === "number" ? found : 0;
+  const measured = await probe(target, before > 0 ? NEXT_PEAK_MS : FIRST_PEAK_MS, host);
+  if (!measured || measured.gflops <= before) return measured && before;
+  await host.findings?.write(about, measured.gflops);
+  return measured.gflops;
+}
+
 function agrees(f32: Float32Array, target: Target): boolean {
   const vectors = PROBE_VECTORS[target];
   for (let r = 0; r < PROBE_ROWS[target]; r++)

@@ -5,6 +5,7 @@ import v8 from "node:v8";
 import type { Host } from "../engine/host.ts";
 import { fetchFiles } from "../browser/fetch-files.ts";
 import { nodeFiles } from "./files.ts";
+import { nodeFindings } from "./findings.ts";
 import { startPool } from "./pool.ts";
 
 const JOIN = "experimental-wasm-revectorize";
@@ -35,6 +36,7 @@ export const nodeHost: Host = {
     }
   },
   startPool: (plan) => startPool(plan),
+  findings: nodeFindings,
   async breathe() {
     for (let round = 0; round < ROUNDS; round++) await new Promise((resolve) => setImmediate(resolve));
   },

@@ -9,8 +9,9 @@ import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest
 import type { Model } from "../../../runtime/contract/model.ts";
 import { fits, memoryBytes, placements, workerBytes, workersOn } from "../../../compiler/planned-memory.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
-import { bytesFor, cacheBytes, leastBytes, PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
+import { bytesFor, cacheBytes, leastBytes } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT } from "../../../runtime/contract/memory-import.ts";
+import { PLANNED_WORKERS } from "../../../runtime/contract/worker-memory.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 

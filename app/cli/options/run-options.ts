@@ -1,9 +1,9 @@
 /** Options that several verbs share: workers, target, memory, and the settings of the sampler. */
 import { readSize } from "./size.ts";
-import { PLANNED_WORKERS } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT, PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
+import { PLANNED_WORKERS } from "../../../runtime/contract/worker-memory.ts";
 import { laneRange } from "../../../runtime/contract/limits.ts";
 import type { SampleSettings } from "../../../runtime/contract/model.ts";
 import { targets } from "../../../runtime/contract/targets.ts";

@@ -17,7 +17,6 @@ import {
   type Numerics,
   type TensorPlace,
 } from "../../../runtime/contract/manifest.ts";
-import { compileModel } from "../../../compiler/compile.ts";
 import type { Lora, Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import {
@@ -28,7 +27,6 @@ import {
   type Weights,
 } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { planAll } from "./memory-plan.ts";
 import { named, read, text } from "./option.ts";
 
 /** Undefined: it was not given. */
@@ -221,6 +219,11 @@ export async function bundleWithWeights(
     lora,
   } as const;
   const model = variant ?? bundle.manifest.model;
+  // loaded here: a bundle that is taken as it is needs no compiler
+  const [{ planAll }, { compileModel }] = await Promise.all([
+    import("./memory-plan.ts"),
+    import("../../../compiler/compile.ts"),
+  ]);
   planAll(model, options.modules, options);
   return compileModel(model, options);
 }

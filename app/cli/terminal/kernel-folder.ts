@@ -1,10 +1,10 @@
 /**
- * The folder of compiled kernels: a module that was compiled once opens without the compiler. It is the
- * user's own (nobody else writes into it, or reads its files), several programs may use it at once, and it
- * has a bound: what was used longest ago goes first. Whatever goes wrong with it costs time, and nothing
- * else.
+ * The folder of compiled kernels: a module that was compiled once opens without the compiler. What was found
+ * out about the machine lies beside them (runtime/node/findings.ts). The folder is the user's own (nobody
+ * else writes into it, or reads its files), several programs may use it at once, and it has a bound: what was
+ * used longest ago goes first. Whatever goes wrong with it costs time, and nothing else.
  *
- * A file is the SHA-256 of what follows, and the module. One that is damaged counts as absent.
+ * A file is the SHA-256 of what follows, and the bytes. One that is damaged counts as absent.
  */
 import { createHash, randomUUID } from "node:crypto";
 import {
@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import type { KernelCache } from "../../../compiler/9-bundle/kernel-cache.ts";
+import type { KeptBytes } from "../../../runtime/contract/kept-bytes.ts";
 
 /** Names the folder, or is "off". */
 export const KERNEL_CACHE_VARIABLE = "SINTER_KERNEL_CACHE";
@@ -27,11 +27,10 @@ export const KERNEL_CACHE_VARIABLE = "SINTER_KERNEL_CACHE";
 /** Bytes that the folder may have. A module of a training run has 50 to 500 KB. */
 export const MOST_KERNEL_BYTES = 256 * 2 ** 20;
 
-const ENDING = ".wasm";
 const UNFINISHED = ".tmp";
 
 /** The names of our files: the folder may hold others, which are left alone. */
-const OURS = /^(?:[0-9a-f]{64}\.wasm|[0-9a-f-]{36}\.tmp)$/;
+const OURS = /^(?:[0-9a-f]{64}\.(?:wasm|json)|[0-9a-f-]{36}\.tmp)$/;
 const DIGEST_BYTES = 32;
 
 /** Where kernels are kept; undefined: nowhere, as the user wishes. */
@@ -52,13 +51,13 @@ function userCaches({ XDG_CACHE_HOME, LOCALAPPDATA }: NodeJS.ProcessEnv): string
 }
 
 /** Undefined: the folder cannot be used, or others may write into it. */
-export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KernelCache | undefined {
+export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KeptBytes | undefined {
   if (!isOwn(folder)) return undefined;
   let added = Infinity; // bytes since the folder was last looked through
   return {
-    read: async (name) => quietly(() => read(join(folder, name + ENDING))),
+    read: async (name) => quietly(() => read(join(folder, name))),
     write: async (name, wasm) => {
-      quietly(() => write(folder, name + ENDING, wasm));
+      quietly(() => write(folder, name, wasm));
       added += wasm.length;
       if (added < most / 8) return;
       quietly(() => prune(folder, most));
@@ -68,9 +67,9 @@ export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KernelCac
 }
 
 /** The same, looked at when it is first asked for something: most verbs compile nothing. */
-export function kernelCacheWhenAsked(folder: string): KernelCache {
-  let opened: { readonly cache: KernelCache | undefined } | undefined;
-  const cache = (): KernelCache | undefined => (opened ??= { cache: kernelCache(folder) }).cache;
+export function kernelCacheWhenAsked(folder: string): KeptBytes {
+  let opened: { readonly cache: KeptBytes | undefined } | undefined;
+  const cache = (): KeptBytes | undefined => (opened ??= { cache: kernelCache(folder) }).cache;
   return {
     read: async (name) => cache()?.read(name),
     write: async (name, wasm) => cache()?.write(name, wasm),

@@ -11,7 +11,7 @@ import type { TrainState } from "../../../runtime/store/train-state.ts";
 import { openLog } from "../../../runtime/train/log.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { probe } from "../../../runtime/engine/probe.ts";
+import { peakGflops } from "../../../runtime/engine/probe.ts";
 import { ProgressMeter } from "../../../runtime/report/progress.ts";
 import { htmlReport, type ReportFacts } from "../../../runtime/report/training-page.ts";
 import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
@@ -39,7 +39,6 @@ export interface GoOnOptions {
   readonly watchPort: number | undefined;
 }
 
-const PROBE_MS = 40;
 const SAMPLE_TOKENS = 200;
 const OTHER_KERNELS =
   "note: the checkpoint was made by other kernels; from here on the numbers may differ " +
@@ -231,13 +230,8 @@ async function progressMeter(
   headline: TrainingData["headline"],
 ): Promise<ProgressMeter> {
   const { flops, batch, context } = model.entry("train");
-  const measured = await probe(model.target, PROBE_MS, nodeHost);
-  return new ProgressMeter(
-    steps,
-    flops / (batch * context),
-    measured && measured.gflops * 1e9 * model.workers,
-    headline,
-  );
+  const peak = await peakGflops(model.target, nodeHost);
+  return new ProgressMeter(steps, flops / (batch * context), peak && peak * 1e9 * model.workers, headline);
 }
 
 const factsOf = (run: Run, model: RunningModel): ReportFacts => ({

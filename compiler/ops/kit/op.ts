@@ -214,7 +214,11 @@ export const defineOp = <
   signature: S,
   body: Body<InputsOf<S>, OutputsOf<S>, LettersOf<S>, A, G, To>,
 ): TypedOp<S, A, G, To> =>
-  ({ signature, tensors: parseSignature(signature), attrs: {}, ...body }) as unknown as TypedOp<S, A, G, To>;
+  Object.defineProperties(
+    { signature, tensors: parseSignature(signature), attrs: {} },
+    // a getter stays one: what takes long to make is made when it is asked for
+    Object.getOwnPropertyDescriptors(body),
+  ) as unknown as TypedOp<S, A, G, To>;
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
 export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>

@@ -68,11 +68,9 @@ export const objective = defineOp(
       });
     },
     sample,
-    cases: [
-      ...(Object.keys(objectives) as ObjectiveName[]).map((name) => caseOf(name, {})),
-      caseOf("grpo", { kl: "k3", entropy: true }),
-      caseOf("gspo", { kl: "k2" }),
-    ],
+    get cases() {
+      return (cases ??= allCases());
+    },
   },
 );
 
@@ -90,6 +88,15 @@ export function sumsOf(metrics: Objective["metrics"]): readonly string[] {
   const all = Object.values(metrics).flatMap(({ sum, per }) => (per === undefined ? [sum] : [sum, per]));
   return [...new Set(all)];
 }
+
+/** Made when they are asked for: all equations of the table are parsed for them. */
+let cases: ReturnType<typeof allCases> | undefined;
+
+const allCases = () => [
+  ...(Object.keys(objectives) as ObjectiveName[]).map((name) => caseOf(name, {})),
+  caseOf("grpo", { kl: "k3", entropy: true }),
+  caseOf("gspo", { kl: "k2" }),
+];
 
 /** How an objective of the table is asked for: attributes, and the tensors that it needs. */
 function caseOf(name: ObjectiveName, terms: ObjectiveTerms) {

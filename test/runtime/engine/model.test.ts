@@ -10,7 +10,9 @@ import { randomStream } from "../../../runtime/base/random.ts";
 import { selfCheck } from "../../../runtime/engine/self-check.ts";
 import { wasmBytes } from "../../../runtime/engine/bundle.ts";
 import { createMemory } from "../../../runtime/engine/partitions.ts";
+import { keepFindings } from "../../../runtime/node/findings.ts";
 import { bitsOf } from "../../support/fake-model.ts";
+import { keptInMemory } from "../../support/kept-in-memory.ts";
 
 const SPEC = `model small {
   vocab 61  context 24  width 40  layers 3  heads 5
@@ -195,6 +197,28 @@ describe("the self-check", () => {
         }
       }),
     ).toBe(true);
+  });
+
+  it("is made once for code that was right", async () => {
+    const kept = keptInMemory();
+    keepFindings(kept);
+    try {
+      const compiled = async (): Promise<number> => {
+        let count = 0;
+        const compile: typeof nodeHost.compile = (...given) => (count++, nodeHost.compile(...given));
+        const host = { ...nodeHost, compile };
+        const wide = Object.fromEntries(Object.entries(bundle.manifest.modules.train!.wasm).slice(1));
+        const train = { ...bundle.manifest.modules.train!, wasm: wide };
+        const alone = { ...bundle, manifest: { ...bundle.manifest, modules: { train } } };
+        await (await createModel(alone, "train", { host, workers: 1, seed: 4 })).close();
+        return count;
+      };
+      const first = await compiled();
+      expect(first).toBe(4); // two of the probe, the module with and without joining
+      expect(await compiled()).toBe(1);
+    } finally {
+      keepFindings(undefined);
+    }
   });
 });
 

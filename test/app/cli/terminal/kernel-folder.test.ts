@@ -29,7 +29,7 @@ const used = kernelFolder();
 afterEach(() => useKernelCache(used === undefined ? undefined : kernelCache(used)));
 
 const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kernels-")), "kept");
-const name = (digit: string): string => digit.repeat(64);
+const name = (digit: string): string => `${digit.repeat(64)}.wasm`;
 const bytes = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).fill(7);
 
 test("the tools that make wasm are those of package.json", () => {
@@ -64,7 +64,7 @@ test("folder and files are the user's alone; a folder that others write into is 
   const folder = newFolder();
   await kernelCache(folder)!.write(name("a"), bytes(10));
   expect(statSync(folder).mode & 0o777).toBe(0o700);
-  expect(statSync(join(folder, `${name("a")}.wasm`)).mode & 0o777).toBe(0o600);
+  expect(statSync(join(folder, name("a"))).mode & 0o777).toBe(0o600);
   chmodSync(folder, 0o777);
   expect(kernelCache(folder)).toBeUndefined();
   writeFileSync(`${folder}.file`, "");
@@ -79,7 +79,7 @@ test.each([
   const folder = newFolder();
   const cache = kernelCache(folder)!;
   await cache.write(name("a"), bytes(100));
-  const path = join(folder, `${name("a")}.wasm`);
+  const path = join(folder, name("a"));
   writeFileSync(path, damaged(new Uint8Array(readFileSync(path))));
   expect(await cache.read(name("a"))).toBeUndefined();
   await cache.write(name("a"), bytes(100));
@@ -92,7 +92,7 @@ test("beyond the bound, what was used longest ago goes; files of others stay", a
   writeFileSync(join(folder, "letter.txt"), bytes(20_000));
   for (const [i, digit] of ["a", "b", "c", "d"].entries()) {
     await cache.write(name(digit), bytes(2000));
-    utimesSync(join(folder, `${name(digit)}.wasm`), i, i);
+    utimesSync(join(folder, name(digit)), i, i);
   }
   expect(await cache.read(name("a"))).toEqual(bytes(2000)); // used now
   await cache.write(name("e"), bytes(2000));
@@ -119,7 +119,7 @@ test("several programs write at once, and all read what is whole", () => {
     const cache = kernelCache(${JSON.stringify(folder)}, 300_000);
     let wrong = 0;
     for (let i = 0; i < 60; i++) {
-      const name = String(i % 5).repeat(64);
+      const name = String(i % 5).repeat(64) + ".wasm";
       await cache.write(name, new Uint8Array(50_000).fill(i % 5));
       const read = await cache.read(name);
       if (read && (read.length !== 50_000 || read.some((byte) => byte !== i % 5))) wrong++;
