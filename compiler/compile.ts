@@ -122,7 +122,7 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     name: "optimize",
     when: ({ isTrain }) => isTrain,
     why: "one pass over all parameters, once all gradients have their names",
-    run: addOptimizer,
+    run: (graph, { model }) => addOptimizer(graph, model.train.optimizer),
   },
   {
     name: "quantise",

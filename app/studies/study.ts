@@ -26,6 +26,9 @@ const studies = {
   "lora-step":
     "GPT-2 124M with adapters on a base in q8_0: memory, tok/s by turns with PyTorch: [--weights " +
     "q8_0,f32] [--profile]",
+  moments:
+    "the optimizer's moments in f32 and in 8 bits: losses of [--spec FILE --data FILE] [--seeds 1,2,3], or " +
+    "memory and tok/s of --step gpt2",
   teach: "X19, a program clicks as a person would: [--seeds 1,2] [--clicks 60] [--measured 400]",
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
   "fit-planner":

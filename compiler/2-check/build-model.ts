@@ -155,8 +155,12 @@ function checkTrain(
   if (lr !== undefined && minLr !== undefined && minLr > lr)
     report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
   if (!isComplete(trainFields, v)) return undefined;
-  const { rows, ...settings } = camelCased(v);
-  return rows === "documents" ? { ...settings, rows } : settings;
+  const { rows, optimizer, ...settings } = camelCased(v);
+  return {
+    ...settings,
+    ...(rows === "documents" && { rows }),
+    ...(optimizer === "adamw8" && { optimizer }),
+  };
 }
 
 function contextNote(scope: Scope): Note[] {

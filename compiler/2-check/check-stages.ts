@@ -54,7 +54,9 @@ function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] 
   const lora = checkLora(stage, o);
   if (!isComplete(fields, values) || lora === false) return undefined;
   const own = stage === "sft" ? values : ofObjective(stage, values, scope, o);
-  return own && (stageOf(camelCased(own), train, lora) as unknown as Model[S]);
+  const optimizer = bindings.has("optimizer") ? own?.["optimizer"] : train.optimizer;
+  const trained = { ...own, rows: train.rows, optimizer: optimizer === "adamw8" ? optimizer : undefined };
+  return own && (stageOf(camelCased(trained), lora) as unknown as Model[S]);
 }
 
 /** A block may name the model's own objectives, too. */
@@ -145,13 +147,9 @@ function checkLora(
 const trainingNames: ReadonlySet<string> = new Set(Object.keys(camelCased(trainFields)));
 
 /** What is of training goes into `train`, the rest stands beside it. */
-function stageOf(
-  values: Readonly<Record<string, unknown>>,
-  { rows }: TrainSettings,
-  lora: StageSettings["lora"],
-): object {
-  const entries = Object.entries(values);
+function stageOf(values: Readonly<Record<string, unknown>>, lora: StageSettings["lora"]): object {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
   const train = Object.fromEntries(entries.filter(([name]) => trainingNames.has(name)));
   const own = Object.fromEntries(entries.filter(([name]) => !trainingNames.has(name)));
-  return { train: rows ? { ...train, rows } : train, ...own, ...(lora && { lora }) };
+  return { train, ...own, ...(lora && { lora }) };
 }

@@ -5,7 +5,12 @@
 import { number, word, type Fields } from "./fields.ts";
 import { sampleDefaults } from "../../runtime/contract/defaults.ts";
 import { sampleRanges, sizeRanges, trainRanges } from "../../runtime/contract/limits.ts";
-import { schedules, type TokenizerName, type TrainSettings } from "../../runtime/contract/model.ts";
+import {
+  optimizers,
+  schedules,
+  type TokenizerName,
+  type TrainSettings,
+} from "../../runtime/contract/model.ts";
 
 export const sizeFields = {
   vocab: number("Number of tokens; rows of the token embedding, and of the output.", sizeRanges.vocab, [
@@ -35,6 +40,18 @@ export const sizeFields = {
     ["all", () => 0],
   ),
 } satisfies Fields;
+
+/** Of training, and of stages. */
+export const optimizerDoc =
+  "AdamW, whose two moments take 8 bytes for each number that is trained; or `adamw8`, which keeps those " +
+  "of large matrices in 8 bits: 2.03 bytes.";
+/** Optimizers of other tools, and what to use. */
+export const laterOptimizers: Readonly<Record<string, string>> = {
+  adam: "use `adamw` with `decay 0`",
+  adamw8bit: "use `adamw8`",
+  adamw_8bit: "use `adamw8`",
+  adam8bit: "use `adamw8` with `decay 0`",
+};
 
 /** What a row of a batch holds. */
 export const rowKinds = ["text", "documents"] as const;
@@ -69,6 +86,7 @@ export const trainFields = {
     schedules,
     "cosine",
   ),
+  optimizer: word(optimizerDoc, optimizers, "adamw", laterOptimizers),
   beta1: number("AdamW: memory of the gradient's mean.", trainRanges.beta1, 0.9),
   beta2: number("AdamW: memory of the gradient's square.", trainRanges.beta2, 0.95),
   eps: number("AdamW: added to the root of the square.", trainRanges.eps, 1e-8),
@@ -194,7 +212,6 @@ export const tokenizers = {
 export const laterSettings: Readonly<Record<string, string>> = {
   dropout: "leave it out: training runs without dropout",
   weights: "leave it out",
-  optimizer: "leave it out: AdamW is the optimizer",
   objective: "leave it out: the objective is the next token",
   precision: "leave it out: everything is f32",
 };

@@ -17,6 +17,7 @@ import {
   learntParts,
   loraTargets,
   normalisations,
+  optimizers,
   packings,
   rewardWords,
   schedules,
@@ -24,6 +25,7 @@ import {
   type StageName,
 } from "../../runtime/contract/model.ts";
 import { klEstimators, objectiveFields } from "./objectives.ts";
+import { laterOptimizers, optimizerDoc } from "./settings.ts";
 import { preferObjectives, referenceWords, rewardObjectives, rlObjectives } from "./stage-objectives.ts";
 
 /** A default that is the number of training from the beginning. */
@@ -55,6 +57,7 @@ const training = ({ steps, slower }: Differing) => ({
     ({ steps: all }) => Math.min(100, Math.floor(all! / 20)),
   ]),
   schedule: word("How the learning rate falls after the warm-up.", schedules, "linear"),
+  optimizer: word(optimizerDoc, optimizers, ["train's optimizer", () => "adamw"], laterOptimizers),
   beta1: number("AdamW: memory of the gradient's mean.", trainRanges.beta1, asInTraining("beta1")),
   beta2: number("AdamW: memory of the gradient's square.", trainRanges.beta2, asInTraining("beta2")),
   eps: number("AdamW: added to the root of the square.", trainRanges.eps, asInTraining("eps")),

@@ -191,7 +191,7 @@ const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {
 
 /**
  * The values of one storage in all entries, each in its largest form. Trained parameters come before the
- * others, and matrices before vectors: see 4-grad/optimize.ts.
+ * others, and matrices before vectors; first of all those whose moments are codes: see 4-grad/optimize.ts.
  */
 function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   const found = new Map<string, Value>();
@@ -202,7 +202,13 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
       if (!before || isLarger(value, before)) found.set(value.name, value);
     }
   if (storage !== "parameter") return [...found.values()];
-  const rank = (v: Value): number => (isTrained(v) ? 0 : 2) + (v.decay ? 0 : 1);
+  const moments = new Map(
+    graphs.flatMap((g) =>
+      [...g.values.values()].filter((v) => v.storage === "moment1").map((v) => [v.of, v]),
+    ),
+  );
+  const inCodes = (v: Value): boolean => moments.get(v.name)?.dtype === "i32";
+  const rank = (v: Value): number => (inCodes(v) ? 0 : isTrained(v) ? 1 : 3) + (v.decay ? 0 : 1);
   return [...found.values()].toSorted((a, b) => rank(a) - rank(b));
 }
 

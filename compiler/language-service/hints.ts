@@ -6,7 +6,8 @@ import { isPart, parts, type Section } from "../2-check/parts.ts";
 import { grouped } from "../diagnostics/messages/message.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { counted, sizeText, thousands } from "../../runtime/contract/amounts.ts";
-import type { Model, Part } from "../../runtime/contract/model.ts";
+import type { Model, Optimizer, Part } from "../../runtime/contract/model.ts";
+import { MOMENT_BLOCK } from "../../runtime/contract/moment-codes.ts";
 import { foundText } from "../planner/plan-facts.ts";
 import { countText, shapeText } from "./describe.ts";
 import type { Document } from "./document.ts";
@@ -40,20 +41,25 @@ const planHints = ({ checked }: Document): InlayHint[] =>
     })),
   );
 
-/** Weights, gradients and two moments, in f32. */
-const TRAINED_BYTES = 16;
+/** A weight, its gradient and two moments, by how the optimizer keeps these. */
+const trained = {
+  adamw: { bytes: 16, moments: "two moments in f32" },
+  adamw8: { bytes: 8 + (2 * (MOMENT_BLOCK + 4)) / MOMENT_BLOCK, moments: "two moments in 8 bits" },
+} as const satisfies Record<Optimizer, { readonly bytes: number; readonly moments: string }>;
 
-function totals({ checked }: Document, { name, like }: ModelNode): InlayHint[] {
+function totals(doc: Document, { name, like }: ModelNode): InlayHint[] {
+  const { checked } = doc;
+  const { bytes: each, moments } = trained[modelNamed(doc, name.text)?.train.optimizer ?? "adamw"];
   const facts = checked.summaries.find((summary) => summary.name === name.text);
   if (!facts) return [];
-  const bytes = sizeText(TRAINED_BYTES * facts.parameters);
+  const bytes = sizeText(Math.ceil(each * facts.parameters));
   return [
     {
       at: (like ?? name).span.end,
       text: `${thousands(facts.parameters)} parameters`,
       kind: "total",
       tooltip:
-        `To train: ${bytes} of weights, gradients and the optimizer's two moments in f32, and activations: ` +
+        `To train: ${bytes} of weights, gradients and the optimizer's ${moments}, and activations: ` +
         "`sinter check` has the exact bytes.",
     },
   ];

@@ -45,6 +45,7 @@ import { entropy, entropy_backward } from "./loss/entropy.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { objective } from "./objective/objective.ts";
 import { adamw } from "./optimizer/adamw.ts";
+import { adamw8 } from "./optimizer/adamw8.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
 import { advance_texts } from "./sampling/advance_texts.ts";
 import { sample_rows } from "./sampling/sample_rows.ts";
@@ -146,6 +147,7 @@ const table = {
   grad_norm, // sums of squares of pieces of the gradient
   grad_norm_total, // the gradient's length
   adamw, // the step of all parameters
+  adamw8, // the same with moments in 8 bits
 };
 
 /** Every op; that each gradient's steps are ones that there are is checked by type. */

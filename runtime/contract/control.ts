@@ -76,5 +76,7 @@ export const hyper = {
   scale: 8,
   /** By how much adapters count: alpha / rank; 0: the model is as it was before it had any. */
   lora: 9,
+  /** The number of the step, from 1: 8-bit moments are rounded by it (moment-codes.ts). */
+  step: 10,
 } as const;
 export const HYPER_FLOATS = 16;

@@ -167,12 +167,18 @@ export type TokenizerName =
 
 export const schedules = ["cosine", "linear", "constant", "wsd"] as const;
 
+/** AdamW with its two moments in f32, or in 8 bits (moment-codes.ts). */
+export const optimizers = ["adamw", "adamw8"] as const;
+export type Optimizer = (typeof optimizers)[number];
+
 export interface TrainSettings {
   readonly batch: number;
   /** The tokens of a training sequence, at most the model's context. */
   readonly context: number;
   /** Every row of a batch is one document. Absent: rows are windows of the running text. */
   readonly rows?: "documents";
+  /** Absent: adamw. */
+  readonly optimizer?: "adamw8";
   readonly steps: number;
   /** How many micro-batches there are to an update; their gradients are summed. */
   readonly accumulate: number;

@@ -6,7 +6,10 @@ export type Storage =
   | "input"
   /** Checkpoints hold it, and training changes it unless it is said not to be trained. */
   | "parameter"
-  /** These three have the shape of their parameter, which `of` names. */
+  /**
+   * These three have the shape of their parameter, which `of` names; or moments are rows of codes and scales
+   * (moment-codes.ts), i32.
+   */
   | "gradient"
   | "moment1"
   | "moment2"

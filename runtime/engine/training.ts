@@ -227,6 +227,7 @@ function writeHyper(entries: Entries, lr: number, step: number, units: number): 
     correction1: 1 / (1 - pow(beta1, step)),
     correction2: 1 / (1 - pow(beta2, step)),
     scale: 1 / units,
+    step,
   };
   const values = entries.tensor("hyper").padded();
   for (const [name, value] of Object.entries(numbers)) values[hyper[name as keyof typeof numbers]] = value;

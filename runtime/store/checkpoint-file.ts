@@ -2,7 +2,8 @@
  * One file of tensors with a state. It is a safetensors file, whose metadata hold everything else.
  *
  *   layers.3.attention.qkv.weight            a parameter: one tensor per layer (stored-format.ts says how)
- *   moment1.layers.3.attention.qkv.weight    the optimizer's moments of that parameter (moment1, moment2)
+ *   moment1.layers.3.attention.qkv.weight    the optimizer's moments of that parameter (moment1, moment2),
+ *                                            in f32, or in 8 bits as the module keeps them
  *   __metadata__ { sinter: the state as JSON, sinter_sha256: its hash }
  *
  * The state holds a hash of every tensor (piece-hash.ts; before version 2 a plain SHA-256), and the format of
@@ -123,7 +124,7 @@ async function writeTensor(
 ): Promise<string> {
   const hash = pieceHash(files.digester);
   for await (const bytes of item.bytes()) {
-    if (!allFinite(formatOf(item).type, bytes)) throw notANumber(item.name, step);
+    if (!allFinite(formatOf(item), bytes)) throw notANumber(item.name, step);
     await hash.update(bytes);
     await file.write(bytes);
     await written?.(bytes.length);

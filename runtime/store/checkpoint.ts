@@ -15,7 +15,9 @@ import {
 import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
 import type { RunningModel } from "../engine/model.ts";
+import type { Moment } from "../contract/moment-codes.ts";
 import { nameIn } from "./renamed.ts";
+import { plainFormat } from "./stored-format.ts";
 import { rowTaker } from "./take-rows.ts";
 import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import type { TrainState } from "./train-state.ts";
@@ -25,6 +27,9 @@ interface Item {
   readonly name: string;
   readonly tensor: Tensor;
   readonly slice: number;
+  /** Of the parameter, also where this is a moment of it in 8 bits. */
+  readonly shape: readonly number[];
+  readonly moment?: Moment;
 }
 
 export const checkpointFile = (step: number): string => `step-${String(step).padStart(6, "0")}.safetensors`;
@@ -40,10 +45,13 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
           ? tensor.place
           : { ...tensor.place, name: tensor.place.of ?? tensor.place.name };
       const prefix = storage === "parameter" ? "" : `${storage}.`;
+      const of = storage !== "parameter" && tensor.place.dtype === "i32" && model.tensors.get(named.name);
       return Array.from({ length: tensor.place.slices }, (_, slice) => ({
         name: prefix + checkpointName(named, slice),
         tensor,
         slice,
+        shape: of ? of.place.shape : tensor.place.shape,
+        ...(of && { moment: storage }),
       }));
     }),
   );
@@ -67,9 +75,10 @@ export async function saveCheckpoint(
   keep: number | KeptCheckpoints,
 ): Promise<string> {
   const { newest: count, start } = typeof keep === "number" ? { newest: keep, start: false } : keep;
-  const items = itemsOf(model, true).map(({ name, tensor, slice }): TensorToSave => ({
+  const items = itemsOf(model, true).map(({ name, tensor, slice, shape, moment }): TensorToSave => ({
     name,
-    shape: tensor.place.shape,
+    shape,
+    ...(moment && { format: { ...plainFormat, moment } }),
     bytes: () => [bytesOf(tensor.dense(slice))],
   }));
   const name = checkpointFile(state.step);
@@ -248,9 +257,11 @@ export async function loadCheckpoint(
     );
     await model.inTurn(async () => {
       model.weightsChanged();
-      for (const { name, tensor, slice } of items) {
-        const take = rowTaker(tensor, slice, opened.formatOf(name));
-        await opened.rows(name, tensor.place.shape, (bytes, first, count) => {
+      for (const { name, tensor, slice, shape, moment } of items) {
+        const format = opened.formatOf(name);
+        if (format.moment !== moment) throw otherMoments(path, name, moment);
+        const take = rowTaker(tensor, slice, format);
+        await opened.rows(name, shape, (bytes, first, count) => {
           take(bytes, first, count);
           read?.(bytes.length);
         });
@@ -261,6 +272,14 @@ export async function loadCheckpoint(
     await file.close();
   }
 }
+
+const otherMoments = (path: string, name: string, wanted: Moment | undefined): SinterError =>
+  new SinterError(
+    "input",
+    `${path}: ${name} is kept in ${wanted ? "f32" : "8 bits"}, and this model keeps it in ` +
+      (wanted ? "8 bits (optimizer adamw8)" : "f32 (optimizer adamw)"),
+    "Go on with the optimizer that the run has; or begin a run with its weights: --from.",
+  );
 
 const bytesIn = (tensor: { readonly begin: number; readonly end: number } | undefined): number =>
   tensor ? tensor.end - tensor.begin : 0;

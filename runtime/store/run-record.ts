@@ -137,6 +137,7 @@ const numbers = Object.fromEntries(
 export const settingChecks = {
   ...numbers,
   rows: s.optional(s.oneOf("documents")),
+  optimizer: s.optional(s.oneOf("adamw8")),
   schedule: s.oneOf(...schedules),
 } satisfies Record<keyof TrainSettings, s.Check>;
 

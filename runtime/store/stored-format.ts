@@ -9,17 +9,24 @@
  * `transposed`: a matrix [in, out] is stored as rows of output features, [out, in], as the files of Hugging
  * Face and GGUF have it. Blocks then go along `in`, which is the order in which matrix products read them. A
  * tensor [experts, in, out] is stored as one matrix after the other.
+ *
+ * `moment`: a moment of such a parameter in 8 bits, dtype U8 [rows, 256], as it lies in memory: rows of
+ * codes, then of scales (contract/moment-codes.ts).
  */
+import { MOMENT_BLOCK, momentBytes, momentRows, type Moment } from "../contract/moment-codes.ts";
+import { tensorBytes } from "../contract/tensor-layout.ts";
 import { numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import type { SafeDType } from "./safetensors.ts";
 
 export interface StoredFormat {
   readonly type: FloatFormat;
   readonly transposed: boolean;
+  readonly moment?: Moment;
 }
 
 export const plainFormat: StoredFormat = { type: "F32", transposed: false };
-export const isPlain = ({ type, transposed }: StoredFormat): boolean => type === "F32" && !transposed;
+export const isPlain = ({ type, transposed, moment }: StoredFormat): boolean =>
+  type === "F32" && !transposed && moment === undefined;
 
 /** A tensor's rows as they stand in the file, one after the other. */
 export interface StoredRows extends StoredFormat {
@@ -33,7 +40,22 @@ export interface StoredRows extends StoredFormat {
 }
 
 /** `shape` is the one that the model has, whatever the format. */
-export function storedRows(shape: readonly number[], { type, transposed: asked }: StoredFormat): StoredRows {
+export function storedRows(
+  shape: readonly number[],
+  { type, transposed: asked, moment }: StoredFormat,
+): StoredRows {
+  if (moment) {
+    const rows = momentRows(tensorBytes(shape) / (4 * MOMENT_BLOCK));
+    return {
+      type,
+      moment,
+      transposed: false,
+      rows,
+      rowsEach: rows,
+      columns: MOMENT_BLOCK,
+      rowBytes: MOMENT_BLOCK,
+    };
+  }
   const { block, bytes } = numberFormats[type];
   const transposed = asked && shape.length > 1;
   const [columns, rowsEach] = transposed
@@ -61,6 +83,7 @@ export function inHeader(
   format: StoredFormat,
 ): { readonly dtype: SafeDType; readonly shape: readonly number[] } {
   const { transposed, rowsEach, columns, rowBytes } = storedRows(shape, format);
+  if (format.moment) return { dtype: "U8", shape: [rowsEach, columns] };
   const inBlocks = numberFormats[format.type].block > 1;
   if (!inBlocks)
     return {
@@ -77,20 +100,24 @@ export function inHeader(
 export interface FormatRecord {
   readonly type: FloatFormat;
   readonly turned: boolean;
+  readonly moment?: Moment;
 }
 
-export const formatRecord = ({ type, transposed }: StoredFormat): FormatRecord => ({
+export const formatRecord = ({ type, transposed, moment }: StoredFormat): FormatRecord => ({
   type,
   turned: transposed,
+  ...(moment && { moment }),
 });
 
 /** What a checkpoint's state says of a format. Undefined: it is none that we know. */
 export function parseFormat(value: unknown): StoredFormat | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { type, turned } = value as Partial<Record<keyof FormatRecord, unknown>>;
-  return typeof type === "string" && Object.hasOwn(numberFormats, type) && typeof turned === "boolean"
-    ? { type: type as FloatFormat, transposed: turned }
-    : undefined;
+  const { type, turned, moment } = value as Partial<Record<keyof FormatRecord, unknown>>;
+  if (typeof type !== "string" || !Object.hasOwn(numberFormats, type) || typeof turned !== "boolean")
+    return undefined;
+  const format: StoredFormat = { type: type as FloatFormat, transposed: turned };
+  if (moment === undefined) return format;
+  return moment === "moment1" || moment === "moment2" ? { ...format, moment } : undefined;
 }
 
 const F16_EXPONENT = 0x7c00;
@@ -98,11 +125,14 @@ const BF16_EXPONENT = 0x7f80;
 
 /**
  * Whether no number is NaN or infinite. In 16-bit floats, such a number has all bits of its exponent set; in
- * ggml's blocks, only the scale, which a block begins with, can be one.
+ * ggml's blocks, only the scale, which a block begins with, can be one. Of a moment in 8 bits, `bytes` are
+ * the whole tensor, and scales can be one.
  */
-export function allFinite(type: FloatFormat, bytes: Uint8Array): boolean {
+export function allFinite({ type, moment }: StoredFormat, bytes: Uint8Array): boolean {
   if (type === "F32") {
-    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    const values = moment
+      ? momentBytes(moment, bytes, bytes.byteLength / MOMENT_BLOCK).scales
+      : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     let sum = 0;
     for (let i = 0; i < values.length; i++) sum += values[i]! - values[i]!; // NaN when one is NaN or infinite
     return sum === 0;

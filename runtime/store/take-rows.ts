@@ -8,12 +8,14 @@
  *   [out, in]               f32 [in, out]                   16 rows at a time are decoded and transposed
  *   [in, out]               f32 [in, out]                   a row at a time is decoded
  *   [in, out]               rows of words [out, in]         groups of 32 rows are decoded and encoded
+ *   a moment in 8 bits      rows of codes and scales        the bytes as they are (take-moments.ts)
  *
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
 import { SinterError } from "../base/errors.ts";
 import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { numberFormats, GROUP } from "../contract/number-formats.ts";
+import { asBytes, decodedMoments } from "./take-moments.ts";
 import { storedRows, type StoredFormat, type StoredRows } from "./stored-format.ts";
 import { fileFormats, groupPlacer, rowWriter, wordsOf } from "../engine/quantise.ts";
 import type { Tensor } from "../engine/tensors.ts";
@@ -27,6 +29,7 @@ export type TakeRows = (bytes: Uint8Array, first: number, count: number) => void
 export function rowTaker({ place, padded }: Tensor, slice: number, format: StoredFormat): TakeRows {
   const { quantised, rowFloats, shape } = place;
   const from = storedRows(shape, format);
+  if (format.moment) return asBytes(padded(slice) as Int32Array);
   if (!quantised) return floatTaker(from, padded(slice) as Float32Array, rowFloats);
   const words = padded(slice) as Int32Array;
   if (from.transposed !== quantised.transposed)
@@ -40,7 +43,9 @@ export function rowTaker({ place, padded }: Tensor, slice: number, format: Store
 
 /** Takes rows into a dense array of f32, in the model's shape. */
 export const denseTaker = (shape: readonly number[], format: StoredFormat, out: Float32Array): TakeRows =>
-  floatTaker(storedRows(shape, format), out, shape.at(-1) ?? 1);
+  format.moment
+    ? decodedMoments(shape, format.moment, out)
+    : floatTaker(storedRows(shape, format), out, shape.at(-1) ?? 1);
 
 /** `ld` is the number of floats from one row of the memory to the next, here and below. */
 const floatTaker = (from: StoredRows, data: Float32Array, ld: number): TakeRows =>

@@ -8,12 +8,16 @@ import { programTensors, scatterTensor } from "../../../compiler/torch/weight-la
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { randomFrom } from "../../../runtime/base/random.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
+import type { Moment } from "../../../runtime/contract/moment-codes.ts";
+import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
 import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { readSafetensors } from "../../../runtime/store/safetensors.ts";
+import { plainFormat } from "../../../runtime/store/stored-format.ts";
+import { encodedMoments } from "../../../runtime/store/take-moments.ts";
 import type { TrainState } from "../../../runtime/store/train-state.ts";
 import type { Io } from "../terminal/io.ts";
 import { openWeights } from "./open-weights.ts";
@@ -40,9 +44,13 @@ export async function importTorch(run: Run, from: string, io: Io): Promise<numbe
   await opened.close();
   if (step <= state.step)
     throw new SinterError("input", `${from} is of step ${step}, and ${run.folder} is at step ${state.step}`);
+  const inCodes = momentsInCodes(run);
   const tensors = FILES.flatMap(({ file, kinds }) =>
     Object.entries(kinds).flatMap(([ours, theirs]) => gathered(model, join(from, file), ours, theirs)),
-  );
+  ).map((tensor) => {
+    const moment = inCodes.get(tensor.name);
+    return moment ? inMomentCodes(tensor, moment) : tensor;
+  });
   const unlock = lockFolder(run.folder);
   try {
     const next = afterSteps(model, state, step);
@@ -51,6 +59,30 @@ export async function importTorch(run: Run, from: string, io: Io): Promise<numbe
     unlock();
   }
   return step;
+}
+
+/** The moments that the run keeps in 8 bits, by their names in a checkpoint. */
+const momentsInCodes = ({ bundle }: Run): ReadonlyMap<string, Moment> =>
+  new Map(
+    (bundle.manifest.modules.train?.tensors ?? []).flatMap((place): [string, Moment][] => {
+      const { storage, dtype, slices, of } = place;
+      if ((storage !== "moment1" && storage !== "moment2") || dtype !== "i32") return [];
+      const named = { ...place, name: of! };
+      return Array.from({ length: slices }, (_, i) => [`${storage}.${checkpointName(named, i)}`, storage]);
+    }),
+  );
+
+/** PyTorch's f32, each number as the code that is nearest to it. */
+const inMomentCodes = ({ name, shape, values }: Gathered, moment: Moment): TensorToSave => ({
+  name,
+  shape,
+  format: { ...plainFormat, moment },
+  bytes: () => [encodedMoments(shape, moment, values)],
+});
+
+/** A tensor of the program's, in the run's shape. */
+interface Gathered extends TensorToSave {
+  readonly values: Float32Array<ArrayBuffer>;
 }
 
 function stepOf(folder: string): number {
@@ -66,7 +98,7 @@ function stepOf(folder: string): number {
 }
 
 /** Sinter's tensors out of a file of the program's. */
-function gathered(model: Model, path: string, ours: string, theirs: string): TensorToSave[] {
+function gathered(model: Model, path: string, ours: string, theirs: string): Gathered[] {
   if (!existsSync(path)) throw new SinterError("input", `${path} is missing`, "train.py writes it.");
   const bytes = readFileSync(path);
   const { tensors } = readSafetensors(bytes, path);
@@ -87,6 +119,7 @@ function gathered(model: Model, path: string, ours: string, theirs: string): Ten
   return [...made].map(([name, { shape, values }]) => ({
     name: ours + name,
     shape,
+    values,
     bytes: () => [new Uint8Array(values.buffer)],
   }));
 }

@@ -30,6 +30,7 @@ const changing: Readonly<Record<Name, true | string>> = {
   seed: "the weights and the order of the data were drawn from it",
   rows: "it decides which tokens a step sees",
   held_out: "what is held out would have been learnt from already",
+  optimizer: "the optimizer's moments are kept as it keeps them",
   beta1: "the optimizer's moments were made with it",
   beta2: "the optimizer's moments were made with it",
   eps: "the run's code is made for it",
@@ -61,8 +62,9 @@ export function changesAsked(
       throw size === undefined ? unknown(given, text) : fixed(name, text, size, SIZE_REASON);
     }
     const field = fieldOf(name as Name);
-    const from = record.settings[field] ?? "text";
-    const to = spec?.[field] ?? valueOf(name as Name, text);
+    const absent = trainFields[name as Name].shown!; // of words that a record has only where they differ
+    const from = record.settings[field] ?? absent;
+    const to = spec ? (spec[field] ?? absent) : valueOf(name as Name, text);
     if (from === to) return [];
     const why = changing[name as Name];
     if (why !== true) throw fixed(name, text, from, why);

@@ -154,6 +154,9 @@ async function modelOf(
   return exportRun(files, run, { form, type, out, adapter: opened?.adapter }, io);
 }
 
+const MOMENTS_OF_TORCH =
+  "PyTorch has no AdamW with moments in 8 bits: the program keeps them in f32, 8 bytes for each parameter";
+
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
@@ -169,6 +172,7 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
     const facts = { to: "torch", path: asked.out, tensors, ...(step !== undefined && { step }) };
     const begins = step === undefined ? "first weights of its own" : `weights of step ${step}`;
     const next = `try it: python3 ${asked.out}/test_parity.py`;
+    if (model.train.optimizer === "adamw8") io.err(`note: ${MOMENTS_OF_TORCH}\n`);
     io.out(
       asked.json
         ? `${JSON.stringify(facts)}\n`

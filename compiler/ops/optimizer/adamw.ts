@@ -16,7 +16,7 @@ import { defineOp } from "../kit/op.ts";
 import { LINE_BYTES, PAIR } from "../kit/row-loops.ts";
 
 /** torch.nn.utils.clip_grad_norm_ adds this to the norm. */
-const CLIP_EPS = 1e-6;
+export const CLIP_EPS = 1e-6;
 
 export const adamw = defineOp(
   "p[N,L] g[N,L] m[N,L] v[N,L] hyper[H] norm[O] -> p_out[N,L] m_out[N,L] v_out[N,L]",

@@ -62,6 +62,35 @@ describe("the update", () => {
     );
   });
 
+  test("adamw8 keeps moments of large matrices in codes, and those of all others in f32", () => {
+    const [wide] = checkSource(
+      shippedSpec("tiny").replace("width 16", "width 64").replace("steps 100", "steps 100  optimizer adamw8"),
+    ).models;
+    const grown = buildGraph(wide!, { entry: "train", batch, context });
+    const graph = addOptimizer(differentiate(grown), wide!.train.optimizer);
+    verifyGraph(graph, "optimize");
+    const inCodes = [...graph.values.values()].filter((v) => v.storage === "moment1" && v.dtype === "i32");
+    // of two layers: 64 × 192, 64 × 64, 64 × 128, 128 × 64; the table has 32 × 64 numbers
+    expect(inCodes.map((v) => [v.of, v.shape, v.slices])).toEqual([
+      ["layers.attention.qkv.weight", [49, 64], 2],
+      ["layers.attention.out.weight", [17, 64], 2],
+      ["layers.mlp.up.weight", [33, 64], 2],
+      ["layers.mlp.down.weight", [33, 64], 2],
+    ]);
+    expect(members(graph, "gradients").slice(0, 4)).toEqual(inCodes.map((v) => `${v.of}.grad`));
+    expect(members(graph, "parameters.matrices")).toEqual([
+      "token_embedding.weight",
+      "position_embedding.weight",
+    ]);
+    expect(graph.sections.at(-1)!.nodes.map((n) => n.op)).toEqual([
+      "grad_norm",
+      "grad_norm_total",
+      ...inCodes.map(() => "adamw8"),
+      "adamw",
+      "adamw",
+    ]);
+  });
+
   test("of nothing is a mistake of whoever asks for it", () => {
     expect(() => updated(() => false)).toThrow("no parameter to train");
   });
