@@ -16,6 +16,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // npm run test:package, test:page, test:recipes
     exclude: ["test/package/**", "test/page/**", "test/contributing.test.ts"],
+    globalSetup: "test/support/kernel-compilers.ts",
     setupFiles: ["test/support/kept-kernels.ts"],
     env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
     sequence: { sequencer: SlowFirst },

@@ -7,7 +7,7 @@
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { MOST_PAGES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import { throughCache } from "./kernel-cache.ts";
+import { throughCache, type Recipe } from "./kernel-cache.ts";
 import { memoryFlagOffset, staticData } from "./wasm-sections.ts";
 
 export interface Assembled {
@@ -48,34 +48,32 @@ export async function assemble(
   pages: number,
   withText = false,
 ): Promise<Assembled> {
-  let wat: string | undefined;
-  const compile = async (): Promise<Uint8Array<ArrayBuffer>> => {
-    const translated = await translate(source, argumentsFor(target, pages));
-    const made = await optimised(translated, target, withText);
-    wat = made.wat;
-    return made.wasm;
-  };
-  const how = [argumentsFor(target, pages), PASSES, source];
-  const wasm = withText ? await compile() : await throughCache(how, compile);
+  const recipe: Recipe = { source, target, arguments: argumentsFor(target, pages), passes: PASSES };
+  const { wasm, wat } = withText
+    ? await compileKernels(recipe, true)
+    : { wasm: await throughCache(recipe, async () => (await compileKernels(recipe)).wasm) };
   return { wasm, memoryFlagOffset: memoryFlagOffset(wasm), ...(wat !== undefined && { wat }) };
 }
 
-async function optimised(
-  translated: Uint8Array,
-  target: Target,
-  withText: boolean,
-): Promise<{ readonly wasm: Uint8Array<ArrayBuffer>; readonly wat: string | undefined }> {
+interface CompiledKernels {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  readonly wat?: string;
+}
+
+/** Compiles, whatever is kept. */
+export async function compileKernels(recipe: Recipe, withText = false): Promise<CompiledKernels> {
+  const translated = await translate(recipe.source, recipe.arguments);
   // a second of start-up: not for those who only check or plan
   const { default: binaryen } = await import("binaryen");
   const module = binaryen.readBinary(translated);
   try {
     const { All, RelaxedSIMD } = binaryen.Features;
-    module.setFeatures(target === "simd" ? All & ~RelaxedSIMD : All);
-    module.runPasses(PASSES);
+    module.setFeatures(recipe.target === "simd" ? All & ~RelaxedSIMD : All);
+    module.runPasses([...recipe.passes]);
     if (!module.validate()) throw new Error("the optimised module does not validate");
     const wasm = new Uint8Array(module.emitBinary());
     checkStaticData(wasm);
-    return { wasm, wat: withText ? module.emitText() : undefined };
+    return { wasm, ...(withText && { wat: module.emitText() }) };
   } finally {
     module.dispose();
   }
@@ -105,10 +103,10 @@ function argumentsFor(target: Target, pages: number): string[] {
   ];
 }
 
-async function translate(source: string, args: string[]): Promise<Uint8Array> {
+async function translate(source: string, args: readonly string[]): Promise<Uint8Array> {
   const { default: asc } = await import("assemblyscript/asc");
   let binary: Uint8Array | undefined;
-  const { error, stderr } = await asc.main(args, {
+  const { error, stderr } = await asc.main([...args], {
     readFile: (name) => (name === "kernels.ts" ? source : null),
     writeFile: (name, contents) => void (name === "kernels.wasm" && (binary = contents as Uint8Array)),
     listFiles: () => [],

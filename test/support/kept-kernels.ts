@@ -4,6 +4,7 @@
  */
 import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
 import { kernelCacheWhenAsked, kernelFolder } from "../../app/cli/terminal/kernel-folder.ts";
+import { compiledBeside } from "./kernel-compilers.ts";
 
 const folder = kernelFolder();
-if (folder !== undefined) useKernelCache(kernelCacheWhenAsked(folder));
+if (folder !== undefined) useKernelCache(kernelCacheWhenAsked(folder), compiledBeside);

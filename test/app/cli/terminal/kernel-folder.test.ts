@@ -21,7 +21,7 @@ import {
   kernelsKept,
 } from "../../../../app/cli/terminal/kernel-folder.ts";
 import { assemble } from "../../../../compiler/9-bundle/assemble.ts";
-import { throughCache, useKernelCache } from "../../../../compiler/9-bundle/kernel-cache.ts";
+import { throughCache, useKernelCache, type Recipe } from "../../../../compiler/9-bundle/kernel-cache.ts";
 import { TOOLCHAIN } from "../../../../compiler/9-bundle/version.ts";
 import { addressOf, inProject, root } from "../../../support/paths.ts";
 
@@ -30,6 +30,7 @@ afterEach(() => useKernelCache(used === undefined ? undefined : kernelCache(used
 
 const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kernels-")), "kept");
 const name = (digit: string): string => `${digit.repeat(64)}.wasm`;
+const recipe = (source: string): Recipe => ({ source, target: "simd", arguments: [], passes: [] });
 const bytes = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).fill(7);
 
 test("the tools that make wasm are those of package.json", () => {
@@ -55,9 +56,18 @@ test("what was kept is not compiled", async () => {
   useKernelCache(kernelCache(newFolder()));
   let compiled = 0;
   const compile = async (): Promise<Uint8Array<ArrayBuffer>> => bytes(++compiled);
-  expect(await throughCache(["a"], compile)).toEqual(bytes(1));
-  expect(await throughCache(["a"], compile)).toEqual(bytes(1));
-  expect(await throughCache(["b"], compile)).toEqual(bytes(2));
+  expect(await throughCache(recipe("a"), compile)).toEqual(bytes(1));
+  expect(await throughCache(recipe("a"), compile)).toEqual(bytes(1));
+  expect(await throughCache(recipe("b"), compile)).toEqual(bytes(2));
+});
+
+test("what is not kept is compiled beside, where that can be done", async () => {
+  useKernelCache(kernelCache(newFolder()), async ({ source }) => (source === "a" ? bytes(3) : undefined));
+  const here = async (): Promise<Uint8Array<ArrayBuffer>> => bytes(4);
+  expect(await throughCache(recipe("a"), here)).toEqual(bytes(3));
+  expect(await throughCache(recipe("b"), here)).toEqual(bytes(4));
+  useKernelCache(undefined);
+  expect(await throughCache(recipe("a"), here)).toEqual(bytes(4));
 });
 
 test("folder and files are the user's alone; a folder that others write into is not used", async () => {
