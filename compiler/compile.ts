@@ -37,6 +37,7 @@ import { printGraph } from "./3-graph/print.ts";
 import { verifyGraph } from "./3-graph/verify.ts";
 import { differentiate } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
+import { recomputeLayers } from "./4-grad/recompute.ts";
 import { saveForBackward } from "./4-grad/save.ts";
 import { blockHead } from "./5-fuse/blocks.ts";
 import { settleCarries } from "./5-fuse/carries.ts";
@@ -106,6 +107,18 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
     name: "fuse",
     why: "one trip through memory instead of several",
     run: (graph, { record }) => fuse(graph, record),
+  },
+  {
+    name: "recompute",
+    when: ({ isTrain, model }) => isTrain && model.train.recompute === "layers",
+    why: "after fusion: the backward reads the very values of a run that saves them",
+    run: recomputeLayers,
+  },
+  {
+    name: "forward",
+    when: ({ isTrain, model }) => isTrain && model.train.recompute === "layers",
+    why: "after what is computed again: the forward itself leaves out what only the backward would read",
+    run: dropUnread,
   },
   {
     name: "save",

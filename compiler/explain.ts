@@ -1,12 +1,15 @@
 /** `sinter explain SPEC [--fusion|--tiles|--arena]`: the reasons that the stages recorded, as text. Pure. */
 import type { ModulePlan, PartitionPlan } from "./plan.ts";
 import type { Model } from "../runtime/contract/model.ts";
+import type { Value } from "./3-graph/ir.ts";
 import { partitionText, printNode } from "./3-graph/print.ts";
+import { isRecomputed } from "./4-grad/recompute.ts";
 import { countPairs } from "./5-fuse/fuse.ts";
 import { rules, twins, type Rule } from "./5-fuse/rules.ts";
 import { callFlops, type Call, type ProgramSection } from "./6-tile/program.ts";
 import { kernelContext, tasksOf } from "./6-tile/kernel-spec.ts";
 import { arenaLines } from "./7-place/arena.ts";
+import { tensorBytes } from "../runtime/contract/tensor-layout.ts";
 import { sizeText } from "../runtime/contract/amounts.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
@@ -40,9 +43,22 @@ function summary(plan: PartitionPlan): string {
     });
     return `  ${p.graph.entry.padEnd(10)} ${sections.join(", ")}`;
   });
+  const again = programs.flatMap((p) => [...p.graph.values.values()].filter(isRecomputed));
   const { base, worker } = plan.placement;
   const title = `module ${plan.name}: ${base} bytes of memory, and ${worker.bytes} for each worker`;
-  return linesOf([title, ...rows, "entries", ...entries]);
+  return linesOf([title, ...rows, "entries", ...entries, ...recomputedLines(again)]);
+}
+
+/** What a layer's backward computes again, and how much less of it is kept. */
+function recomputedLines(again: readonly Value[]): string[] {
+  if (again.length === 0) return [];
+  const bytes = again.reduce((sum, { shape }) => sum + tensorBytes(shape), 0);
+  const names = again.map(({ of }) => of).join(", ");
+  return [
+    `computed again in the backward, ${sizeText(bytes)} of one layer at a time; of each layer only its ` +
+      "input is kept",
+    `  ${names}`,
+  ];
 }
 
 function fusion(plan: PartitionPlan): string {

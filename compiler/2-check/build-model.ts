@@ -155,10 +155,11 @@ function checkTrain(
   if (lr !== undefined && minLr !== undefined && minLr > lr)
     report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
   if (!isComplete(trainFields, v)) return undefined;
-  const { rows, optimizer, ...settings } = camelCased(v);
+  const { rows, recompute, optimizer, ...settings } = camelCased(v);
   return {
     ...settings,
     ...(rows === "documents" && { rows }),
+    ...(recompute === "layers" && { recompute }),
     ...(optimizer === "adamw8" && { optimizer }),
   };
 }

@@ -37,6 +37,9 @@ export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
   return Object.fromEntries(checked) as StagesOfModel;
 }
 
+/** What a model's training says by saying nothing. */
+const usual = { optimizer: "adamw", recompute: "none" } as const;
+
 function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] | undefined {
   const { written, train, outer, report } = o;
   const bindings = written.stages.get(stage) ?? new Map<string, never>();
@@ -54,8 +57,17 @@ function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] 
   const lora = checkLora(stage, o);
   if (!isComplete(fields, values) || lora === false) return undefined;
   const own = stage === "sft" ? values : ofObjective(stage, values, scope, o);
-  const optimizer = bindings.has("optimizer") ? own?.["optimizer"] : train.optimizer;
-  const trained = { ...own, rows: train.rows, optimizer: optimizer === "adamw8" ? optimizer : undefined };
+  /** As the block says, or as the model's training has it; absent where it is the usual. */
+  const orAsTrained = (name: "optimizer" | "recompute"): unknown => {
+    const said = bindings.has(name) ? own?.[name] : train[name];
+    return said === usual[name] ? undefined : said;
+  };
+  const trained = {
+    ...own,
+    rows: train.rows,
+    optimizer: orAsTrained("optimizer"),
+    recompute: orAsTrained("recompute"),
+  };
   return own && (stageOf(camelCased(trained), lora) as unknown as Model[S]);
 }
 

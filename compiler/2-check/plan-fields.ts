@@ -3,7 +3,13 @@
  * that are not here, and which facts it may expect. compiler/planner computes them.
  */
 import { integer, real, realAbove } from "../../runtime/contract/limits.ts";
-import { conventions, recomputations, stateSchemes, type StateScheme } from "../planner/tables/choices.ts";
+import {
+  conventions,
+  recomputations,
+  stateSchemes,
+  type Recompute,
+  type StateScheme,
+} from "../planner/tables/choices.ts";
 import { precisions, priceKinds, type Precision } from "../planner/tables/hardware.ts";
 import { number, word, type Fields, type ValuesOf } from "./fields.ts";
 
@@ -49,7 +55,10 @@ export const planFields = {
     "sharded; replicated on one device",
     () => "sharded",
   ]),
-  recompute: word("Which activations are computed again in the backward.", recomputations, "selective"),
+  recompute: word<Recompute>("Which activations are computed again in the backward.", recomputations, [
+    "selective; full where train has `recompute layers`",
+    () => "selective",
+  ]),
   loss_chunks: number("Pieces in which the output layer's rows are computed.", count, 1),
   mfu: number(
     "A step's utilisation, where it is known better than predicted.",

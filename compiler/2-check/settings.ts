@@ -56,6 +56,9 @@ export const laterOptimizers: Readonly<Record<string, string>> = {
 /** What a row of a batch holds. */
 export const rowKinds = ["text", "documents"] as const;
 
+/** What the backward computes again. */
+export const recomputeWords = ["none", "layers"] as const;
+
 export const trainFields = {
   batch: number("Sequences per micro-batch.", trainRanges.batch, 8),
   context: number("Tokens per sequence, at most the model's context.", trainRanges.context, [
@@ -71,6 +74,13 @@ export const trainFields = {
     "text",
   ),
   accumulate: number("Micro-batches whose gradients are summed before an update.", trainRanges.accumulate, 1),
+  recompute: word(
+    "What the backward computes again instead of reading what the forward kept: nothing, or all that is " +
+      "inside of the layers. With `layers` each layer keeps its input alone; a step takes longer and has " +
+      "the same bits.",
+    recomputeWords,
+    "none",
+  ),
   lr: number("Peak learning rate.", trainRanges.lr, 6e-4),
   min_lr: number("Learning rate at the end of the schedule; 0 is possible.", trainRanges.minLr, [
     "lr / 10",

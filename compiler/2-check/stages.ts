@@ -25,7 +25,7 @@ import {
   type StageName,
 } from "../../runtime/contract/model.ts";
 import { klEstimators, objectiveFields } from "./objectives.ts";
-import { laterOptimizers, optimizerDoc } from "./settings.ts";
+import { laterOptimizers, optimizerDoc, recomputeWords } from "./settings.ts";
 import { preferObjectives, referenceWords, rewardObjectives, rlObjectives } from "./stage-objectives.ts";
 
 /** A default that is the number of training from the beginning. */
@@ -47,6 +47,7 @@ const training = ({ steps, slower }: Differing) => ({
   ]),
   steps: number("Updates.", trainRanges.steps, steps),
   accumulate: number("Micro-batches whose gradients are summed before an update.", trainRanges.accumulate, 1),
+  recompute: word("What the backward computes again.", recomputeWords, ["train's recompute", () => "none"]),
   lr: number("Peak learning rate.", trainRanges.lr, [
     `train's lr / ${slower}`,
     ({ train_lr }) => train_lr! / slower,

@@ -46,7 +46,7 @@ export interface Value {
    * view of all parameters).
    */
   readonly members?: readonly string[];
-  /** Gradients and moments: the parameter's name. */
+  /** Gradients and moments: the parameter's name. Activations: that of the forward, computed again. */
   readonly of?: string;
   /** Inputs that are fields of the control block: the first of them. All others get memory of their own. */
   readonly control?: "rows" | "spanCount" | "loop" | "hyper";

@@ -86,7 +86,10 @@ export const trainRanges = {
   evalEvery: integer(0, MOST_STEPS),
   sampleEvery: integer(0, MOST_STEPS),
   saveEvery: integer(0, MOST_STEPS),
-} as const satisfies Record<Exclude<keyof TrainSettings, "rows" | "optimizer" | "schedule">, Range>;
+} as const satisfies Record<
+  Exclude<keyof TrainSettings, "rows" | "recompute" | "optimizer" | "schedule">,
+  Range
+>;
 
 export const stageRanges = { patience: integer(0, 1_000_000) } as const;
 

@@ -179,6 +179,8 @@ export interface TrainSettings {
   readonly rows?: "documents";
   /** Absent: adamw. */
   readonly optimizer?: "adamw8";
+  /** What the backward computes again from its layer's input. Absent: nothing, all that it reads is kept. */
+  readonly recompute?: "layers";
   readonly steps: number;
   /** How many micro-batches there are to an update; their gradients are summed. */
   readonly accumulate: number;

@@ -138,6 +138,7 @@ export const settingChecks = {
   ...numbers,
   rows: s.optional(s.oneOf("documents")),
   optimizer: s.optional(s.oneOf("adamw8")),
+  recompute: s.optional(s.oneOf("layers")),
   schedule: s.oneOf(...schedules),
 } satisfies Record<keyof TrainSettings, s.Check>;
 

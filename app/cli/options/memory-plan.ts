@@ -67,8 +67,32 @@ function groupText(model: Model, group: readonly PartitionPlan[], workers: numbe
 
 const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : sizeText(limit));
 
+/** The model trained the other way: with its layers computed again in the backward, or kept. */
+function otherwise(model: Model): Model {
+  const { recompute, ...train } = model.train;
+  return { ...model, train: recompute ? train : { ...train, recompute: "layers" } };
+}
+
+/** "with `recompute layers`: train 26,345,472 bytes (25.1 MiB)". Nothing where it makes no difference. */
+function recomputeLine(model: Model, train: ModulePlan, options: CompileOptions, cores: number): string[] {
+  const plan = planModule(otherwise(model), "train", options);
+  if (plan.placement.bytes === train.placement.bytes) return [];
+  const how = model.train.recompute ? "without" : "with";
+  return [`  ${how} \`recompute layers\`: train ${bytesText(model, plan, workersOn(plan, cores))}`];
+}
+
+/** What makes a training module smaller, for whoever was refused. */
+function smallerTraining(model: Model, options: CompileOptions): string {
+  const settings = "Make it smaller with --set (train.batch, train.context, width, layers)";
+  if (model.train.recompute) return settings;
+  const again = planModule(otherwise(model), "train", options);
+  const still = fits(again) ? "" : ", still too much";
+  const bytes = sizeText(again.placement.bytes);
+  return `${settings}, or train with \`recompute layers\` (${bytes} then${still})`;
+}
+
 /** Throws a SinterError of kind "memory" that names the largest regions. */
-export function refuseTooLarge(model: Model, plan: ModulePlan): void {
+export function refuseTooLarge(model: Model, plan: ModulePlan, options: CompileOptions): void {
   if (!plan.over?.tooLarge) return;
   const {
     limit,
@@ -87,8 +111,8 @@ export function refuseTooLarge(model: Model, plan: ModulePlan): void {
     what === "training"
       ? [
           `the module \`${plan.name}\` needs`,
-          "Make it smaller with --set (train.batch, train.context, width, layers): training needs one " +
-            "memory. Its infer module may fit: sinter check SPEC.",
+          `${smallerTraining(model, options)}: training needs one memory. Its infer module may fit: ` +
+            "sinter check SPEC.",
         ]
       : [
           `the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, ` +
@@ -113,7 +137,7 @@ export function planAll(
 ): ModulePlan[] {
   return modules.map((name) => {
     const plan = planModule(model, name, options);
-    refuseTooLarge(model, plan);
+    refuseTooLarge(model, plan, options);
     return plan;
   });
 }
@@ -132,6 +156,7 @@ export function memoryLine(model: Model, options: CompileOptions, cores: number)
   return [
     `  memory: ${modules.join(", ")}`,
     ...(pieces.length > 0 ? [`  base + workers × bytes of each: ${pieces.join(", ")}`] : []),
+    ...recomputeLine(model, train, options, cores),
     ...cacheLine(model, infer, options),
     ...(options.lanes !== undefined && options.lanes > 1
       ? cacheLine(model, train, { ...options, cache: "f32" })

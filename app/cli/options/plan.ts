@@ -42,7 +42,10 @@ export const planOptions = {
     (given, name) => oneWord(schemeNames(), given, name),
   ),
   recompute: read(
-    text("<name>", `of activations: ${recomputations.join(", ")} (default: selective)`),
+    text(
+      "<name>",
+      `of activations: ${recomputations.join(", ")} (default: selective, or as the spec trains)`,
+    ),
     (given, name) => oneWord(recomputations, given, name),
   ),
   lossChunks: whole("<n>", "pieces in which the output layer's rows are computed (default: 1)", { least: 1 }),

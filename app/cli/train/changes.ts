@@ -29,6 +29,7 @@ const changing: Readonly<Record<Name, true | string>> = {
   accumulate: "it decides which tokens a step sees",
   seed: "the weights and the order of the data were drawn from it",
   rows: "it decides which tokens a step sees",
+  recompute: "the run's code is made for it",
   held_out: "what is held out would have been learnt from already",
   optimizer: "the optimizer's moments are kept as it keeps them",
   beta1: "the optimizer's moments were made with it",

@@ -151,7 +151,7 @@ function modulesFor(
   }
   const plans = moduleNames.map((name) => planModule(model, name, how));
   const fitting = plans.filter(fits);
-  if (fitting.length === 0) refuseTooLarge(model, plans.at(-1)!);
+  if (fitting.length === 0) refuseTooLarge(model, plans.at(-1)!, how);
   for (const plan of plans)
     if (!fits(plan)) warn(`note: left out the module \`${plan.name}\`: it needs ${bytesText(model, plan)}\n`);
   return fitting.map((plan) => plan.name);

@@ -80,8 +80,9 @@ export const tuneVerb = defineVerb({
     const before = asked.fresh || !existsSync(path) ? [] : earlier(path, io);
     const chosen = asked.target ?? [await bestTarget(nodeHost)];
     const modules = asked.module ? [asked.module] : moduleNames;
-    const plans = modules.map((name) => planModule(model, name, { targets: chosen }));
-    if (!plans.some(fits)) refuseTooLarge(model, plans.at(-1)!);
+    const how = { targets: chosen };
+    const plans = modules.map((name) => planModule(model, name, how));
+    if (!plans.some(fits)) refuseTooLarge(model, plans.at(-1)!, how);
     const shapes = shapesOf(plans.filter(fits));
     noteLoad(io);
     const say = (line: string): void => (json ? undefined : io.out(`${line}\n`));

@@ -163,7 +163,25 @@ describe("the limit", () => {
       "2MiB",
     );
     expect(train.code).toBe(exitCodes.memory);
+    expect(train.err).toMatch(/train with `recompute layers` \([\d.]+ MiB then, still too much\)/);
     expect(train.err).toMatch(/training needs one memory/);
+  });
+
+  it("is that of the layers computed again, where the spec asks for it; both sizes are said", async () => {
+    const again = ["--set", "train.recompute=layers"];
+    const bytesOf = (text: string, how: string): string => {
+      const [, bytes] = new RegExp(`${how}: train ([\\d,]+) bytes`).exec(text) ?? [];
+      expect(bytes, `${how} in ${text}`).toBeDefined();
+      return bytes!;
+    };
+    const kept = await sinter("check", at("small.sinter"));
+    const recomputed = await sinter("check", at("small.sinter"), ...again);
+    expect(bytesOf(kept, "with `recompute layers`")).toBe(bytesOf(recomputed, "  memory"));
+    expect(bytesOf(recomputed, "without `recompute layers`")).toBe(bytesOf(kept, "  memory"));
+    expect(await sinter("explain", at("small.sinter"), ...again)).toMatch(
+      /computed again in the backward, [\d.]+ KiB of one layer at a time; .*\n {2}.*attention\.attended/,
+    );
+    expect(await sinter("explain", at("small.sinter"))).not.toMatch("computed again");
   });
 
   it.each(["1KiB", "5GiB", "many", "-1", "1e9", "2 TiB"])("is not %s", async (text) => {
