@@ -8,10 +8,14 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { runPatiently } from "./support/patient.ts";
 
-const cwd = mkdtempSync(join(tmpdir(), "sinter-patient-"));
-afterAll(() => rmSync(cwd, { recursive: true, force: true }));
+const folder = mkdtempSync(join(tmpdir(), "sinter-patient-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("output, exit code and standard input", async () => {
+/** These wait most of the time, and wait together, each in a folder of its own. */
+const waiting = (name: string, body: (cwd: string) => Promise<void>): void =>
+  test.concurrent(name, () => body(mkdtempSync(join(folder, "own-"))));
+
+waiting("output, exit code and standard input", async (cwd) => {
   expect(await runPatiently("cat; echo there >&2; exit 3", { cwd, stdin: "here\n" })).toEqual({
     exit: 3,
     output: "here\nthere\n",
@@ -20,7 +24,7 @@ test("output, exit code and standard input", async () => {
   expect(await runPatiently("false | cat; echo unreached", { cwd })).toMatchObject({ exit: 1, output: "" });
 });
 
-test("a command that does nothing is ended with all that it started", async () => {
+waiting("a command that does nothing is ended with all that it started", async (cwd) => {
   expect(await runPatiently("sleep 1000 & sleep 1000", { cwd, quietMs: 1500 })).toEqual({
     exit: 137,
     output: "",
@@ -28,17 +32,17 @@ test("a command that does nothing is ended with all that it started", async () =
   });
 });
 
-test("one that prints, or writes into its folder, is not", async () => {
-  const quietMs = 5000;
-  expect(
-    await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i; done", { cwd, quietMs }),
-  ).toMatchObject({ exit: 0, stalled: false });
-  expect(
-    await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i >> file; done", { cwd, quietMs }),
-  ).toMatchObject({ exit: 0, stalled: false });
+waiting("one that prints is not", async (cwd) => {
+  const command = "for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i; done";
+  expect(await runPatiently(command, { cwd, quietMs: 5000 })).toMatchObject({ exit: 0, stalled: false });
 });
 
-test("it can be stopped by what it prints", async () => {
+waiting("one that writes into its folder is not", async (cwd) => {
+  const command = "for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i >> file; done";
+  expect(await runPatiently(command, { cwd, quietMs: 5000 })).toMatchObject({ exit: 0, stalled: false });
+});
+
+waiting("it can be stopped by what it prints", async (cwd) => {
   const outcome = await runPatiently(
     "trap 'echo stopped; exit 5' INT; echo ready; while true; do sleep 0.1; done",
     {

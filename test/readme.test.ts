@@ -1,8 +1,8 @@
 /**
  * Documents tell the truth: their commands are run, in a folder that looks like the checkout, so that what
  * they write does not stay. Blocks of one document run in order and see each other's files. How blocks are
- * marked: readme-blocks.ts. Here those that take seconds; all of README: `npm run test:long -- tour`. `npm
- * test` would run this test again, and is left out.
+ * marked: readme-blocks.ts. Here those that take seconds, and the training shortened; all of README, as it
+ * stands: `npm run test:long -- tour`. `npm test` would run this test again, and is left out.
  */
 import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -20,19 +20,19 @@ test("blocks are found with what is said of them, npm ci is left out", () => {
     block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x"),
     block("", "not here"),
     block("<!-- test -->\n\n", "one\ntwo"),
+    block("<!-- test exit 2 with --less -->\n", "three"),
     block("<!-- tour stdin: a\\nb -->\n", "cat"),
     block("<!-- tour server -->\n", "serve"),
     block("<!-- not in the tour: long -->\n", "no"),
   ].join("");
-  expect(
-    codeBlocks(text).map(({ line, command, exit, when, stdin }) => [line, command, exit, when, stdin]),
-  ).toEqual([
-    [2, "npx sinter check x", 1, "quick", ""],
-    [6, "not here", 0, "tour", ""],
-    [9, "one\ntwo", 0, "quick", ""],
-    [15, "cat", 0, "tour", "a\nb"],
-    [19, "serve", 0, "server", ""],
-    [23, "no", 0, "never", ""],
+  expect(codeBlocks(text).map((b) => [b.line, b.command, b.added, b.exit, b.when, b.stdin])).toEqual([
+    [2, "npx sinter check x", "", 1, "quick", ""],
+    [6, "not here", "", 0, "tour", ""],
+    [9, "one\ntwo", "", 0, "quick", ""],
+    [15, "three", "--less", 2, "quick", ""],
+    [19, "cat", "", 0, "tour", "a\nb"],
+    [23, "serve", "", 0, "server", ""],
+    [27, "no", "", 0, "never", ""],
   ]);
   expect(() => codeBlocks("<!-- tset -->\n```sh\nx\n```\n")).toThrow(/means nothing/);
 });
@@ -70,7 +70,8 @@ describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, bl
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   test("its commands do what it says", { timeout: 0 }, async () => {
     // runPatiently ends what does not get on
-    for (const { line, command, exit, stdin } of blocks) {
+    for (const { line, command: shown, added, exit, stdin } of blocks) {
+      const command = `${shown} ${added}`.trimEnd();
       const outcome = await runPatiently(command, { cwd: folder, env: readersEnvironment(), stdin });
       const stalled = outcome.stalled ? "\nit did not get on and was ended" : "";
       expect(outcome.exit, `${name}:${line}  ${command}\n${outcome.output.slice(-2000)}${stalled}`).toBe(

@@ -4,6 +4,7 @@
  *
  *     <!-- test -->                      in `npm test`, and in the tour (`npm run test:long -- tour`)
  *     <!-- test exit 1 -->               the same, and it is meant to fail with this code
+ *     <!-- test with --steps 100 -->     likewise; `npm test` adds this to the command, the tour does not
  *     <!-- tour server -->               in the tour: it is ended by Ctrl-C once it says that it serves
  *     <!-- tour stdin: Hello -->         in the tour: what it reads, "\n" between lines
  *     <!-- not in the tour: why -->      not run
@@ -24,6 +25,8 @@ export interface CodeBlock {
   /** "quick": in `npm test` too. */
   readonly when: "quick" | "tour" | "server" | "never";
   readonly stdin: string;
+  /** What `npm test` adds to the command, which would take too long. */
+  readonly added: string;
 }
 
 const fence = /(?:<!-- (.*?) -->\s*\n)?```sh\n([\s\S]*?)\n```/g;
@@ -35,16 +38,18 @@ export const codeBlocks = (text: string): CodeBlock[] =>
     ...howToRun(m[1] ?? ""),
   }));
 
-function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
-  const exit = Number(/^test exit (\d+)$/.exec(mark)?.[1] ?? 0);
+function howToRun(mark: string): Omit<CodeBlock, "line" | "command"> {
+  const quick = /^test(?: exit (\d+))?(?: with (.+))?$/.exec(mark);
+  const [, code = "0", added = ""] = quick ?? [];
   const stdin = /^tour stdin: (.*)$/.exec(mark)?.[1]?.replaceAll("\\n", "\n") ?? "";
-  if (/^test( exit \d+)?$/.test(mark)) return { when: "quick", exit, stdin };
-  if (mark === "tour server") return { when: "server", exit, stdin };
+  const how = (when: CodeBlock["when"]) => ({ when, exit: Number(code), stdin, added });
+  if (quick) return how("quick");
+  if (mark === "tour server") return how("server");
   if (["walk", "package", "esbuild"].includes(mark) || mark.startsWith("not in the tour: "))
-    return { when: "never", exit, stdin };
+    return how("never");
   if (mark !== "" && !mark.startsWith("tour stdin: "))
     throw new Error(`a block of shell is marked <!-- ${mark} -->, which means nothing`);
-  return { when: "tour", exit, stdin };
+  return how("tour");
 }
 
 /** The chain from a text to rewards: its data, and its commands. */

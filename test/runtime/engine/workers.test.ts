@@ -1,7 +1,7 @@
 /** Any number of workers computes the same bits, in the memory that is planned for so many. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { bytesFor } from "../../../compiler/7-place/place.ts";
+import { bytesFor, type Placement } from "../../../compiler/7-place/place.ts";
 import { compileModel, planModule, type Compiled } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModuleManifest, ModuleName } from "../../../runtime/contract/manifest.ts";
@@ -89,11 +89,15 @@ const memoriesOf = (module: ModuleManifest): readonly ModuleManifest[] => module
 
 describe.each(Object.entries(cases))("%s", (_, { model, module: name, options, memories = 1 }) => {
   let bundle: Compiled;
+  let planned: readonly Placement[];
   let expected: string;
   const open = (workers: number) => createModel(bundle, name, { host: nodeHost, workers, target, seed: 11 });
 
   beforeAll(async () => {
     bundle = await compileModel(model, { targets: [target], modules: [name], ...options });
+    const { over, placement } = planModule(model, name, { targets: [target], ...options });
+    planned = over?.partitions?.map((p) => p.placement) ?? [placement];
+    expect(planned).toHaveLength(memories);
     const alone = await open(1);
     expected = await answers(alone);
     await alone.close();
@@ -102,9 +106,6 @@ describe.each(Object.entries(cases))("%s", (_, { model, module: name, options, m
   it.each(counts)("%i workers, and the memory that is planned for them", async (workers) => {
     const running = await open(workers);
     expect(running.workers).toBe(workers);
-    const { over, placement } = planModule(model, name, { targets: [target], ...options });
-    const planned = over?.partitions?.map((p) => p.placement) ?? [placement];
-    expect(planned).toHaveLength(memories);
     const bytes = planned.map((p) => bytesFor(p, workers));
     expect(memoriesOf(running.module).map((m) => memoryBytesFor(m, workers))).toEqual(bytes);
     expect(running.memoryBytes).toBe(bytes.reduce((a, b) => a + b));
