@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import nodeModule from "node:module";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const source = new URL("./app/cli/main.ts", import.meta.url);
@@ -17,6 +18,8 @@ if (isAtLeast(needed)) {
   // compiled once (and in a checkout stripped once): starts three times as fast
   if (inCheckout) nodeModule.enableCompileCache(fileURLToPath(new URL("./.cache/node", import.meta.url)));
   else nodeModule.enableCompileCache();
+  const kept = nodeModule.getCompileCacheDir();
+  if (kept !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(kept); // for threads, which look there
   const { launch } = await import((inCheckout ? source : built).href);
   await launch();
 } else {

@@ -9,7 +9,7 @@ import { SinterError } from "../base/errors.ts";
 import { fillParameters } from "./fill.ts";
 import type { Host } from "./host.ts";
 import type { LinkedBundle } from "./linked-bundle.ts";
-import type { Partition } from "./partitions.ts";
+import { parametersOf, type Partition } from "./partitions.ts";
 import { selfCheck } from "./self-check.ts";
 
 export interface Code {
@@ -94,6 +94,7 @@ async function wrongWide(
     const wasm = partition.manifest.wasm.wide!;
     const about = ["joined code is right", wasm.sha256];
     if ((await host.findings?.read(about)) === true) continue;
+    if (!drawn) void host.touch?.([parametersOf(partition)]);
     const bytes = await wasmBytes(bundle, wasm, options);
     const unjoined = host.compile(withEmptySection(bytes), false);
     if (!drawn) fillParameters(partition);

@@ -4,7 +4,7 @@
  */
 import type { EntryPlace, Manifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
-import type { Partition } from "./partitions.ts";
+import type { MemoryRange, Partition } from "./partitions.ts";
 
 /** Runs a module's entries. */
 export interface Pool {
@@ -49,6 +49,11 @@ export interface Host {
   startPool(plan: PoolPlan): Promise<Pool>;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
+  /**
+   * Lets other threads touch memory that is about to be written, while this one goes on: the first touch of a
+   * page takes longer than writing it. Resolves when all are there. Absent: whoever writes waits for pages.
+   */
+  touch?(ranges: readonly MemoryRange[]): Promise<void>;
   /** Absent: nothing is remembered, and all is found out anew. */
   readonly findings?: Findings;
   /** All bytes behind an absolute address, of a linked bundle. Rejects with a SinterError. */

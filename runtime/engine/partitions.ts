@@ -19,6 +19,13 @@ export interface Partition {
   readonly memory: WebAssembly.Memory;
 }
 
+/** Bytes `from` … `to` − 1 of a memory. */
+export interface MemoryRange {
+  readonly buffer: ArrayBufferLike;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What the manifest says of each partition. A module that is not cut is its own only partition. */
 export const partitionManifests = (module: ModuleManifest): readonly ModuleManifest[] =>
   module.parts ?? [module];
@@ -43,6 +50,14 @@ export function createMemory(manifest: ModuleManifest, workers: number): WebAsse
       "Use a smaller batch, context or model: sinter check SPEC prints what each needs.",
     );
   }
+}
+
+/** Where a partition's parameters are, which lie together. */
+export function parametersOf({ manifest, memory: { buffer } }: Partition): MemoryRange {
+  const places = manifest.tensors.filter(({ storage }) => storage === "parameter");
+  const from = Math.min(...places.map(({ offset }) => offset));
+  const to = Math.max(...places.map(({ offset, stride, slices }) => offset + stride * slices));
+  return { buffer, from, to };
 }
 
 /** Every tensor of the module by name, wherever its slices are. */

@@ -7,6 +7,7 @@ import { fetchFiles } from "../browser/fetch-files.ts";
 import { nodeFiles } from "./files.ts";
 import { nodeFindings } from "./findings.ts";
 import { startPool } from "./pool.ts";
+import { touch } from "./touch.ts";
 
 const JOIN = "experimental-wasm-revectorize";
 
@@ -36,6 +37,7 @@ export const nodeHost: Host = {
     }
   },
   startPool: (plan) => startPool(plan),
+  touch,
   findings: nodeFindings,
   async breathe() {
     for (let round = 0; round < ROUNDS; round++) await new Promise((resolve) => setImmediate(resolve));
