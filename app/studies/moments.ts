@@ -20,7 +20,7 @@ import { median, timesOf } from "../../bench/measure/statistics.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { optimizers, type Model, type Optimizer } from "../../runtime/contract/model.ts";
 import { targets } from "../../runtime/contract/targets.ts";
-import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { TrainEvent } from "../../runtime/train/events.ts";
 import { named } from "../cli/options/option.ts";
@@ -95,36 +95,49 @@ function modelWith(name: string, optimizer: Optimizer): Model {
   return models.find((model) => model.name === name) ?? models[0]!;
 }
 
-async function compareSteps(name: string): Promise<void> {
-  const [workers, tokens] = [Number(o.workers), Number(o.batch) * Number(o.context)];
+/** Prints what a model takes with an optimizer, and opens it. Undefined: one memory does not hold it. */
+async function openWith(optimizer: Optimizer, name: string): Promise<Opened | undefined> {
   const target = named("target", targets, o.target);
+  const workers = Number(o.workers);
+  const model = modelWith(name, optimizer);
+  const { placement, over } = planModule(model, "train", { targets: [target] });
+  const regions = placement.regions.filter(({ bytes }) => bytes > 2 ** 19);
+  const parts = regions.map((region) => `${region.name} ${sizeText(region.bytes)}`).join(", ");
+  const fits = over ? `, more than the ${sizeText(over.limit)} of a memory: it is not run` : "";
+  console.log(
+    `${optimizer}: ${sizeText(bytesFor(placement, workers))} with ${workers} workers: ${parts}${fits}`,
+  );
+  if (over) return undefined;
   joinPairs(target);
+  const compiled = await compileModel(model, { modules: ["train"], targets: [target] });
+  const running = await createModel(compiled, "train", { host: nodeHost, workers, target, seed: 1 });
+  return { optimizer, running, times: [] };
+}
+
+/** Steps of a round: what they took is kept. The first round of a model begins with two that do not count. */
+async function takeSteps({ running, times }: Opened, batch: Batch, round: number): Promise<void> {
+  const found = await timesOf({ warm: round === 0 ? 2 : 0, least: 3, ms: 1 }, async (i) => {
+    await running.trainStep([batch], { lr: 1e-5, step: 3 * round + i + 1 });
+  });
+  times.push(...found);
+}
+
+async function compareSteps(name: string): Promise<void> {
   const opened: Opened[] = [];
   for (const optimizer of optimizers) {
-    const model = modelWith(name, optimizer);
-    const { placement } = planModule(model, "train", { targets: [target] });
-    const regions = placement.regions.filter(({ bytes }) => bytes > 2 ** 19);
-    const parts = regions.map((region) => `${region.name} ${sizeText(region.bytes)}`).join(", ");
-    console.log(`${optimizer}: ${sizeText(bytesFor(placement, workers))} with ${workers} workers: ${parts}`);
-    const compiled = await compileModel(model, { modules: ["train"], targets: [target] });
-    const running = await createModel(compiled, "train", { host: nodeHost, workers, target, seed: 1 });
-    opened.push({ optimizer, running, times: [] });
+    const found = await openWith(optimizer, name);
+    if (found) opened.push(found);
   }
+  const tokens = Number(o.batch) * Number(o.context);
   const next = noise(7);
-  const ids = (): Int32Array => randomTokens(next, tokens, opened[0]!.running.manifest.model.sizes.vocab);
+  const ids = (): Int32Array => randomTokens(next, tokens, modelWith(name, "adamw").sizes.vocab);
   const batch = { tokens: ids(), targets: ids() };
   for (let round = 0; round < Number(o.rounds); round++)
-    for (const { running, times } of opened)
-      times.push(
-        ...(await timesOf({ warm: round === 0 ? 2 : 0, least: 3, ms: 1 }, async (i) => {
-          await running.trainStep([batch], { lr: 1e-5, step: 3 * round + i + 1 });
-        })),
-      );
+    for (const one of opened) await takeSteps(one, batch, round);
   for (const { optimizer, running, times } of opened) {
     const ms = median(times);
-    console.log(
-      `${optimizer}: ${ms.toFixed(0)} ms, ${((1000 * tokens) / ms).toFixed(1)} tok/s (${times.length} steps)`,
-    );
+    const rate = (1000 * tokens) / ms;
+    console.log(`${optimizer}: ${ms.toFixed(0)} ms, ${rate.toFixed(1)} tok/s (${times.length} steps)`);
     await running.close();
   }
 }

@@ -119,14 +119,15 @@ export function momentBytes(moment: Moment, slice: ArrayBufferView, rows: number
 /** Which byte of its block a number's code is. */
 export const codeByte = (i: number): number => (i % MOMENT_ROW_WORDS) * 4 + Math.floor(i / MOMENT_ROW_WORDS);
 
-/** The numbers of a block: of m, or of √v. */
-export function decodeBlock(
-  { moment, codes, scales }: MomentBytes,
-  block: number,
-): Float32Array<ArrayBuffer> {
+/** The numbers of a block, of m or √v, in units of its scale. */
+export function unitsOf({ moment, codes }: MomentBytes, block: number): Float32Array<ArrayBuffer> {
   const own = codes.subarray(block * MOMENT_BLOCK, (block + 1) * MOMENT_BLOCK);
-  return Float32Array.from(own, (_, i) => codeValue(moment, own[codeByte(i)]!) * scales[block]!);
+  return Float32Array.from(own, (_, i) => codeValue(moment, own[codeByte(i)]!));
 }
+
+/** The numbers themselves. */
+export const decodeBlock = (from: MomentBytes, block: number): Float32Array<ArrayBuffer> =>
+  unitsOf(from, block).map((units) => units * from.scales[block]!);
 
 /** Numbers of m, or of √v → the codes and the scale of a block. */
 export function encodeBlock(

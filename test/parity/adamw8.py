@@ -42,8 +42,9 @@ def book(fraction: int, signed: bool, first: int) -> torch.Tensor:
     return torch.tensor(sizes + [-size for size in sizes] if signed else sizes, dtype=torch.float32)
 
 
-def decode(name: str, codes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return book(*FORMATS[name])[codes] * scale[:, None]
+def units(name: str, codes: torch.Tensor) -> torch.Tensor:
+    """What codes stand for, before it is multiplied by the scale of the block."""
+    return book(*FORMATS[name])[codes]
 
 
 def encode(name: str, values: torch.Tensor, step: int):
@@ -66,11 +67,12 @@ def update(p, g, norm, m, v, step: int):
     correction1 = torch.tensor(1 / (1 - HYPER["beta1"] ** step), dtype=torch.float32)
     correction2 = torch.tensor(1 / (1 - HYPER["beta2"] ** step), dtype=torch.float32)
     g = g * torch.clamp(f32["clip"] / (norm + torch.tensor(1e-6)), max=1)
-    old, old_root = decode("m", *m), decode("v", *v)
-    m = (1 - beta1) * (g - old) + old
-    root = (beta2 * (old_root * old_root) + (1 - beta2) * (g * g)).sqrt()
-    change = (lr * correction1) * m / (root * correction2.sqrt() + f32["eps"])
-    p = p * (1 - lr * f32["decay"]) - change
+    (m_codes, m_scale), (v_codes, v_scale) = m, v
+    m = units("m", m_codes) * (m_scale * beta1)[:, None] + g * (1 - beta1)
+    squares = units("v", v_codes) ** 2 * (v_scale * v_scale * beta2)[:, None]
+    root = (squares + g * g * (1 - beta2)).sqrt()
+    rate, eps = lr * correction1 / correction2.sqrt(), f32["eps"] / correction2.sqrt()
+    p = p * (1 - lr * f32["decay"]) - rate * m / (root + eps)
     return p, encode("m", m, step), encode("v", root, step)
 
 

@@ -1,7 +1,8 @@
 /**
  * AdamW whose moments are kept in 8 bits (runtime/contract/moment-codes.ts, where the papers are): a block of
  * 256 numbers is read, updated in f32 as adamw.ts does it, and written again. Per number, 16 bytes move
- * instead of 28.
+ * instead of 28. What is the same for a whole block is multiplied first: its scale by β1 or β2, and the
+ * correction of the second moment into the rate and ε.
  *
  * Every multiplication and addition is rounded by itself (no fused multiply-add), so that codes are the same
  * on all targets, and those of the reference. A block goes through the update first, which leaves m and √v in
@@ -13,7 +14,6 @@
 import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
 import {
   codeFormats,
-  decodeBlock,
   encodeBlock,
   HEADROOM,
   MOMENT_BLOCK,
@@ -25,6 +25,7 @@ import {
   SIGN_CODE,
   START_BITS,
   thresholdOf,
+  unitsOf,
   type Moment,
   type MomentBytes,
 } from "../../../runtime/contract/moment-codes.ts";
@@ -46,18 +47,14 @@ export const adamw8 = defineOp(
     flops: ({ N, L }) => 28 * N * L,
     bytes: ({ N, L }) => 16 * N * L + 16 * N,
     mutates: { p_out: "p", m_out: "m", v_out: "v" },
-    reference(t, { N, L, R }, { blocks }) {
+    reference(t, { N, L }, { blocks }) {
       const words = { moment1: Int32Array.from(t.m), moment2: Int32Array.from(t.v) };
       t.p_out.set(t.p);
       const step = Number.isFinite(t.norm[0]) ? stepOf(t.hyper, t.norm[0]!) : undefined;
       for (let n = 0; step && n < N; n++) {
-        const slice = Math.floor(n / blocks);
-        const of = (moment: Moment): MomentBytes =>
-          momentBytes(
-            moment,
-            words[moment].subarray((slice * R * blocks * MOMENT_ROW_WORDS) / N),
-            momentRows(blocks),
-          );
+        const rows = momentRows(blocks);
+        const start = Math.floor(n / blocks) * rows * MOMENT_ROW_WORDS;
+        const of = (moment: Moment): MomentBytes => momentBytes(moment, words[moment].subarray(start), rows);
         const [from, to] = [n * L, (n + 1) * L];
         updateBlock(step, t.p_out.subarray(from, to), t.g.subarray(from, to), n, {
           moment1: of("moment1"),
@@ -110,15 +107,15 @@ const f = Math.fround;
 /** A step's numbers, each in f32. */
 const stepOf = (hyper: Float64Array, norm: number) => {
   const h = (name: keyof typeof at_hyper): number => f(hyper[at_hyper[name]]!);
-  const total = f(norm);
+  const root2 = f(Math.sqrt(h("correction2")));
   return {
-    factor: h("clip") > 0 ? Math.min(1, f(h("clip") / f(total + f(CLIP_EPS)))) : 1,
+    factor: h("clip") > 0 ? Math.min(1, f(h("clip") / f(f(norm) + f(CLIP_EPS)))) : 1,
+    beta1: h("beta1"),
+    beta2: h("beta2"),
     new1: f(1 - h("beta1")),
     new2: f(1 - h("beta2")),
-    beta2: h("beta2"),
-    eps: h("eps"),
-    rate: f(h("lr") * h("correction1")),
-    root2: f(Math.sqrt(h("correction2"))),
+    eps: f(h("eps") / root2),
+    rate: f(f(h("lr") * h("correction1")) / root2),
     shrink: f(1 - f(h("lr") * h("decay"))),
     number: h("step"),
   };
@@ -138,14 +135,15 @@ function updateBlock(
   n: number,
   { moment1, moment2, block }: BlockMoments,
 ): void {
-  const m = decodeBlock(moment1, block);
-  const root = decodeBlock(moment2, block);
+  const old = f(moment1.scales[block]! * h.beta1);
+  const old2 = f(f(moment2.scales[block]! * moment2.scales[block]!) * h.beta2);
+  const m = unitsOf(moment1, block);
+  const root = unitsOf(moment2, block);
   for (let i = 0; i < p.length; i++) {
     const g = f(f(gradients[i]!) * h.factor);
-    m[i] = f(f(h.new1 * f(g - m[i]!)) + m[i]!);
-    root[i] = f(Math.sqrt(f(f(h.beta2 * f(root[i]! * root[i]!)) + f(h.new2 * f(g * g)))));
-    const over = f(f(root[i]! * h.root2) + h.eps);
-    p[i] = f(f(f(p[i]!) * h.shrink) - f(f(h.rate * m[i]!) / over));
+    m[i] = f(f(m[i]! * old) + f(g * h.new1));
+    root[i] = f(Math.sqrt(f(f(f(root[i]! * root[i]!) * old2) + f(f(g * g) * h.new2))));
+    p[i] = f(f(f(p[i]!) * h.shrink) - f(f(h.rate * m[i]!) / f(root[i]! + h.eps)));
   }
   const threshold = (i: number): number => thresholdOf(n * MOMENT_BLOCK + i, h.number);
   encodeBlock(moment1, block, m, threshold);
@@ -172,14 +170,13 @@ function writeStep(w: Writer, h: (name: keyof typeof at_hyper) => string, norm: 
   const integers = (name: string, value: number): void => w.line(`const ${name} = i32x4.splat(${value});`);
   w.line(`const total = load<f32>(${norm});`);
   w.line("if (!isFinite<f32>(total)) return;");
-  w.line(`const lr = ${h("lr")}, clip = ${h("clip")};`);
+  w.line(`const lr = ${h("lr")}, clip = ${h("clip")}, beta1 = ${h("beta1")}, beta2 = ${h("beta2")};`);
+  w.line(`const root2 = sqrt<f32>(${h("correction2")});`);
   floats("factor", `clip > 0 ? min<f32>(1, clip / (total + <f32>${CLIP_EPS})) : 1`);
-  floats("new1", `1 - ${h("beta1")}`);
-  floats("new2", `1 - ${h("beta2")}`);
-  floats("beta2", h("beta2"));
-  floats("eps", h("eps"));
-  floats("rate", `lr * ${h("correction1")}`);
-  floats("root2", `sqrt<f32>(${h("correction2")})`);
+  floats("new1", "1 - beta1");
+  floats("new2", "1 - beta2");
+  floats("eps", `${h("eps")} / root2`);
+  floats("rate", `lr * ${h("correction1")} / root2`);
   floats("shrink", `1 - lr * ${h("decay")}`);
   floats("sign", "-0.0");
   integers("start", START_BITS);
@@ -195,10 +192,10 @@ function writeStep(w: Writer, h: (name: keyof typeof at_hyper) => string, norm: 
 
 /** p of a block; m and √v of it into scratch, and the largest of each. */
 function writeUpdate(w: Writer): void {
-  for (const [t] of FORMATS) {
-    w.line(`const ${t}_unit = f32x4.splat(load<f32>(${t}_scale));`);
+  w.line("const m_old = f32x4.splat(load<f32>(m_scale) * beta1);");
+  w.line("const v_unit = load<f32>(v_scale), v_old = f32x4.splat(v_unit * v_unit * beta2);");
+  for (const [t] of FORMATS)
     w.line(`let ${t}_most_lo = v128.load(ZEROS), ${t}_most_hi = v128.load(ZEROS, 16);`);
-  }
   w.block(`for (let i: usize = 0; i < ${CODE_BYTES}; i += 32)`, () => {
     for (const t of ["p", "g", "m", "v"]) w.line(`const ${t}_i = ${t}_n + i;`);
     w.line("const s_i = scratch + i;");
@@ -221,15 +218,14 @@ function writeUpdateOf(w: Writer, b: number): void {
   const at = (half: string, from = 0): number => from + b * APART + (half === "hi" ? 16 : 0);
   for (const [half] of PAIR) {
     const set = (name: string, value: string): void => w.line(`const ${name}_${half} = ${value};`);
-    set("size", `f32x4.mul(${decoded("m", half, b)}, m_unit)`);
-    set("old", `v128.or(size_${half}, v128.and(i32x4.shl(m_word_${half}, ${24 - 8 * b}), sign))`);
-    set("old_root", `f32x4.mul(${decoded("v", half, b)}, v_unit)`);
+    const minus = `v128.and(i32x4.shl(m_word_${half}, ${24 - 8 * b}), sign)`;
+    set("units", `v128.or(${decoded("m", half, b)}, ${minus})`);
+    set("root_units", decoded("v", half, b));
     set("g", `f32x4.mul(v128.load(g_i, ${at(half)}), factor)`);
-    set("m", `f32x4.add(f32x4.mul(new1, f32x4.sub(g_${half}, old_${half})), old_${half})`);
-    const squares = ["old_root", "g"].map((name) => `f32x4.mul(${name}_${half}, ${name}_${half})`);
-    set("root", `f32x4.sqrt(f32x4.add(f32x4.mul(beta2, ${squares[0]}), f32x4.mul(new2, ${squares[1]})))`);
-    set("over", `f32x4.add(f32x4.mul(root_${half}, root2), eps)`);
-    set("change", `f32x4.div(f32x4.mul(rate, m_${half}), over_${half})`);
+    set("m", `f32x4.add(f32x4.mul(units_${half}, m_old), f32x4.mul(g_${half}, new1))`);
+    const squares = ["root_units", "g"].map((name) => `f32x4.mul(${name}_${half}, ${name}_${half})`);
+    set("root", `f32x4.sqrt(f32x4.add(f32x4.mul(${squares[0]}, v_old), f32x4.mul(${squares[1]}, new2)))`);
+    set("change", `f32x4.div(f32x4.mul(rate, m_${half}), f32x4.add(root_${half}, eps))`);
     set("p", `f32x4.sub(f32x4.mul(v128.load(p_i, ${at(half)}), shrink), change_${half})`);
   }
   for (const [half] of PAIR)

@@ -56,6 +56,13 @@ describe("sft", () => {
     expect(model("vocab 257  train { rows documents }  sft { steps 1 }").sft!.train.rows).toBe("documents");
   });
 
+  test("the optimizer is that of training, where the block names no other", () => {
+    const inTraining = "train { optimizer adamw8 }";
+    expect(model(`${inTraining}  sft { steps 1 }`).sft!.train.optimizer).toBe("adamw8");
+    expect(model(`${inTraining}  sft { optimizer adamw }`).sft!.train.optimizer).toBeUndefined();
+    expect(model("sft { optimizer adamw8 }").sft!.train.optimizer).toBe("adamw8");
+  });
+
   test("lora stands inside, with one target or several", () => {
     expect(model("sft { lora { rank 4 } }").sft!.lora).toEqual({ rank: 4, alpha: 8, on: ["all"] });
     expect(model("sft { lora { on attention, mlp, attention } steps 5 }").sft).toMatchObject({
