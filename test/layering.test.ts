@@ -81,6 +81,7 @@ const rooms = [
   "bench/measure",
   "bench/suite",
   "bench/report",
+  "bench/studies/cores",
   // what people start
   "app/server/pool",
   "app/server/api",

@@ -31,7 +31,8 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/fill.ts";
-import { bytesPerToken, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
+import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
+import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {

@@ -23,7 +23,8 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { rowWriter, wordsOf } from "../../runtime/engine/quantise.ts";
 import { normalNumbers } from "../../bench/measure/drawn-weights.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
-import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
+import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
+import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
 
 const {
   values: o,

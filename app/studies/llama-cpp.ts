@@ -32,7 +32,8 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { agreement } from "./agreement.ts";
 import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
 import { drawnGguf } from "./drawn-gguf.ts";
-import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
+import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
+import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {

@@ -46,6 +46,10 @@ const studies = {
   style:
     "X15 and X16, vowels as a reward with a leash, and a reward model that is found out: leash|hacking " +
     "[--seeds 3] [--picture FILE.html]",
+  busy:
+    "tokens per second beside busy processes and alone, by turns, with peers: [--neighbours 2] [--only " +
+    "train|decode]",
+  split: "how evenly each kernel's tasks are spread over many workers, counted: [--workers 16,32,64]",
   turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",

@@ -38,11 +38,11 @@ export interface Bench {
   readonly wasmBytes: number;
   /**
    * Feeds dense tensors (padding is added), runs the kernel once as `workers` workers (up to 8), one after
-   * the other, and returns dense outputs.
+   * the other, and returns dense outputs. `held`: as if other programs took cores from the workers.
    */
   run(
     inputs: Record<string, Float64Array>,
-    options?: { accumulate?: boolean; workers?: number },
+    options?: { accumulate?: boolean; workers?: number; held?: boolean },
   ): Record<string, Float64Array>;
   /** Runs the kernel `times` times on what is in memory, as one worker. For timing. */
   repeat(times: number): void;
@@ -112,10 +112,11 @@ function bench(opName: string, layout: KernelLayout, words: Words, compiled: Com
     spec,
     source: compiled.source,
     wasmBytes: compiled.wasmBytes,
-    run(inputs, { accumulate = false, workers = 1 } = {}) {
+    run(inputs, { accumulate = false, workers = 1, held = false } = {}) {
       for (const slot of own) place(layout, slot, inputs[slot.name], accumulate, words);
       i32.fill(CANARY, layout.end / 4); // whatever another kernel has left in scratch
       i32[controlWord(control.workers)] = workers;
+      i32[controlWord(control.held)] = held ? 1 : 0;
       i32[controlWord(control.turns)] = 0;
       joinPairs(spec.target);
       for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);

@@ -7,6 +7,7 @@ import { compileModel } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise, randomTokens } from "./kernel-numbers.ts";
+import { PROMPT } from "./random-tokens.ts";
 import { median, ratesOf, timesOf, type Rates } from "./statistics.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
@@ -61,7 +62,6 @@ export interface ProfileOptions {
   readonly compile?: Pick<CompileOptions, "lora" | "weights">;
 }
 
-const PROMPT = 128;
 const WARM_RUNS = 2;
 
 export async function profileModel(source: Model, o: ProfileOptions): Promise<Profile> {

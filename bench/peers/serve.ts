@@ -23,6 +23,8 @@ export interface Rate {
   /** Which measurement it is, where a request makes several. */
   readonly what?: string;
   readonly median: number;
+  /** Of all runs together: what somebody gets who waits for them. */
+  readonly mean: number;
   readonly best: number;
   readonly runs: number;
 }
@@ -72,6 +74,7 @@ export function rate(work: number, times: readonly number[], what?: string): Rat
   return {
     ...(what !== undefined && { what }),
     median: perSecond(sorted[sorted.length >> 1]!),
+    mean: perSecond(times.reduce((sum, ms) => sum + ms, 0) / times.length),
     best: perSecond(sorted[0]!),
     runs: times.length,
   };

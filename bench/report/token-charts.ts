@@ -2,7 +2,8 @@
 import { counted } from "../../runtime/contract/amounts.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { BenchReport } from "../suite/bench.ts";
-import { DECODED, PROMPT } from "../suite/bench-infer.ts";
+import { PROMPT } from "../measure/random-tokens.ts";
+import { DECODED } from "../suite/bench-infer.ts";
 import { sizeLine } from "../suite/bench-models.ts";
 import { barChart, type Bar, type BarGroup } from "./bars.ts";
 import { peerColour, targetColour, targetName } from "./colours.ts";

@@ -7,7 +7,8 @@ import { compileModel, planModule } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { joinPairs, noise, randomTokens } from "../measure/kernel-numbers.ts";
+import { joinPairs } from "../measure/kernel-numbers.ts";
+import { PROMPT, promptTokens } from "../measure/random-tokens.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";
@@ -15,7 +16,6 @@ import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { median, ratesOf, rounds } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
-export const PROMPT = 128;
 export const DECODED = 64;
 /** Measured only when asked for, because the module needs 1 GiB. */
 export const inferSize = "gpt2";
@@ -117,7 +117,3 @@ async function measure(model: RunningModel, ms: number): Promise<Record<Phase, n
   });
   return times;
 }
-
-export const promptTokens = (vocab: number, length = PROMPT): number[] => [
-  ...randomTokens(noise(5), length, vocab),
-];

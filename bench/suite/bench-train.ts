@@ -8,7 +8,8 @@ import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";
-import { joinPairs, noise, randomTokens } from "../measure/kernel-numbers.ts";
+import { joinPairs } from "../measure/kernel-numbers.ts";
+import { randomBatches } from "../measure/random-tokens.ts";
 import { median, ratesOf, timesOf } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
@@ -52,7 +53,7 @@ async function measure(
   const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
   try {
     const { flops, batch, context } = model.entry("train");
-    const times = await stepTimes(model, batchesFor(model), ms);
+    const times = await stepTimes(model, randomBatches(model), ms);
     const stepMs = median(times);
     const { gflops, ofLimit } = ratesOf({ flops, bytes: 0, ms: stepMs }, limits, target, workers);
     const tokens = batch * context;
@@ -66,17 +67,6 @@ async function measure(
   } finally {
     await model.close();
   }
-}
-
-const BATCHES = 8;
-
-/** Batches of random tokens; the speed does not depend on them. */
-function batchesFor(model: RunningModel): Batch[] {
-  const { batch, context } = model.entry("train");
-  const { vocab } = model.manifest.model.sizes;
-  const next = noise(7);
-  const ids = (): Int32Array => randomTokens(next, batch * context, vocab);
-  return Array.from({ length: BATCHES }, () => ({ tokens: ids(), targets: ids() }));
 }
 
 /** Milliseconds of each step that counts. Throws when a loss is not a number. */

@@ -10,7 +10,7 @@ import { bestTarget } from "../../runtime/engine/choose-target.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
-import { promptTokens } from "./bench-infer.ts";
+import { promptTokens } from "../measure/random-tokens.ts";
 import { benchModel } from "./bench-models.ts";
 import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "../peers/onnx-gpt2.ts";
 import type { Facts } from "../peers/onnxruntime.ts";

@@ -106,8 +106,9 @@ export interface PeerRow {
   /** "256x768x3072", "S". */
   readonly which: string;
   readonly threads: number;
-  /** GFLOP/s or tokens per second. */
+  /** GFLOP/s or tokens per second: of the median run, of all runs together, of the fastest. */
   readonly median: number;
+  readonly mean: number;
   readonly best: number;
   readonly runs: number;
 }
@@ -181,6 +182,7 @@ export class Peers {
         which: name,
         threads,
         median: r.median,
+        mean: r.mean,
         best: r.best,
         runs: r.runs,
       }));

@@ -1,13 +1,6 @@
 /** Whole models: training steps, prefill and decode, with the peers that do the same. */
-import {
-  benchInference,
-  DECODED,
-  inferSize,
-  phases,
-  PROMPT,
-  type InferRow,
-  type Phase,
-} from "./bench-infer.ts";
+import { PROMPT } from "../measure/random-tokens.ts";
+import { benchInference, DECODED, inferSize, phases, type InferRow, type Phase } from "./bench-infer.ts";
 import { mixtureSize, sizeLine, sizeNames } from "./bench-models.ts";
 import { inferHead, inferLine, peerRateLine, ratioLine, trainHead, trainLine } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";

@@ -47,8 +47,30 @@ export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, kernelCo
 /** How tasks are handed out while a kernel runs. Undefined: they are shared evenly, once. */
 export function dynamicTasksOf(s: KernelSpec): DynamicTasks | undefined {
   const dynamic = s.op.dynamic?.(s.d, kernelContext(s));
-  return dynamic && dynamic.fixed < tasksOf(s) ? dynamic : undefined;
+  const tasks = tasksOf(s);
+  return dynamic && (dynamic.fixed < tasks || (dynamic.heldGrain ?? tasks) < tasks) ? dynamic : undefined;
 }
+
+/** So many workers take an operation's pieces as they are. More need smaller ones, to end together. */
+export const FEW_WORKERS = 4;
+/** How many pieces there are then for each worker, where there are as many. */
+export const PIECES_EACH = 2;
+
+/**
+ * How so many workers share a kernel's tasks. Where the rest has fewer pieces than there are workers, some
+ * would get one and others none: then nothing is dynamic. Generated code does the same (8-emit/kernel.ts).
+ */
+export function turnsOf(
+  { fixed, grain, least = grain }: DynamicTasks,
+  tasks: number,
+  workers: number,
+): Turns {
+  if (workers <= FEW_WORKERS) return { fixed, grain };
+  const pieces = Math.ceil((tasks - fixed) / least);
+  if (pieces < workers) return { fixed: tasks, grain };
+  return { fixed, grain: Math.min(grain, least * Math.max(1, Math.floor(pieces / (PIECES_EACH * workers)))) };
+}
+type Turns = Pick<DynamicTasks, "fixed" | "grain">;
 
 /**
  * Identity of the code for one target: kernels with the same key are the same. Sizes and attributes stand in

@@ -12,6 +12,8 @@ import {
   needsScratch,
   tasksOf,
   dynamicTasksOf,
+  FEW_WORKERS,
+  PIECES_EACH,
   type KernelSpec,
 } from "../6-tile/kernel-spec.ts";
 import { shapeOf } from "../ops/kit/signature.ts";
@@ -88,18 +90,21 @@ function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
     w.line(`const first = share(${live}, worker), last = share(${live}, worker + 1);`);
     return body();
   }
-  const { fixed, grain } = dynamic;
-  w.line(`const alone = ${loadControl("CONTROL_WORKERS")} == 1;`);
-  const end = `alone ? ${tasks} : share(${fixed}, worker + 1)`;
-  w.line(`let first = share(${fixed}, worker), last = ${end}, fresh = true;`);
+  const { fixed, grain, least = grain, heldGrain = grain } = dynamic;
+  const pieces = Math.ceil((tasks - fixed) / least);
+  w.line(`const workers = ${loadControl("CONTROL_WORKERS")}, held = ${loadControl("CONTROL_HELD")} != 0;`);
+  w.line(`const alone = workers == 1, many = workers > ${FEW_WORKERS};`);
+  w.line(`const fixed = held ? 0 : many && workers > ${pieces} ? ${tasks} : ${fixed};`);
+  const small = `min(${grain}, ${least} * max(1, ${pieces} / (${PIECES_EACH} * workers)))`;
+  w.line(`const grain = held ? ${heldGrain} : many ? ${small} : ${grain};`);
+  const end = `alone ? ${tasks} : share(fixed, worker + 1)`;
+  w.line(`let first = share(fixed, worker), last = ${end}, fresh = true;`);
   w.block("for (;;)", () => {
     body();
     w.line("if (alone) break;");
-    w.line(
-      `first = ${fixed} + ${grain} * atomic.add<i32>(counter, 1); // whoever is free takes the next piece`,
-    );
+    w.line("first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece");
     w.line(`if (first >= ${tasks}) break;`);
-    w.line(`last = min(first + ${grain}, ${tasks});`);
+    w.line(`last = min(first + grain, ${tasks});`);
     w.line("fresh = false;");
   });
 }

@@ -12,7 +12,7 @@ import { kernelKey, kernelName, dynamicTasksOf, type KernelSpec } from "../6-til
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
-import { sliceBytes, type Node, type Ref, type Repeat, type Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Graph, type Node, type Ref, type Repeat, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { loadControl, prelude } from "./prelude.ts";
@@ -118,12 +118,19 @@ type AddressOf = (value: string) => {
   readonly before: string;
 };
 
-/** One exported function: the whole entry, which every worker runs. */
-function emitEntry(program: Program, placement: Placement, kernels: Kernels, clock: Stopwatch): string {
-  const { graph } = program;
-  const { entry } = graph;
-  const local = placement.activations.get(entry)!;
-  const addressOf: AddressOf = (name) => {
+/** How often all workers meet in one run of an entry; where it loops, in one round. */
+export function barrierCount(program: Program, placement: Placement): number {
+  const meet = barriersBefore(program.graph, program.sections, addressesIn(program.graph, placement));
+  return program.sections.reduce((sum, { times }, i) => {
+    const within = meet[i]!.filter(Boolean).length;
+    const before = meet[i]![0] ? 1 : 0;
+    return sum + (times > 1 ? before + times * (within - before + 1) : within);
+  }, 0);
+}
+
+function addressesIn(graph: Graph, placement: Placement): AddressOf {
+  const local = placement.activations.get(graph.entry)!;
+  return (name) => {
     const value = graph.values.get(name)!;
     const offset = local.get(name); // first: "logits" is an activation here, and another entry's output
     const { offset: at, stride } =
@@ -135,6 +142,14 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
       before: value.sliceShapes ? unevenSlice(value) : `i * ${stride}`,
     };
   };
+}
+
+/** One exported function: the whole entry, which every worker runs. */
+function emitEntry(program: Program, placement: Placement, kernels: Kernels, clock: Stopwatch): string {
+  const { graph } = program;
+  const { entry } = graph;
+  const local = placement.activations.get(entry)!;
+  const addressOf = addressesIn(graph, placement);
   const meet = barriersBefore(graph, program.sections, addressOf);
   const w = new Writer();
   w.line(

@@ -7,19 +7,17 @@ import type { Target } from "../../runtime/contract/targets.ts";
 import { control, MAX_TASK_COUNTERS } from "../../runtime/contract/control.ts";
 import { SPILL_BYTES } from "../7-place/worker-memory.ts";
 import { hyperOffsets } from "../ops/kit/hyper.ts";
+import { barrier } from "./barrier.ts";
 import { vectorMath } from "./vector-math.ts";
-
-/**
- * Spins before sleeping, some 200 µs: a worker that sleeps is waked too late for the next kernel
- * (bench/EXPERIMENTS.md).
- */
-const SPINS = 400_000;
 
 /** Fields of the control block that generated code reads or writes: constant → [field, comment]. */
 const controlFields = {
   CONTROL_WORKERS: ["workers", "workers that take part in every entry (i32)"],
   CONTROL_ARRIVED: ["arrived", "workers that have arrived at the barrier (i32)"],
   CONTROL_ROUND: ["round", "number of the barrier; sleepers wait on it (i32)"],
+  CONTROL_SLEPT: ["slept", "not zero: a worker has slept at this barrier (i32)"],
+  CONTROL_SLEEPS: ["sleeps", "how often workers have slept in the last rounds (i32)"],
+  CONTROL_HELD: ["held", "not zero: other programs hold workers up, all tasks are dynamic (i32)"],
   CONTROL_ABORT: ["abort", "not zero: leave the entry at the next barrier (i32)"],
   CONTROL_CROWDED: ["crowded", "not zero: more workers than cores, who waits sleeps at once (i32)"],
   CONTROL_ACCUMULATE: ["accumulate", "gradients of this micro-batch are added to those that are there (i32)"],
@@ -89,30 +87,5 @@ const horizontal = `/** Sum of the 8 lanes of a pair. */
   v128.store(spill, hi, 16);
   return max(max(max(load<f32>(spill), load<f32>(spill, 16)), max(load<f32>(spill, 4), load<f32>(spill, 20))),
     max(max(load<f32>(spill, 8), load<f32>(spill, 24)), max(load<f32>(spill, 12), load<f32>(spill, 28))));
-}
-`;
-
-const barrier = `/**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps; where there are more of them
- * than cores, it sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
- */
-function barrier(): void {
-  const workers = load<i32>(CONTROL_WORKERS);
-  if (workers == 1) return;
-  const round = atomic.load<i32>(CONTROL_ROUND);
-  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
-    atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
-    atomic.add<i32>(CONTROL_ROUND, 1);
-    atomic.notify(CONTROL_ROUND, -1);
-  } else {
-    const spins = load<i32>(CONTROL_CROWDED) == 0 ? ${SPINS} : 0;
-    for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
-    while (atomic.load<i32>(CONTROL_ROUND) == round) {
-      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
-      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
-    }
-  }
-  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
 `;

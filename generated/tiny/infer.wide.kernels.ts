@@ -7,6 +7,9 @@
 const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
 const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
 const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
+const CONTROL_SLEPT: usize = 68; // not zero: a worker has slept at this barrier (i32)
+const CONTROL_SLEEPS: usize = 136; // how often workers have slept in the last rounds (i32)
+const CONTROL_HELD: usize = 132; // not zero: other programs hold workers up, all tasks are dynamic (i32)
 const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
 const CONTROL_CROWDED: usize = 196; // not zero: more workers than cores, who waits sleeps at once (i32)
 const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
@@ -70,17 +73,30 @@ function barrier(): void {
   if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
     atomic.store<i32>(CONTROL_ARRIVED, 0);
     memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
+    countSleeps();
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {
     const spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
     for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    atomic.store<i32>(CONTROL_SLEPT, 1);
     while (atomic.load<i32>(CONTROL_ROUND) == round) {
       if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
       atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
     }
   }
   if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+}
+
+/** Are workers held up? Whoever arrives last looks, and the others see it once they have left. */
+function countSleeps(): void {
+  const before = load<i32>(CONTROL_SLEEPS), slept = atomic.load<i32>(CONTROL_SLEPT);
+  if ((before | slept) == 0) return;
+  const sleeps = before - ((before + 15) >> 4) + slept * 16;
+  atomic.store<i32>(CONTROL_SLEPT, 0);
+  store<i32>(CONTROL_SLEEPS, sleeps);
+  if (sleeps > 40) store<i32>(CONTROL_HELD, 1);
+  else if (sleeps < 20) store<i32>(CONTROL_HELD, 0);
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -2075,8 +2091,11 @@ function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, spill: 
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 9 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2099,9 +2118,9 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
-    last = min(first + 1, 9);
+    last = min(first + grain, 9);
     fresh = false;
   }
 }
@@ -2110,8 +2129,11 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 4 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
     const scores = scratch + 256;
@@ -2181,9 +2203,9 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
-    last = min(first + 1, 4);
+    last = min(first + grain, 4);
     fresh = false;
   }
 }
@@ -2192,8 +2214,11 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2216,9 +2241,9 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -2227,8 +2252,11 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch + 384; // b: panels of [16,16]
@@ -2255,9 +2283,9 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -2266,8 +2294,11 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [32,16]
@@ -2290,9 +2321,9 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -2301,8 +2332,11 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2327,9 +2361,9 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, s
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -3004,8 +3038,11 @@ function take_row_R1_C16_S1(x: usize, spans: usize, out: usize, spill: usize, wo
  *  drawn[i] = a token after the text of span i, by the settings and the random stream of its lane */
 function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usize, absent: usize, texts: usize, random: usize, random_out: usize, drawn: usize, logprobs: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 1 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 1 ? 1 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 1 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 1 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     for (let i = first; i < last; i++) {
       const span = spans + <usize>i * 64;
@@ -3022,9 +3059,9 @@ function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usiz
     }
     if (last == 1 && first < last) memory.fill(drawn + 4, 0, 60);
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 1) break;
-    last = min(first + 1, 1);
+    last = min(first + grain, 1);
     fresh = false;
   }
 }

@@ -7,6 +7,9 @@
 const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
 const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
 const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
+const CONTROL_SLEPT: usize = 68; // not zero: a worker has slept at this barrier (i32)
+const CONTROL_SLEEPS: usize = 136; // how often workers have slept in the last rounds (i32)
+const CONTROL_HELD: usize = 132; // not zero: other programs hold workers up, all tasks are dynamic (i32)
 const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
 const CONTROL_CROWDED: usize = 196; // not zero: more workers than cores, who waits sleeps at once (i32)
 const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
@@ -70,17 +73,30 @@ function barrier(): void {
   if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
     atomic.store<i32>(CONTROL_ARRIVED, 0);
     memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
+    countSleeps();
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {
     const spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
     for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    atomic.store<i32>(CONTROL_SLEPT, 1);
     while (atomic.load<i32>(CONTROL_ROUND) == round) {
       if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
       atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
     }
   }
   if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+}
+
+/** Are workers held up? Whoever arrives last looks, and the others see it once they have left. */
+function countSleeps(): void {
+  const before = load<i32>(CONTROL_SLEEPS), slept = atomic.load<i32>(CONTROL_SLEPT);
+  if ((before | slept) == 0) return;
+  const sleeps = before - ((before + 15) >> 4) + slept * 16;
+  atomic.store<i32>(CONTROL_SLEPT, 0);
+  store<i32>(CONTROL_SLEEPS, sleeps);
+  if (sleeps > 40) store<i32>(CONTROL_HELD, 1);
+  else if (sleeps < 20) store<i32>(CONTROL_HELD, 0);
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -2672,8 +2688,11 @@ function layernorm_R16_C16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usiz
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 9 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2696,9 +2715,9 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
-    last = min(first + 1, 9);
+    last = min(first + grain, 9);
     fresh = false;
   }
 }
@@ -2707,8 +2726,11 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 4 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
     const scores = scratch + 256;
@@ -2780,9 +2802,9 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counte
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
-    last = min(first + 1, 4);
+    last = min(first + grain, 4);
     fresh = false;
   }
 }
@@ -2791,8 +2813,11 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counte
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2815,9 +2840,9 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -2826,8 +2851,11 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch + 384; // b: panels of [16,16]
@@ -2854,9 +2882,9 @@ function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out:
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -2865,8 +2893,11 @@ function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out:
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [32,16]
@@ -2889,9 +2920,9 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -2900,8 +2931,11 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -2926,9 +2960,9 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, s
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -3012,8 +3046,11 @@ function loss_sum_R16_L2(losses: usize, targets: usize, loss: usize, accumulate:
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [32,16]
@@ -3036,9 +3073,9 @@ function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spil
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -3047,8 +3084,11 @@ function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spil
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 2 ? 6 : 4;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
     const packed = scratch; // b: panels of [16,16]
@@ -3073,9 +3113,9 @@ function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool,
       }
     }
     if (alone) break;
-    first = 4 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -3185,8 +3225,11 @@ function bias_backward_R16_N16(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch + 384; // b: panels of [16,16]
@@ -3215,9 +3258,9 @@ function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: 
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -3245,8 +3288,11 @@ function bias_backward_R16_N32(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [32,16]
@@ -3271,9 +3317,9 @@ function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, s
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -3282,8 +3328,11 @@ function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -3310,9 +3359,9 @@ function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, accumulate: bool,
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -3370,8 +3419,11 @@ function layernorm_dx_R16_C16_w_add(x: usize, w: usize, mean: usize, rstd: usize
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -3396,9 +3448,9 @@ function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, s
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -3407,8 +3459,11 @@ function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -3435,9 +3490,9 @@ function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool,
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -3446,8 +3501,11 @@ function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool,
  *  dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse) */
 function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 4 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
     const k_across = scratch + 256;
@@ -3536,9 +3594,9 @@ function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d
       copy_rows_8_f64_t192(d_v, d_x + value, 8);
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
-    last = min(first + 1, 4);
+    last = min(first + grain, 4);
     fresh = false;
   }
 }
@@ -3566,8 +3624,11 @@ function bias_backward_R16_N48(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 3 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [48,16]
@@ -3592,9 +3653,9 @@ function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, s
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
-    last = min(first + 1, 3);
+    last = min(first + grain, 3);
     fresh = false;
   }
 }
@@ -3603,8 +3664,11 @@ function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 9 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
@@ -3631,9 +3695,9 @@ function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, accumulate: bool,
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
-    last = min(first + 1, 9);
+    last = min(first + grain, 9);
     fresh = false;
   }
 }
@@ -3843,8 +3907,11 @@ function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, spill: 
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 4 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
     const scores = scratch + 256;
@@ -3914,9 +3981,9 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
-    last = min(first + 1, 4);
+    last = min(first + grain, 4);
     fresh = false;
   }
 }
@@ -3925,8 +3992,11 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch + 384; // b: panels of [16,16]
@@ -3953,9 +4023,9 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
-    last = min(first + 1, 6);
+    last = min(first + grain, 6);
     fresh = false;
   }
 }
@@ -4614,8 +4684,11 @@ function take_row_R1_C16_S1(x: usize, spans: usize, out: usize, spill: usize, wo
  *  drawn[i] = a token after the text of span i, by the settings and the random stream of its lane */
 function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usize, absent: usize, texts: usize, random: usize, random_out: usize, drawn: usize, logprobs: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const alone = load<i32>(CONTROL_WORKERS) == 1;
-  let first = share(0, worker), last = alone ? 1 : share(0, worker + 1), fresh = true;
+  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const alone = workers == 1, many = workers > 4;
+  const fixed = held ? 0 : many && workers > 1 ? 1 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 1 / (2 * workers))) : 1;
+  let first = share(fixed, worker), last = alone ? 1 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     for (let i = first; i < last; i++) {
       const span = spans + <usize>i * 64;
@@ -4632,9 +4705,9 @@ function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usiz
     }
     if (last == 1 && first < last) memory.fill(drawn + 4, 0, 60);
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
+    first = fixed + grain * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 1) break;
-    last = min(first + 1, 1);
+    last = min(first + grain, 1);
     fresh = false;
   }
 }

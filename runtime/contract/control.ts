@@ -11,6 +11,14 @@ export const control = {
    */
   arrived: 64,
   round: 128,
+  /**
+   * Whether other programs take cores from the workers (compiler/8-emit/barrier.ts; i32): not zero, and all
+   * of a kernel's tasks are handed out to whoever is free. How often a worker of the last rounds has slept;
+   * whether one has in this round.
+   */
+  held: 132,
+  sleeps: 136,
+  slept: 68,
   /** Not zero: workers leave the entry at the next barrier, because one died or the host gave up (i32). */
   abort: 192,
   /**

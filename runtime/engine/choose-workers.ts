@@ -9,7 +9,7 @@ import type { Host } from "./host.ts";
 import { partitionManifests } from "./partitions.ts";
 import { threadsSupported } from "./probe.ts";
 
-/** Throws `input` or `memory` where there cannot be as many as `asked`. */
+/** Throws `input` or `memory` where there cannot be as many as `asked`, or as the machine's user wishes. */
 export function workersFor(module: ModuleManifest, host: Host, asked: number | undefined): number {
   const memories = partitionManifests(module);
   if (asked !== undefined) checkNumber(memories, asked);

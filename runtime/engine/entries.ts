@@ -10,6 +10,7 @@ import { SinterError } from "../base/errors.ts";
 import type { Pool } from "./host.ts";
 import type { Partition } from "./partitions.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
+import type { WorkerChoice, WorkerChoices } from "./worker-choice.ts";
 
 /** What entries are made of: the results of the steps before (model.ts). */
 export interface EntriesSource {
@@ -18,6 +19,16 @@ export interface EntriesSource {
   readonly partitions: readonly Partition[];
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly pool: Pool;
+  /** How many workers take part in what; undefined: all in everything. */
+  readonly choices?: WorkerChoices | undefined;
+}
+
+/** What says how long a run of an entry takes. */
+interface RunSize {
+  /** What else than the number of rows. */
+  readonly also?: number;
+  /** After the run: by how much its time is to be divided, to compare it with others. */
+  readonly units?: () => number;
 }
 
 export class Entries {
@@ -26,17 +37,19 @@ export class Entries {
   readonly #tensors: ReadonlyMap<string, Tensor>;
   readonly #partitions: readonly Partition[];
   readonly #pool: Pool;
+  readonly #choices: WorkerChoices | undefined;
   /** Each partition's memory as words, for its control block. */
   readonly #words: readonly Int32Array[];
   readonly #ends: readonly PartitionEnds[];
   readonly #inputs: ReadonlyMap<string, readonly Int32Array[]>;
 
-  constructor({ manifest, module, partitions, tensors, pool }: EntriesSource) {
+  constructor({ manifest, module, partitions, tensors, pool, choices }: EntriesSource) {
     this.manifest = manifest;
     this.module = module;
     this.#tensors = tensors;
     this.#partitions = partitions;
     this.#pool = pool;
+    this.#choices = choices;
     this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
     this.#ends = partitions.map(endsOf);
     this.#inputs = inputsOf(partitions);
@@ -87,15 +100,26 @@ export class Entries {
   }
 
   /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */
-  run(entry: EntryPlace, rows = entry.batch * entry.context): Promise<void> {
-    return this.module.parts ? this.#runChain(entry, rows) : this.#pool.run(entry);
+  run(entry: EntryPlace, rows = entry.batch * entry.context, size: RunSize = {}): Promise<void> {
+    const choice = this.#choices?.of(`${entry.name} ${rows} ${size.also ?? ""}`.trimEnd());
+    return choice ? this.#runTimed(entry, rows, size, choice) : this.#runOn(entry, rows);
   }
 
-  async #runChain({ runs = [] }: EntryPlace, rows: number): Promise<void> {
+  async #runTimed(entry: EntryPlace, rows: number, size: RunSize, choice: WorkerChoice): Promise<void> {
+    const began = performance.now();
+    await this.#runOn(entry, rows, choice.workers);
+    choice.took((performance.now() - began) / (size.units?.() ?? 1));
+  }
+
+  #runOn(entry: EntryPlace, rows: number, workers?: number): Promise<void> {
+    return this.module.parts ? this.#runChain(entry, rows, workers) : this.#pool.run(entry, 0, workers);
+  }
+
+  async #runChain({ runs = [] }: EntryPlace, rows: number, workers: number | undefined): Promise<void> {
     for (const [i, { part, entry }] of runs.entries()) {
       if (i > 0) this.#carry(runs[i - 1]!.part, part, rows);
       const found = this.#partitions[part]!.manifest.entries.find(({ name }) => name === entry)!;
-      await this.#pool.run(found, part);
+      await this.#pool.run(found, part, workers);
     }
   }
 

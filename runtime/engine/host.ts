@@ -13,9 +13,9 @@ export interface Pool {
   readonly failure: SinterError | undefined;
   /**
    * Runs one entry of a partition to its end. Rejects with a SinterError when a worker dies or traps; the
-   * pool is of no use afterwards.
+   * pool is of no use afterwards. `workers`: how many take part (default: all); they compute the same.
    */
-  run(entry: EntryPlace, partition?: number): Promise<void>;
+  run(entry: EntryPlace, partition?: number, workers?: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,6 +35,8 @@ export interface PoolPlan {
 
 export interface Host {
   readonly cores: number;
+  /** How many workers a model has where its user does not say, as the machine's user wishes. */
+  readonly workers?: number | undefined;
   /**
    * Asks the engine to join pairs of 128-bit operations. Called before a `wide` module is compiled. False: it
    * cannot be asked.

@@ -1,7 +1,8 @@
 /**
  * How a pool and its workers talk: words of the control block (contract/control.ts), changed by atomic
- * operations only. Whoever starts an entry writes its number into `entry` and raises `job`; workers wait for
- * `job` to change, run the entry, and count themselves in `done`.
+ * operations only. Whoever starts an entry writes its number into `entry`, how many workers take part into
+ * `workers`, and raises `job`; workers wait for `job` to change, run the entry if they take part, and count
+ * themselves in `done` in either case: so nobody is late for the next job.
  */
 import { controlWord } from "../contract/control.ts";
 import type { Manifest } from "../contract/manifest.ts";
@@ -10,6 +11,7 @@ import type { Partition } from "./partitions.ts";
 /** The control block's words, and where among them each field is. */
 export interface JobWords {
   readonly words: Int32Array;
+  readonly workers: number;
   readonly job: number;
   readonly entry: number;
   readonly done: number;
@@ -18,6 +20,7 @@ export interface JobWords {
 
 export const jobWords = (memory: WebAssembly.Memory, control: Manifest["control"]): JobWords => ({
   words: new Int32Array(memory.buffer),
+  workers: controlWord(control.workers),
   job: controlWord(control.job),
   entry: controlWord(control.entry),
   done: controlWord(control.done),

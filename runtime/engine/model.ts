@@ -28,6 +28,7 @@ import { allocatePartitions, tensorsOf } from "./partitions.ts";
 import { profileOf, type SiteTimes } from "./profile.ts";
 import { Reservations, type OpenLane } from "./reservations.ts";
 import type { Tensor } from "./tensors.ts";
+import { WorkerChoices } from "./worker-choice.ts";
 import {
   evaluate,
   rowOutput,
@@ -128,8 +129,9 @@ export interface RunningModel {
 export interface ModelOptions {
   readonly host: Host;
   /**
-   * 1 to 64; they change nothing in what is computed. Default: one for each core, as far as the memory has
-   * room.
+   * 1 to 64, all of which take part in everything; they change nothing in what is computed. Default: one for
+   * each core, as far as the memory has room, of which as many take part in an entry as are fastest
+   * (worker-choice.ts).
    */
   readonly workers?: number | undefined;
   readonly target?: Target | undefined;
@@ -158,7 +160,8 @@ async function openModule(
   const { manifest } = bundle;
   if ("urls" in bundle) checkManifest(manifest, `the bundle of ${manifest.model.name}`);
   const module = moduleOf(bundle, name);
-  const workers = workersFor(module, host, options.workers);
+  const asked = options.workers ?? host.workers;
+  const workers = workersFor(module, host, asked);
   const shared = workers > 1;
 
   const partitions = allocatePartitions(module, workers);
@@ -170,7 +173,9 @@ async function openModule(
   const loaded = partitions.map((partition, i) => ({ ...partition, module: code.modules[i]! }));
 
   const pool = await startWorkers(loaded, manifest.control, workers, host);
-  const entries = new Entries({ manifest, module, partitions, tensors, pool });
+  const files = partitions.map((partition) => partition.manifest.wasm[code.target]!.sha256);
+  const choices = asked === undefined && shared ? new WorkerChoices(workers, files.join()) : undefined;
+  const entries = new Entries({ manifest, module, partitions, tensors, pool, choices });
   entries.setControl(manifest.control.workers, workers);
   if (module.lora) useAdapters(entries, true);
   return {

@@ -36,7 +36,7 @@ function serveJobs(
     waitForJob(at, seen, crowded ? 0 : SPINS);
     const entry = entries[Atomics.load(at.words, at.entry)];
     if (entry === undefined) return;
-    instances[entry.partition]![entry.name]!(worker);
+    if (worker < Atomics.load(at.words, at.workers)) instances[entry.partition]![entry.name]!(worker);
     const others = Atomics.add(at.words, at.done, 1);
     if (callerWorks) Atomics.notify(at.words, at.done);
     else if (others === workers - 1) {

@@ -102,6 +102,8 @@ class ThreadPool implements Pool {
   readonly #plan: PoolPlan;
   readonly #crowded: boolean;
   readonly #at: JobWords;
+  /** Each partition's control block. */
+  readonly #words: readonly Int32Array[];
   readonly #entries: EntryNumbers;
   /** The instances of the calling thread, if it is worker 0. */
   readonly #ownInstances: readonly Instance[] | undefined;
@@ -118,9 +120,9 @@ class ThreadPool implements Pool {
     this.#at = jobWords(partitions[0]!.memory, control);
     this.#entries = numberEntries(partitions);
     if (callerWorks) this.#ownInstances = partitions.map(({ module, memory }) => instantiate(module, memory));
-    for (const { memory } of partitions) {
-      const words = new Int32Array(memory.buffer);
-      Atomics.store(words, controlWord(control.workers), workers);
+    this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
+    for (const words of this.#words) {
+      Atomics.store(words, this.#at.workers, workers);
       // bundles of earlier releases have no such field
       if (control.crowded !== undefined)
         Atomics.store(words, controlWord(control.crowded), Number(this.#crowded));
@@ -140,11 +142,12 @@ class ThreadPool implements Pool {
     await ready;
   }
 
-  run(entry: EntryPlace, partition = 0): Promise<void> {
+  run(entry: EntryPlace, partition = 0, workers = this.workers): Promise<void> {
     const error = this.#refusal(entry.name);
     if (error) return Promise.reject(error);
     const finished = this.#begin(entry.name, this.#ownInstances ? Infinity : 1);
     for (const thread of this.#threads) thread.busy(true);
+    for (const words of this.#words) Atomics.store(words, this.#at.workers, workers);
     this.#raise(this.#entries.first[partition]! + entry.index);
     if (!this.#ownInstances) return finished;
     finished.catch(() => {}); // workAlong throws the same

@@ -127,9 +127,10 @@ export class TextLoop implements ModuleLoop {
       return { lane, start, tokens: [this.#rows("texts", lane)[start]!] };
     });
     writeRun(entries, spans);
-    entries.setControl(control.loop + 4 * loopField.steps, steps);
+    const left = control.loop + 4 * loopField.steps;
+    entries.setControl(left, steps);
     entries.setControl(control.loop + 4 * loopField.stop, 0);
-    return entries.run(entries.get("generate"));
+    return entries.run(entries.get("generate"), lanes.length, { units: () => steps - entries.control(left) });
   }
 
   stop(): void {

@@ -107,8 +107,10 @@ export async function trainStep(
     writeBatch(entries, batch);
     writeWeights(entries, batch, units);
     entries.setControl(control.accumulate, i > 0 ? 1 : 0);
-    entries.setControl(control.update, i === micro.length - 1 ? 1 : 0);
-    await entries.run(train); // adds to `loss` and `objective` as it adds to the gradients
+    const update = i === micro.length - 1 ? 1 : 0;
+    entries.setControl(control.update, update);
+    // adds to `loss` and `objective` as it adds to the gradients
+    await entries.run(train, undefined, { also: update });
     for (const mixture of mixtures ?? []) mixture.add();
   }
   const means = objective && meansOf(objective, readSums(entries));

@@ -17,8 +17,15 @@ const JOIN = "experimental-wasm-revectorize";
  */
 const ROUNDS = 4;
 
+/** Says how many workers a model has where nothing else does. */
+export const WORKERS_VARIABLE = "SINTER_WORKERS";
+
 export const nodeHost: Host = {
   cores: availableParallelism(),
+  get workers() {
+    const said = process.env[WORKERS_VARIABLE];
+    return said === undefined || said === "" ? undefined : Number(said);
+  },
   enableWide() {
     v8.setFlagsFromString(`--${JOIN}`);
     return true;

@@ -54,7 +54,7 @@ export const useRun = async (dir: string, options: RunOptions, io: Io): Promise<
 export const workersToSample = (
   { bundle }: Pick<Run, "bundle">,
   { workers }: Pick<RunOptions, "workers">,
-): number | undefined => workers ?? (isSmall(bundle.manifest) ? 1 : undefined);
+): number | undefined => workers ?? nodeHost.workers ?? (isSmall(bundle.manifest) ? 1 : undefined);
 
 /** A run for making text. */
 export function loadToSample(

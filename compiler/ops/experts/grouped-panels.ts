@@ -22,6 +22,7 @@ export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): num
 export const groupedDynamic = (d: Readonly<Record<"E" | "N", number>>): DynamicTasks => ({
   fixed: Math.floor((groupedTasks(d) * 3) / 4),
   grain: Math.max(1, Math.ceil(groupedTasks(d) / 64)),
+  least: 1,
 });
 export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
 

@@ -179,6 +179,13 @@ export interface DynamicTasks {
   readonly fixed: number;
   /** Tasks that a free worker takes at once of the rest. */
   readonly grain: number;
+  /** Many workers take smaller pieces: whole multiples of this. Absent: `grain`. */
+  readonly least?: number;
+  /**
+   * The same where other programs take cores from the workers, and all tasks are dynamic (8-emit/barrier.ts).
+   * Absent: `grain`.
+   */
+  readonly heldGrain?: number;
 }
 
 /** Half of the tasks evenly, the others one by one: for tasks that are long. */

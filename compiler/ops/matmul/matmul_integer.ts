@@ -41,7 +41,7 @@ function dynamic(d: Sizes): DynamicTasks {
   if (d.M <= FEW) return fewRowsDynamic(d);
   const tasks = fewRowsTasks(d);
   const rest = Math.floor(tasks / 4);
-  return { fixed: tasks - rest, grain: Math.max(1, Math.floor(rest / 16)) };
+  return { fixed: tasks - rest, grain: Math.max(1, Math.floor(rest / 16)), least: 1 };
 }
 const FEW = 16;
 

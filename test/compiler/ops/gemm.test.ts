@@ -38,19 +38,21 @@ async function check(
     const before = new Float64Array(elements([M!, N!])).map((_, at) => (accumulate ? (at % 13) - 6 : NaN));
     const out = op.mutates?.out === undefined ? { out: before } : {};
     const reference = referenceOutputs(op, c, inputs, accumulate, accumulate ? { out: before } : {});
-    const run = (workers: number): Tensors => benches[i]!.run({ ...inputs, ...out }, { accumulate, workers });
-    const single = run(1);
+    const run = (how: { workers: number; held?: true }): Tensors =>
+      benches[i]!.run({ ...inputs, ...out }, { accumulate, ...how });
+    const single = run({ workers: 1 });
     for (const [tensor, expected] of Object.entries(reference)) {
       const { worst, nmse } = difference(single[tensor]!, expected);
       expect(worst, `${label}: |d| / (1e-5 + 1e-4·|ref|) of ${tensor}`).toBeLessThanOrEqual(1);
       expect(nmse, `${label}: NMSE of ${tensor}`).toBeLessThanOrEqual(1e-7);
     }
-    for (const workers of [2, 3, 5]) {
-      const several = run(workers);
+    for (const how of [{ workers: 2 }, { workers: 3 }, { workers: 5 }, { workers: 3, held: true }] as const) {
+      const several = run(how);
       for (const tensor of Object.keys(single))
-        expect(sameBits(several[tensor]!, single[tensor]!), `${label}: ${tensor}, ${workers} workers`).toBe(
-          true,
-        );
+        expect(
+          sameBits(several[tensor]!, single[tensor]!),
+          `${label}: ${tensor}, ${JSON.stringify(how)}`,
+        ).toBe(true);
     }
   }
 }

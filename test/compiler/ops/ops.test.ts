@@ -63,10 +63,10 @@ function checkCase(op: Op, c: Case, bench: Bench, accumulate: boolean): void {
     expect(worst, `${show(c)} ${name}: |d| / (1e-5 + 1e-4·|ref|)`).toBeLessThanOrEqual(1);
     expect(nmse, `${show(c)} ${name}: NMSE`).toBeLessThanOrEqual(1e-7);
   }
-  for (const workers of [2, 3, 5])
+  for (const how of [{ workers: 2 }, { workers: 3 }, { workers: 5 }, { workers: 3, held: true }])
     expect(
-      sameBits(live(bench.run(fed, { accumulate, workers })), single),
-      `${show(c)}: ${workers} workers`,
+      sameBits(live(bench.run(fed, { accumulate, ...how })), single),
+      `${show(c)}: ${JSON.stringify(how)}`,
     ).toBe(true);
 }
 

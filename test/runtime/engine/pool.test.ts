@@ -95,6 +95,22 @@ async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: In
   };
 }
 
+it.each([false, true])(
+  "runs an entry on as many of its workers as are wanted: caller works %s",
+  async (own) => {
+    const { pool: p, i32 } = await pool(3, own);
+    let sum = 0;
+    for (let i = 0; i < 60; i++) {
+      const workers = 1 + (i % 3);
+      await p.run(entries.count, 0, workers);
+      for (let w = 0; w < workers; w++) sum += w + 1;
+      const cells = i32.subarray(4096 / 4, 4096 / 4 + 3).reduce((a, b) => a + b, 0);
+      expect(cells).toBe(sum);
+    }
+    await p.close();
+  },
+);
+
 describe("a pool whose worker 0 is the calling thread", () => {
   it("runs every worker, each entry, many times", async () => {
     for (const workers of [2, 3]) {

@@ -29,7 +29,7 @@ export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / TASK_BYTES;
 export function fewRowsDynamic(d: Dims): DynamicTasks {
   const tasks = fewRowsTasks(d);
   const rest = Math.floor(tasks / 8);
-  return { fixed: tasks - rest, grain: Math.max(8, Math.ceil(rest / 16)) };
+  return { fixed: tasks - rest, grain: Math.max(8, Math.ceil(rest / 16)), least: 1 };
 }
 export const fewRowsScratch = (form: Form, { M, N }: Dims): number =>
   form === "nn" ? Math.min(M!, FEW_ROWS) * sumBytes(M!, N!) : M! * TASK_BYTES;

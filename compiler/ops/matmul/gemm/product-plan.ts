@@ -133,6 +133,11 @@ export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles 
 /** Share of a product's panels (or rows of tiles) that is dynamic, and in how many pieces at least. */
 const DYNAMIC_SHARE = 1 / 4;
 const PIECES = 8;
+/**
+ * Pieces of a product whose tasks are all dynamic, since other programs take cores from the workers: more,
+ * where a piece packs only its own panels.
+ */
+const HELD_PIECES = { own: 24, all: 6 } as const;
 
 /**
  * Pieces are whole panels, or parts of one. They do not pay where all of a is packed for every piece (tn with
@@ -147,9 +152,22 @@ export function gemmDynamic(p: Plan): DynamicTasks {
       : [p.panels, p.rowTiles];
   const tasks = units * each;
   const rest = Math.ceil(units * DYNAMIC_SHARE);
-  if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K)) return { fixed: tasks, grain: tasks };
+  const held = (pieces: number): number => Math.ceil(units / pieces) * each;
+  if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K))
+    return { fixed: tasks, grain: tasks, heldGrain: held(HELD_PIECES.all) };
   if (tailByColumns(p))
-    return { fixed: (p.rowTiles - rest) * p.panels, grain: rest * Math.ceil(p.panels / PIECES) };
+    return {
+      fixed: (p.rowTiles - rest) * p.panels,
+      grain: rest * Math.ceil(p.panels / PIECES),
+      least: rest,
+      heldGrain: p.rowTiles * Math.ceil(p.panels / HELD_PIECES.own),
+    };
   const grain = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
-  return { fixed: (units - rest) * each, grain };
+  const least = Math.min(grain, each);
+  return {
+    fixed: (units - rest) * each,
+    grain,
+    least,
+    ...(p.byRows && { heldGrain: held(HELD_PIECES.all) }),
+  };
 }

@@ -11,7 +11,7 @@ import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { MatmulKernel, MatmulTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
-import { gemmDynamic, panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
+import { panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
 
 export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: MatmulKernel): void {
   const g: Product = { p, k, at, steps: p.KC >= p.K ? `${p.K}` : "steps" };
@@ -47,19 +47,17 @@ function emitShare(w: Writer, p: Plan): void {
     w.line(`const firstPanel = first${each}, lastPanel = last${each};`);
     w.line(`const firstTile = 0, lastTile = (rows + ${p.MR - 1}) / ${p.MR}; // of live rows`);
   } else if (tailByColumns(p)) {
-    const { fixed } = gemmDynamic(p);
-    const firstOfTail = fixed / panels;
-    const tall = rowTiles - firstOfTail;
+    w.line(`const firstOfTail = fixed / ${panels}, tall = ${rowTiles} - firstOfTail;`);
     w.line(
-      `const tail = first >= ${fixed}; // columns of the tiles ${firstOfTail} … ${rowTiles - 1}; task = ` +
-        `${fixed} + panel · ${tall} + tile`,
+      `const tail = first >= fixed; // columns of the tiles firstOfTail … ${rowTiles - 1}; task = fixed + ` +
+        "panel · tall + tile",
     );
     w.line(
-      `const firstPanel = tail ? (first - ${fixed}) / ${tall} : 0, lastPanel = tail ? (last - ${fixed}) ` +
-        `/ ${tall} : last > first ? ${panels} : 0;`,
+      "const firstPanel = tail ? (first - fixed) / tall : 0, lastPanel = tail ? (last - fixed) / tall : " +
+        `last > first ? ${panels} : 0;`,
     );
     w.line(
-      `const firstTile = tail ? ${firstOfTail} : first / ${panels}, lastTile = tail ? ${rowTiles} : ` +
+      `const firstTile = tail ? firstOfTail : first / ${panels}, lastTile = tail ? ${rowTiles} : ` +
         `${endOfRows};`,
     );
   } else if (p.byRows)

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# bash bench/studies/cores.sh [--try] [PART...]: training and inference on many cores, PyTorch beside it.
+#
+#   export    compiles what is measured (needs the project's packages); done where it is missing
+#   limits    multiply-adds and reading at each number of workers, threads per core
+#   S, M, gpt2    training steps on 1, 2, 4, 8, 16 workers, and PyTorch on as many threads
+#   1b        prompts and tokens of Llama 3.2 1B in q4_0 on as many workers
+#   table     what was found so far, once more
+#
+# Without parts: all. Skipped below eight cores, unless --try says that it is only a trial: then on as many
+# workers as there are cores. Where `export` has run before, Node alone is needed, and PyTorch 2 or later for
+# its columns; both may be named: NODE, PYTHON. OUT names another folder, which may be carried to another
+# machine with the checkout. About eight minutes on sixteen cores.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$root/bench/studies/cores
+node=${NODE:-node}
+export OUT=${OUT:-${TMPDIR:-/tmp}/sinter-cores}
+export PYTHON=${PYTHON:-python3}
+export NODE_NO_WARNINGS=1
+all=(export limits S M gpt2 1b table)
+# seconds that each part may take
+declare -A most=([export]=120 [limits]=45 [S]=90 [M]=120 [gpt2]=180 [1b]=90 [table]=10)
+least_cores=8
+
+usage() {
+  sed -n '2,15s/^# \{0,1\}//p' "$0"
+}
+
+try=
+[ "${1:-}" != --try ] || { try=1; shift; }
+parts=("$@")
+[ $# -gt 0 ] || parts=("${all[@]}")
+for part in "${parts[@]}"; do
+  case " ${all[*]} " in
+    *" $part "*) ;;
+    *)
+      [ "$part" = --help ] && usage && exit 0
+      echo "there is no part $part: ${all[*]}" >&2
+      exit 2
+      ;;
+  esac
+done
+
+cores=$(getconf _NPROCESSORS_ONLN)
+mkdir -p "$OUT"
+
+# A folder that is half written counts as missing.
+export_bundles() {
+  rm -rf "$OUT/bundles"
+  local sizes=$root/bench/specs/bench-sizes.sinter name
+  for name in S M gpt2; do
+    "$node" "$root/sinter.js" compile "$sizes" --model $name --module train --target wide,relaxed \
+      -o "$OUT/unfinished/$name"
+  done
+  "$node" "$root/sinter.js" compile "$root/specs/llama3.sinter" --model llama3.2-1b --set context=512 \
+    --module infer --weights q4_0 --target wide,relaxed -o "$OUT/unfinished/1b"
+  "$node" "$here/measure.ts" export
+  mv "$OUT/unfinished" "$OUT/bundles"
+}
+
+needs_bundles() {
+  [ -d "$OUT/bundles" ] && return
+  if [ ! -d "$root/node_modules/assemblyscript" ]; then
+    echo "no bundles in $OUT: run the part export where the project is installed, and carry the folder here" >&2
+    exit 1
+  fi
+  rm -rf "$OUT/unfinished"
+  export_bundles
+}
+
+began=$SECONDS
+for part in "${parts[@]}"; do
+  case $part in
+    export) rm -rf "$OUT/bundles" "$OUT/unfinished"; needs_bundles ;;
+    table) ;;
+    *)
+      if [ "$cores" -lt $least_cores ] && [ -z "$try" ]; then
+        echo "skipped: $part (this machine has $cores cores, and $least_cores are asked for; --try tries it)"
+        continue
+      fi
+      needs_bundles
+      [ -n "${fresh:-}" ] || { : >"$OUT/rows.jsonl"; fresh=1; }
+      timeout "${most[$part]}" "$node" "$here/measure.ts" "$part" ||
+        echo "$part did not come to its end (it may take ${most[$part]} s)" | tee -a "$OUT/failed"
+      ;;
+  esac
+done
+[ -s "$OUT/rows.jsonl" ] || exit 0
+"$node" "$here/measure.ts" table
+echo "$((SECONDS - began)) s"
