@@ -4,10 +4,10 @@
  *
  * A machine that is not quiet: tokens per second alone and beside busy processes (one for each core unless
  * `--neighbours` says otherwise), by turns, of a training step of M and of a token of GPT-2 124M in f32, with
- * all workers and with one; and of PyTorch and onnxruntime-node, where they are here. Rates are tokens over
- * all the time that they took, not a median step's, since a step that is held up counts too. What is printed
- * are medians of the rounds, and the median of the rounds' ratios. A fair share with as many neighbours as
- * workers is 0.5.
+ * all workers, with one, and with as many as are found to be fastest; and of PyTorch and onnxruntime-node,
+ * where they are here. Rates are tokens over all the time that they took, not a median step's, since a step
+ * that is held up counts too. What is printed are medians of the rounds, and the median of the rounds'
+ * ratios. A fair share with as many neighbours as workers is 0.5.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -48,12 +48,16 @@ interface Side {
   rate(): Promise<number>;
 }
 
+/** How many workers; undefined: as many as are fastest, which is what a user has who says nothing. */
+type Count = number | undefined;
+const countText = (count: Count): string => `${count ?? "as many as are fastest"} of Sinter`;
+
 /** How many neighbours run: none, or all. */
 const states = ["quiet", "busy"] as const;
 type Rates = Readonly<Record<(typeof states)[number], number>>;
 
 const opened: RunningModel[] = [];
-const open = async (bundle: Bundle, module: "train" | "infer", count: number): Promise<RunningModel> => {
+const open = async (bundle: Bundle, module: "train" | "infer", count: Count): Promise<RunningModel> => {
   const model = await createModel(bundle, module, { host: nodeHost, workers: count, target, seed: 1 });
   opened.push(model);
   return model;
@@ -61,20 +65,21 @@ const open = async (bundle: Bundle, module: "train" | "infer", count: number): P
 
 /** Tokens per second of runs that make `tokens` each, for as long as `--seconds` says. */
 async function rateOf(tokens: number, run: () => Promise<void>): Promise<number> {
-  await run(); // wakes the threads, and brings back what others have driven out of caches
+  // wakes the threads, brings back what others have driven out of caches, and finds how many are fastest now
+  for (let until = performance.now() + ms / 2; performance.now() < until;) await run();
   const began = performance.now();
   let runs = 0;
   for (; performance.now() - began < ms; runs++) await run();
   return (1000 * runs * tokens) / (performance.now() - began);
 }
 
-async function training(bundle: Bundle, count: number): Promise<Side> {
+async function training(bundle: Bundle, count: Count): Promise<Side> {
   const model = await open(bundle, "train", count);
   const { batch, context } = model.entry("train");
   const batches = randomBatches(model);
   let step = 0;
   return {
-    name: `train M, ${count} of Sinter`,
+    name: `train M, ${countText(count)}`,
     rate: () =>
       rateOf(batch * context, async () => {
         step++;
@@ -86,12 +91,12 @@ async function training(bundle: Bundle, count: number): Promise<Side> {
 /** How many tokens are decoded behind the prompt before the text begins again there. */
 const DECODED = 64;
 
-async function decoding(bundle: Bundle, count: number): Promise<Side> {
+async function decoding(bundle: Bundle, count: Count): Promise<Side> {
   const model = await open(bundle, "infer", count);
   await model.feed(promptTokens(model.manifest.model.sizes.vocab), 0);
   let token = 0;
   return {
-    name: `decode GPT-2, ${count} of Sinter`,
+    name: `decode GPT-2, ${countText(count)}`,
     rate: () => rateOf(1, async () => void (await model.feed([token], PROMPT + (token++ % DECODED)))),
   };
 }
@@ -170,10 +175,10 @@ async function measure(sides: readonly Side[]): Promise<void> {
 }
 
 function print(name: string, ...cells: readonly string[]): void {
-  console.log(name.padEnd(40) + cells.map((cell) => cell.padStart(14)).join(""));
+  console.log(name.padEnd(48) + cells.map((cell) => cell.padStart(14)).join(""));
 }
 
-const counts = workers === 1 ? [1] : [workers, 1];
+const counts: readonly Count[] = workers === 1 ? [1] : [workers, 1, undefined];
 const own: Side[] = [];
 if (wanted.includes("train")) {
   const bundle = await compileModel(benchModel("M"), { targets: [target], modules: ["train"] });

@@ -1,16 +1,23 @@
 /**
  * How many of a pool's workers take part in an entry. All are not always the fastest: small kernels are over
- * before the last worker has come, two workers on one core take each other's caches, memory serves a few as
- * well as many. So the first runs of an entry try all of them, then half as many, and so on, until fewer are
- * clearly slower; then the fastest number stays. Nobody waits for that, since each of these runs is one that
- * was asked for, and no bit of a result depends on the number.
+ * before the last worker has come, memory serves a few as well as many, and where other programs take cores,
+ * everybody waits for the worker that has none. So the first runs of an entry try all of them, then half as
+ * many, and so on, until fewer are clearly slower; then the fastest number stays, until runs take another
+ * time than they took. Nobody waits for that, since each of these runs is one that was asked for, and no bit
+ * of a result depends on the number.
  */
+
+/** What was fastest, and how many milliseconds a run took then; where runs differ in length, a unit of it. */
+export interface Fastest {
+  readonly workers: number;
+  readonly ms: number;
+}
 
 /** Keeps what was found for the next time, by names that say all it depends on but the machine. */
 export interface WorkerStore {
-  read(key: string): number | undefined;
+  read(key: string): Fastest | undefined;
   /** Does nothing where it cannot be kept: it is found again. */
-  write(key: string, workers: number): void;
+  write(key: string, found: Fastest): void;
 }
 
 let store: WorkerStore | undefined;
@@ -18,48 +25,83 @@ let store: WorkerStore | undefined;
 /** What models find that are opened from now on is kept there. Undefined: only while they are open. */
 export const useWorkerStore = (used: WorkerStore | undefined): void => void (store = used);
 
-/** Of so many runs of each number the fastest counts: the first ones touch pages and wake threads. */
-const RUNS = 4;
+/** Of so many runs of each number the middle one counts: the first ones touch pages and wake threads. */
+const RUNS = 5;
 /** Fewer workers have to be faster than more by this. */
 const GAIN = 1.03;
-/** Still fewer are not tried where these are slower by so much; after a single run, where by twice. */
-const CLEARLY = 1.15;
-const TWICE = 2;
+/** Where they are slower by this, still fewer are not tried. It is seen in two runs. */
+const CLEARLY = 1.3;
+const SEEN_IN = 2;
+/** The machine has changed where runs take by so much more or less time than they took. */
+const CHANGED = 1.4;
+/** Of how many runs that is about the mean. */
+const MEAN_OF = 8;
+/** It is looked at after so many runs, each time after twice as many as the last time. */
+const PATIENCE = { from: 8, to: 1024 } as const;
 
 /** Of one entry, with one number of rows. */
 export class WorkerChoice {
   /** How many are to take part in the next run. */
   workers: number;
-  #found: { readonly workers: number; readonly ms: number } | undefined;
-  #times: number[] = [];
+  readonly #most: number;
+  readonly #keep: (found: Fastest) => void;
+  #best: Fastest | undefined;
   #isOpen: boolean;
-  readonly #keep: (workers: number) => void;
+  /** While it is open: of the runs with this number. */
+  #times: number[] = [];
+  /** Once it is not: the mean time of the last runs, and how many there were. */
+  #mean: number;
+  #runs = 0;
+  #patience: number = PATIENCE.from;
 
   /** `known`: what was found before. */
-  constructor(most: number, known: number | undefined, keep: (workers: number) => void = () => undefined) {
-    this.#isOpen = known === undefined;
-    this.workers = Math.min(most, known ?? most);
+  constructor(most: number, known: Fastest | undefined, keep: (found: Fastest) => void = () => undefined) {
+    this.#most = most;
     this.#keep = keep;
+    this.#best = known;
+    this.#isOpen = known === undefined;
+    this.#mean = known?.ms ?? 0;
+    this.workers = Math.min(most, known?.workers ?? most);
   }
 
-  /** The last run took so many milliseconds; where runs differ in length, of a unit of it. */
+  /** The last run took so many milliseconds. */
   took(ms: number): void {
-    if (!this.#isOpen || !(ms > 0)) return;
-    this.#times.push(ms);
-    const least = Math.min(...this.#times);
-    const slower = this.#found === undefined ? 0 : least / this.#found.ms;
-    if (slower > TWICE) return this.#end();
-    if (this.#times.length < RUNS) return;
-    if (this.#found === undefined || slower * GAIN < 1) this.#found = { workers: this.workers, ms: least };
-    if (slower > CLEARLY || this.workers === 1) return this.#end();
-    this.#times = [];
-    this.workers = this.workers >> 1;
+    if (!(ms > 0 && ms < Infinity)) return;
+    if (this.#isOpen) this.#try(ms);
+    else this.#watch(ms);
   }
 
-  #end(): void {
+  #try(ms: number): void {
+    this.#times.push(ms);
+    const best = this.#best;
+    const isSlower = (time: number): boolean => best !== undefined && time > CLEARLY * best.ms;
+    if (this.#times.length >= SEEN_IN && isSlower(Math.min(...this.#times))) return this.#settle();
+    if (this.#times.length < RUNS) return;
+    const middle = this.#times.toSorted((a, b) => a - b)[RUNS >> 1]!;
+    if (best === undefined || middle * GAIN < best.ms) this.#best = { workers: this.workers, ms: middle };
+    if (this.workers === 1 || isSlower(middle)) return this.#settle();
+    this.#times = [];
+    this.workers >>= 1;
+  }
+
+  #settle(): void {
     this.#isOpen = false;
-    this.workers = this.#found!.workers;
-    this.#keep(this.workers);
+    this.workers = this.#best!.workers;
+    this.#mean = this.#best!.ms;
+    this.#runs = 0;
+    this.#keep(this.#best!);
+  }
+
+  /** Is it as it was when this number was found? */
+  #watch(ms: number): void {
+    this.#mean += (ms - this.#mean) / MEAN_OF;
+    const change = this.#mean / this.#best!.ms;
+    if (++this.#runs < this.#patience || (change < CHANGED && change > 1 / CHANGED)) return;
+    this.#patience = Math.min(2 * this.#patience, PATIENCE.to);
+    this.#isOpen = true;
+    this.#best = undefined;
+    this.#times = [];
+    this.workers = this.#most;
   }
 }
 
@@ -79,7 +121,7 @@ export class WorkerChoices {
     let choice = this.#choices.get(run);
     if (choice === undefined) {
       const key = `${run}, ${this.#most} workers, ${this.#code}`;
-      choice = new WorkerChoice(this.#most, store?.read(key), (workers) => store?.write(key, workers));
+      choice = new WorkerChoice(this.#most, store?.read(key), (found) => store?.write(key, found));
       this.#choices.set(run, choice);
     }
     return choice;
