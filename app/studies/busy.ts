@@ -66,7 +66,9 @@ const open = async (bundle: Bundle, module: "train" | "infer", count: Count): Pr
 /** Tokens per second of runs that make `tokens` each, for as long as `--seconds` says. */
 async function rateOf(tokens: number, run: () => Promise<void>): Promise<number> {
   // wakes the threads, brings back what others have driven out of caches, and finds how many are fastest now
-  for (let until = performance.now() + ms / 2; performance.now() < until;) await run();
+  const until = performance.now() + ms / 2;
+  do await run();
+  while (performance.now() < until);
   const began = performance.now();
   let runs = 0;
   for (; performance.now() - began < ms; runs++) await run();

@@ -10,7 +10,7 @@ import { SinterError } from "../base/errors.ts";
 import type { Pool } from "./host.ts";
 import type { Partition } from "./partitions.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
-import type { WorkerChoice, WorkerChoices } from "./worker-choice.ts";
+import type { WorkerChoices } from "./worker-choice.ts";
 
 /** What entries are made of: the results of the steps before (model.ts). */
 export interface EntriesSource {
@@ -101,11 +101,11 @@ export class Entries {
 
   /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */
   run(entry: EntryPlace, rows = entry.batch * entry.context, size: RunSize = {}): Promise<void> {
-    const choice = this.#choices?.of(`${entry.name} ${rows} ${size.also ?? ""}`.trimEnd());
-    return choice ? this.#runTimed(entry, rows, size, choice) : this.#runOn(entry, rows);
+    return this.#choices ? this.#runTimed(entry, rows, size, this.#choices) : this.#runOn(entry, rows);
   }
 
-  async #runTimed(entry: EntryPlace, rows: number, size: RunSize, choice: WorkerChoice): Promise<void> {
+  async #runTimed(entry: EntryPlace, rows: number, size: RunSize, choices: WorkerChoices): Promise<void> {
+    const choice = await choices.of(`${entry.name} ${rows} ${size.also ?? ""}`.trimEnd());
     const began = performance.now();
     await this.#runOn(entry, rows, choice.workers);
     choice.took((performance.now() - began) / (size.units?.() ?? 1));

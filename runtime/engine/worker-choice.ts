@@ -6,24 +6,13 @@
  * time than they took. Nobody waits for that, since each of these runs is one that was asked for, and no bit
  * of a result depends on the number.
  */
+import type { Findings } from "./host.ts";
 
 /** What was fastest, and how many milliseconds a run took then; where runs differ in length, a unit of it. */
 export interface Fastest {
   readonly workers: number;
   readonly ms: number;
 }
-
-/** Keeps what was found for the next time, by names that say all it depends on but the machine. */
-export interface WorkerStore {
-  read(key: string): Fastest | undefined;
-  /** Does nothing where it cannot be kept: it is found again. */
-  write(key: string, found: Fastest): void;
-}
-
-let store: WorkerStore | undefined;
-
-/** What models find that are opened from now on is kept there. Undefined: only while they are open. */
-export const useWorkerStore = (used: WorkerStore | undefined): void => void (store = used);
 
 /** Of so many runs of each number the middle one counts: the first ones touch pages and wake threads. */
 const RUNS = 5;
@@ -109,21 +98,31 @@ export class WorkerChoice {
 export class WorkerChoices {
   readonly #most: number;
   readonly #code: string;
+  readonly #findings: Findings | undefined;
   readonly #choices = new Map<string, WorkerChoice>();
 
-  constructor(most: number, code: string) {
+  constructor(most: number, code: string, findings: Findings | undefined) {
     this.#most = most;
     this.#code = code;
+    this.#findings = findings;
   }
 
   /** `run`: the entry, and what else decides how much work it is: "decode 1". */
-  of(run: string): WorkerChoice {
-    let choice = this.#choices.get(run);
-    if (choice === undefined) {
-      const key = `${run}, ${this.#most} workers, ${this.#code}`;
-      choice = new WorkerChoice(this.#most, store?.read(key), (found) => store?.write(key, found));
-      this.#choices.set(run, choice);
-    }
+  async of(run: string): Promise<WorkerChoice> {
+    const known = this.#choices.get(run);
+    if (known) return known;
+    const about = (what: string): string[] => [what, run, `${this.#most}`, this.#code];
+    const read = (what: string): Promise<unknown> | undefined => this.#findings?.read(about(what));
+    const [workers, ms] = [await read(WORKERS), await read(MS)];
+    const found = typeof workers === "number" && typeof ms === "number" ? { workers, ms } : undefined;
+    const choice = new WorkerChoice(this.#most, found, (best) => {
+      void this.#findings?.write(about(WORKERS), best.workers);
+      void this.#findings?.write(about(MS), best.ms);
+    });
+    this.#choices.set(run, choice);
     return choice;
   }
 }
+
+const WORKERS = "fastest workers";
+const MS = "milliseconds with them";

@@ -3,7 +3,7 @@ import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import { nodeHost, WORKERS_VARIABLE } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { counted, sizeText } from "../../../runtime/contract/amounts.ts";
 import {
@@ -95,6 +95,7 @@ function table(h: Health): string {
     ["wide", wideText(h, rate)],
     ["target", `${h.target} is what \`sinter train\` uses here`],
     ["kernels", keptText(h)],
+    ["workers", workersText(h)],
   ];
   return `${rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join("\n")}\n`;
 }
@@ -105,6 +106,12 @@ function keptText({ kernels }: Health): string {
   const room = `${sizeText(bytes)} of ${sizeText(MOST_KERNEL_BYTES)}`;
   return `${counted(files, "compiled module")} kept, ${room} in ${folder}`;
 }
+
+/** Of a model that is opened without --workers. */
+const workersText = ({ cores }: Health): string =>
+  nodeHost.workers === undefined
+    ? `${cores}, of which each entry uses as many as are fastest: found in its first runs`
+    : `${nodeHost.workers}, as ${WORKERS_VARIABLE} says`;
 
 /** From this ratio of `wide` to `relaxed` on, wide vectors are worth something. */
 const LEAST_GAIN = 1.25;

@@ -7,7 +7,8 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { useKernelCache, type KernelCache } from "../../../compiler/9-bundle/kernel-cache.ts";
+import { useKernelCache } from "../../../compiler/9-bundle/kernel-cache.ts";
+import type { KeptBytes } from "../../../runtime/contract/kept-bytes.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { fillTensors } from "../../../runtime/engine/fill.ts";
@@ -27,8 +28,8 @@ const ROWS = join(OUT, "rows.jsonl");
 const counts = [1, 2, 4, 8, 16].filter((workers) => workers <= Math.min(nodeHost.cores, MAX_WORKERS));
 const SAMPLING = { warm: 1, least: 3, ms: 2000 } as const;
 
-const file = (name: string): string => join(OUT, "kernels", `${name}.wasm`);
-const carried: KernelCache = {
+const file = (name: string): string => join(OUT, "kernels", name);
+const carried: KeptBytes = {
   read: async (name) => (existsSync(file(name)) ? new Uint8Array(readFileSync(file(name))) : undefined),
   write: async (name, wasm) => {
     mkdirSync(join(OUT, "kernels"), { recursive: true });

@@ -1,13 +1,10 @@
 /** How many workers take part in an entry: which number is found, after how many runs, and kept. */
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  useWorkerStore,
-  WorkerChoice,
-  WorkerChoices,
-  type Fastest,
-} from "../../../runtime/engine/worker-choice.ts";
+import { WorkerChoice, WorkerChoices } from "../../../runtime/engine/worker-choice.ts";
+import { keepFindings, nodeFindings } from "../../../runtime/node/findings.ts";
+import { keptInMemory } from "../../support/kept-in-memory.ts";
 
-afterEach(() => useWorkerStore(undefined));
+afterEach(() => keepFindings(undefined));
 
 /** Runs an entry that takes so many milliseconds on each number of workers, and says on how many it ran. */
 function ran(choice: WorkerChoice, runs: number, ms: (workers: number, run: number) => number): number[] {
@@ -67,14 +64,13 @@ describe("the fastest number", () => {
   });
 });
 
-test("what a run of an entry has found is kept, for that module and that amount of work", () => {
-  const kept = new Map<string, Fastest>();
-  useWorkerStore({ read: (key) => kept.get(key), write: (key, found) => kept.set(key, found) });
-  ran(new WorkerChoices(2, "a").of("decode 1"), 10, (workers) => workers);
-  expect([...kept]).toEqual([["decode 1, 2 workers, a", { workers: 1, ms: 1 }]]);
-  const again = new WorkerChoices(2, "a");
-  expect(again.of("decode 1").workers).toBe(1);
-  expect(again.of("decode 1")).toBe(again.of("decode 1"));
-  expect(again.of("prefill 64").workers).toBe(2);
-  expect(new WorkerChoices(2, "b").of("decode 1").workers).toBe(2);
+test("what a run of an entry has found is kept, for that module and that amount of work", async () => {
+  keepFindings(keptInMemory());
+  const choices = (code: string): WorkerChoices => new WorkerChoices(2, code, nodeFindings);
+  ran(await choices("a").of("decode 1"), 10, (workers) => workers);
+  await expect.poll(async () => (await choices("a").of("decode 1")).workers).toBe(1);
+  const again = choices("a");
+  expect(await again.of("decode 1")).toBe(await again.of("decode 1"));
+  expect((await again.of("prefill 64")).workers).toBe(2);
+  expect((await choices("b").of("decode 1")).workers).toBe(2);
 });
