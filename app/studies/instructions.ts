@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
-import { runVerb } from "./run-verb.ts";
+import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -32,24 +32,6 @@ if (model === undefined || data === undefined || pairs === undefined)
 
 const folder = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-instructions-"));
 const at = (name: string): string => join(folder, name);
-const set = (...settings: readonly string[]): string[] => settings.flatMap((one) => ["--set", one]);
-
-const sinter = (...words: readonly string[]): void => runVerb(words, "hidden");
-
-/** Begins a run, or goes on with one that was stopped, which knows its data and its settings. */
-function stage(verb: string, from: string, out: string, steps: number, begins: readonly string[]): void {
-  const how = existsSync(out) ? ["--resume"] : ["--from", from, ...begins];
-  sinter(verb, "--out", out, "--steps", `${steps}`, "--sample-every", "0", "--json", ...how);
-}
-
-/** The evaluations of a run, from its log. */
-function evaluations(run: string): readonly Readonly<Record<string, number>>[] {
-  const lines = readFileSync(join(run, "log.jsonl"), "utf8").trimEnd().split("\n");
-  return lines
-    .map((line) => JSON.parse(line) as Readonly<Record<string, number>>)
-    .filter((event) => "eval_loss" in event);
-}
-
 /** In every second pair, chosen and rejected have changed places. */
 function mixed(): string {
   const rows = JSON.parse(readFileSync(pairs!, "utf8")) as Readonly<Record<string, string>>[];
@@ -62,7 +44,7 @@ function mixed(): string {
 }
 
 const base = at("base");
-if (!existsSync(base)) sinter("import", resolve(model), "-o", base, "--context", "256");
+if (!existsSync(base)) runVerb(["import", resolve(model), "-o", base, "--context", "256"], "hidden");
 const judged = o.control ? mixed() : resolve(pairs);
 const falls: number[] = [];
 const accuracies: number[] = [];
@@ -70,14 +52,14 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
   const answers = at(`answers-${seed}`);
   const polite = at(`${o.control ? "control" : "polite"}-${seed}`);
   const all = ["--drop-wrong", "--seed", `${seed}`];
-  const sft = set("context=256", "lr=2e-3", "batch=8");
-  stage("sft", base, answers, 300, ["--data", resolve(data), ...sft, ...all]);
-  const prefer = set("context=256", "lr=5e-5", "batch=16", "beta=0.1");
-  stage("prefer", answers, polite, 150, ["--data", judged, ...prefer, ...all]);
-  const losses = evaluations(answers).map(({ eval_loss: loss }) => loss!);
+  const sft = setting("context=256", "lr=2e-3", "batch=8");
+  runStage("sft", { from: base, out: answers, steps: 300 }, ["--data", resolve(data), ...sft, ...all]);
+  const prefer = setting("context=256", "lr=5e-5", "batch=16", "beta=0.1");
+  runStage("prefer", { from: answers, out: polite, steps: 150 }, ["--data", judged, ...prefer, ...all]);
+  const losses = evaluationsOf(answers).map(({ eval_loss: loss }) => loss!);
   const fall = 1 - Math.min(...losses) / losses[0]!;
-  const first = evaluations(polite)[0]!;
-  const last = evaluations(polite).at(-1)!;
+  const first = evaluationsOf(polite)[0]!;
+  const last = evaluationsOf(polite).at(-1)!;
   falls.push(fall);
   accuracies.push(last["eval_rewards/accuracies"]!);
   console.log(

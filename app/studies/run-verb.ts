@@ -1,5 +1,7 @@
-/** Verbs of the command line as programs of their own, as a person starts them. */
+/** Verbs of the command line as programs of their own, as a person starts them, and what their runs tell. */
 import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** What Node is given to start the command line. */
@@ -10,3 +12,25 @@ export const runVerb = (words: readonly string[], output: "shown" | "hidden"): v
   void execFileSync(process.execPath, [sinterProgram, ...words], {
     stdio: ["inherit", output === "shown" ? "inherit" : "ignore", "inherit"],
   });
+
+/** Begins a stage of training, or goes on with one that was stopped, which knows its data and settings. */
+export function runStage(
+  verb: "sft" | "prefer" | "reward",
+  { from, out, steps }: { readonly from: string; readonly out: string; readonly steps: number },
+  begins: readonly string[],
+): void {
+  const how = existsSync(out) ? ["--resume"] : ["--from", from, ...begins];
+  runVerb([verb, "--out", out, "--steps", `${steps}`, "--sample-every", "0", "--json", ...how], "hidden");
+}
+
+/** Words that set settings: "lr=1e-3". */
+export const setting = (...settings: readonly string[]): string[] =>
+  settings.flatMap((one) => ["--set", one]);
+
+/** The evaluations of a run, from its log. */
+export function evaluationsOf(run: string): readonly Readonly<Record<string, number>>[] {
+  const lines = readFileSync(join(run, "log.jsonl"), "utf8").trimEnd().split("\n");
+  return lines
+    .map((line) => JSON.parse(line) as Readonly<Record<string, number>>)
+    .filter((event) => "eval_loss" in event);
+}

@@ -43,6 +43,9 @@ const studies = {
   instructions:
     "X5 and X8, a published model learns instructions, then which answer is polite: --model CHECKPOINT " +
     "--data FILE --pairs FILE [--control]",
+  names:
+    "X7, which of two names a judge of vowels prefers: --text FILE [--seeds 3] [--labels flipped|random] " +
+    "[--folder DIR]",
   style:
     "X15 and X16, vowels as a reward with a leash, and a reward model that is found out: leash|hacking " +
     "[--seeds 3] [--picture FILE.html]",

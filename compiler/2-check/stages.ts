@@ -220,6 +220,12 @@ export const stageFields = {
       rlRanges.target,
       0,
     ),
+    max_kl: number(
+      "Ends the stage once held-out answers are further from the model that it began with, in nats per " +
+        "answer; 0: never. The best checkpoint before that is kept.",
+      rlRanges.target,
+      0,
+    ),
     horizon: number("Answers in which `kl` is moved by as much as it is off.", rlRanges.horizon, 10_000),
     reference: { ...reference, shown: "start where kl is above 0, else none" },
     truncated: word(

@@ -313,6 +313,8 @@ export interface RlSettings extends StageSettings {
   readonly target: number;
   /** The answers that it takes to move it. */
   readonly horizon: number;
+  /** Ends where held-out answers are further from the start, in nats per answer; 0: never. */
+  readonly maxKl: number;
   readonly truncated: (typeof truncatedWords)[number];
   /** What is taken from the reward of an answer that has not ended, with `truncated penalty`. */
   readonly penalty: number;

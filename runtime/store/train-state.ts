@@ -33,6 +33,7 @@ const stateCheck = s.object({
       loss: s.real(-Number.MAX_VALUE, Number.MAX_VALUE),
       seen: s.within(trainRanges.steps),
       since: s.within(trainRanges.steps),
+      beyond: s.optional(s.oneOf(true, false)),
     }),
   ),
   sourceState: s.optional(s.table(s.real(-Number.MAX_VALUE, Number.MAX_VALUE))),

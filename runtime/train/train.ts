@@ -42,6 +42,8 @@ export interface Best {
   /** The step of the newest evaluation, and how many there were since the best one. */
   readonly seen: number;
   readonly since: number;
+  /** That evaluation was beyond a limit, at which training ends. */
+  readonly beyond?: boolean;
 }
 
 export interface TrainOptions {
@@ -81,6 +83,11 @@ export interface BestOptions {
   readonly patience: number;
   /** The metric that is compared, and whether the largest is the best. Default: the smallest loss. */
   readonly by?: { readonly metric: string; readonly largest: boolean };
+  /**
+   * Ends the training where an evaluation's metric is above `most`: that evaluation is not the best one,
+   * whatever else it says. It has to be finite and above 0.
+   */
+  readonly limit?: { readonly metric: string; readonly most: number };
 }
 
 /** How many batches an evaluation in the middle of training reads. The one at the end reads everything. */
@@ -158,10 +165,12 @@ class Trainer {
     return this.#options.signal?.aborted === true;
   }
 
-  /** Whether evaluations have brought nothing better for so long that the training ends. */
+  /** Whether evaluations have brought nothing better for so long, or went so far, that the training ends. */
   #isEnough(): boolean {
-    const { patience } = this.#options.best ?? { patience: 0 };
-    return patience > 0 && this.#best !== undefined && this.#best.since >= patience;
+    const { patience, limit } = this.#options.best ?? { patience: 0 };
+    if (this.#best === undefined) return false;
+    const isBeyond = limit !== undefined && this.#best.beyond === true;
+    return isBeyond || (patience > 0 && this.#best.since >= patience);
   }
 
   /** Before the first step, and where an interruption has left an evaluation out. */
@@ -252,7 +261,7 @@ class Trainer {
     });
     if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     report({ kind: "eval", step: this.#step, whole, ms: performance.now() - began, ...result });
-    if (best && !whole) await this.#compare(figureOf(result, best));
+    if (best && !whole) await this.#compare(figureOf(result, best), isBeyond(result, best));
   }
 
   /** As the source does; else the mean of the module's objective; else the cross-entropy of a text. */
@@ -267,14 +276,15 @@ class Trainer {
   }
 
   /** Remembers the evaluation where it is the best so far, and saves its checkpoint. */
-  async #compare(figure: number): Promise<void> {
+  async #compare(figure: number, beyond: boolean): Promise<void> {
     const before = this.#best;
     const step = this.#step;
     const sign = this.#options.best?.by?.largest ? -1 : 1;
-    const isBetter = before === undefined || sign * figure < sign * before.loss;
+    const isBetter = before === undefined || (!beyond && sign * figure < sign * before.loss);
     this.#best = isBetter
       ? { step, loss: figure, seen: step, since: 0 }
-      : { ...before, seen: step, since: before.since + 1 };
+      : { step: before.step, loss: before.loss, seen: step, since: before.since + 1 };
+    if (beyond) this.#best = { ...this.#best, beyond };
     if (isBetter && step > 0) await this.#save();
   }
 
@@ -342,3 +352,6 @@ function figureOf({ loss, ...rest }: Evaluation | Measured, { by }: BestOptions)
   if (figure !== undefined) return figure;
   throw new SinterError("bug", `the evaluation says no ${by?.metric ?? "loss"}`);
 }
+
+const isBeyond = (found: Evaluation | Measured, { limit }: BestOptions): boolean =>
+  limit !== undefined && "metrics" in found && (found.metrics[limit.metric] ?? 0) > limit.most;

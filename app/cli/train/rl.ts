@@ -9,6 +9,7 @@ import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { renderPrompt } from "../../../runtime/tokenizers/chat/render-dialogue.ts";
+import type { TrainEvent } from "../../../runtime/train/events.ts";
 import type { PromptExample } from "../../../runtime/train/examples/example.ts";
 import { droppedLine } from "../../../runtime/train/examples/read-examples.ts";
 import type { WeighedReward } from "../../../runtime/train/rewards/read-reward.ts";
@@ -26,6 +27,9 @@ export interface OpenedRewards {
   readonly written: string;
   close(): Promise<void>;
 }
+
+/** Nats per answer, of those that an evaluation has sampled. */
+const DIVERGENCE = "objective/kl";
 
 interface Prompts {
   readonly train: readonly Prompt[];
@@ -73,13 +77,29 @@ export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "promp
       }),
       train: amountOf(prompts.train),
       heldOut: amountOf(prompts.heldOut),
-      best: { patience: run.record.stage!.patience, by: { metric: "reward", largest: true } },
+      best: {
+        patience: run.record.stage!.patience,
+        by: { metric: "reward", largest: true },
+        ...(settings.maxKl > 0 && { limit: { metric: DIVERGENCE, most: settings.maxKl } }),
+      },
+      remark: (event) => tooFar(event, settings.maxKl),
       headline: ["reward", "kl", "objective/kl", "pass@1", "completions/mean_length"],
       keepsStart: true,
       close: opened.close,
     };
   },
 });
+
+/** Why the stage ends before its last step: what the model says is too far from what it said at first. */
+function tooFar(event: TrainEvent, maxKl: number): string | undefined {
+  if (event.kind !== "eval" || maxKl === 0) return undefined;
+  const nats = event.metrics?.[DIVERGENCE] ?? 0;
+  if (nats <= maxKl) return undefined;
+  return (
+    `answers are ${nats.toFixed(2)} nats from what the model said at first, more than max_kl ${maxKl}: the ` +
+    "stage ends here, and the best checkpoint before is kept"
+  );
+}
 
 /** What is trained is there twice (runtime/train/rl/reference.ts). */
 function referenceBytes({ bundle }: Run): number {

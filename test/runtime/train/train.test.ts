@@ -239,6 +239,27 @@ describe("training", () => {
       expect(again.events.filter((e) => e.kind === "step")).toEqual([]);
     });
 
+    it("ends where a metric is beyond its limit, keeps the best before, and stays ended", async () => {
+      const distances = [0, 1, 4, 1];
+      let seen = 0;
+      const figures = () => ({ reward: seen, "objective/kl": distances[seen++]! });
+      const one = batchSource(corpus.split(0.1), corpus, "text");
+      const data = { ...one, measure: async () => ({ tokens: 1, metrics: figures() }) };
+      const best = {
+        patience: 0,
+        by: { metric: "reward", largest: true },
+        limit: { metric: "objective/kl", most: 3 },
+      };
+      const { saves, events, end } = run({ model: fakeModel(3), data, best });
+      expect(await end).toBe("done");
+      expect(events.flatMap((e) => (e.kind === "eval" ? [e.step] : []))).toEqual([0, 5, 10]);
+      // the answers of step 10 are worth the most, and count for nothing
+      expect(saves.at(-1)).toMatchObject({ step: 10, best: { step: 5, loss: 1, seen: 10, beyond: true } });
+      const again = run({ model: fakeModel(3), data, best, from: saves.at(-1)! });
+      expect(await again.end).toBe("done");
+      expect(again.events.filter((e) => e.kind === "step")).toEqual([]);
+    });
+
     it("makes the evaluation that an interruption has left out", async () => {
       const from = { ...({ step: 5, tokens: 80, batches: randomStream(1, "x").state() } as ResumePoint) };
       const { events, end } = withLosses([4], {
