@@ -37,17 +37,30 @@ export async function launch(): Promise<void> {
     },
     cwd: process.cwd(),
   };
-  const kernels = kernelFolder();
+  const { argv, kernels } = asStarted(process.argv.slice(2), process.env);
   if (kernels !== undefined) {
     const kept = kernelCacheWhenAsked(kernels);
     useKernelCache(kept);
     keepFindings(kept);
   }
-  const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
+  const code = await main(argv, io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;
   const last = await output.settle(code);
   await flushed(process.stderr);
   process.exit(last); // a handle that a verb left open does not keep the process alive
+}
+
+/** Before the verb: everything is compiled and measured anew, and nothing is kept. */
+const NO_CACHE = "--no-cache";
+
+/** The verb and its arguments, and the folder of what is kept between starts; undefined: nothing is. */
+export function asStarted(
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): { readonly argv: readonly string[]; readonly kernels: string | undefined } {
+  return words[0] === NO_CACHE
+    ? { argv: words.slice(1), kernels: undefined }
+    : { argv: words, kernels: kernelFolder(environment) };
 }
 
 /**
@@ -189,6 +202,7 @@ export function overview(): string {
     "sinter: compiles transformer specs to WebAssembly, trains and samples them",
     "",
     "usage: sinter VERB [arguments]     sinter VERB --help     sinter --version",
+    `       sinter ${NO_CACHE} VERB …      keeps nothing between starts, and uses nothing that was kept`,
     "",
     ...lines,
     "a first run",

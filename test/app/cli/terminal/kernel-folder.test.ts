@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { asStarted } from "../../../../app/cli/main.ts";
 import {
   kernelCache,
   kernelCacheWhenAsked,
@@ -150,4 +151,11 @@ test("the folder is named by a variable, or is the system's for caches; off keep
     expect(kernelFolder({ XDG_CACHE_HOME: "/caches" })).toBe("/caches/sinter/kernels");
     expect(kernelFolder({ XDG_CACHE_HOME: "relative" })).toMatch(/\.cache\/sinter\/kernels$/);
   }
+});
+
+test("--no-cache before the verb keeps nothing", () => {
+  const environment = { SINTER_KERNEL_CACHE: "/somewhere" };
+  const train = ["train", "a.sinter"];
+  expect(asStarted(["--no-cache", ...train], environment)).toEqual({ argv: train, kernels: undefined });
+  expect(asStarted(train, environment)).toEqual({ argv: train, kernels: "/somewhere" });
 });
