@@ -8,6 +8,8 @@ import { format } from "../../compiler/1-parse/format.ts";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { parameterRows } from "../../compiler/2-check/parameters.ts";
 import { buildGraph } from "../../compiler/3-graph/build.ts";
+import { planModule } from "../../compiler/compile.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { starter } from "../../app/cli/help/starter.ts";
 import { root } from "../support/paths.ts";
 import { specs } from "../support/sources.ts";
@@ -40,6 +42,16 @@ test("a check takes less than 50 ms", () => {
     checkSource(text);
     expect(cpuMs() - start, file).toBeLessThan(50);
   }
+});
+
+test("GPT-2 medium trains in one memory, by its moments in 8 bits and layers that are computed again", () => {
+  const { text } = specs.find(({ file }) => file.endsWith("/gpt2.sinter"))!;
+  const medium = checkSource(text).models.find(({ name }) => name === "gpt2-medium")!;
+  const { optimizer: _, ...inF32 } = medium.train;
+  const { recompute: __, ...kept } = medium.train;
+  const isTooLarge = (train: Model["train"]): boolean =>
+    planModule({ ...medium, train }, "train", { targets: ["wide"] }).over !== undefined;
+  expect([medium.train, inF32, kept].map(isTooLarge)).toEqual([false, true, true]);
 });
 
 test("specs/README.md lists them all", () => {
