@@ -16,7 +16,7 @@ import { percent } from "../../runtime/contract/amounts.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/limits.ts";
+import { limitMeter, MEMORY_BYTES, type LimitMeter } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights, weightsFrom } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
@@ -140,11 +140,11 @@ const models = o.model.map((text) => {
   return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } };
 });
 for (const source of models) {
-  const limits = await measureLimits([TARGET], [1, workers]);
-  const fma = limits.fma[TARGET]![workers]!;
-  const meter = await readMeter(workers);
+  const meter = limitMeter();
+  const fma = await meter.arithmetic("f32", TARGET, workers);
+  const memory = await meter.read(MEMORY_BYTES, workers);
   console.log(
-    `\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, ` +
+    `\n${source.name}, ${workers} workers: memory is read at ${memory.toFixed(1)} GB/s, ` +
       `multiply-adds ${fma.toFixed(0)} GFLOP/s`,
   );
   row("", "MiB", "MiB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
@@ -191,10 +191,10 @@ async function decodeSpeed(
   model: RunningModel,
   logits: Float32Array,
   bytes: number,
-  meter: ReadMeter,
+  meter: LimitMeter,
 ): Promise<{ readonly tokenMs: number; readonly readLimit: number; readonly share: number }> {
   const all: number[] = [];
-  const limits: number[] = [await meter.rate()];
+  const limits: number[] = [await meter.read(bytes, workers)];
   const shares: number[] = [];
   let at = 0;
   const token = async (): Promise<number> => {
@@ -208,7 +208,7 @@ async function decodeSpeed(
     for (let i = 0; i < 2; i++) await token(); // wakes the threads
     for (const end = performance.now() + ROUND_MS; times.length < 3 || performance.now() < end;)
       times.push(await token());
-    limits.push(await meter.rate());
+    limits.push(await meter.read(bytes, workers));
     all.push(...times);
     shares.push(bytes / median(times) / 1e6 / ((limits.at(-1)! + limits.at(-2)!) / 2));
   }

@@ -14,7 +14,7 @@ import { compileModel, planModule } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
 import { bytesFor } from "../../compiler/7-place/place.ts";
 import { joinPairs, noise, randomTokens } from "../../bench/measure/kernel-numbers.ts";
-import { measureLimits } from "../../bench/measure/limits.ts";
+import { limitMeter } from "../../bench/measure/limits.ts";
 import { profileLines, profileModel } from "../../bench/measure/profile.ts";
 import { median, timesOf } from "../../bench/measure/statistics.ts";
 import { startPeer } from "../../bench/suite/peer-process.ts";
@@ -106,8 +106,9 @@ for (const { running } of ours) await running.close();
 
 if (o.profile)
   for (const weights of formats) {
-    const limits = await measureLimits([target], [workers]);
+    const meter = limitMeter();
     const compile = { lora, weights };
-    const found = await profileModel(model, { entry: "train", target, workers, limits, ms: 4000, compile });
+    const found = await profileModel(model, { entry: "train", target, workers, meter, ms: 4000, compile });
+    await meter.close();
     console.log([`base in ${weights}:`, ...profileLines(found)].join("\n"));
   }

@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
-import { measureDots, measureLimits, readMeter } from "../../bench/measure/limits.ts";
+import { limitMeter, MEMORY_BYTES, type LimitMeter } from "../../bench/measure/limits.ts";
 import { median } from "../../bench/measure/statistics.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
 import { percent, sizeText } from "../../runtime/contract/amounts.ts";
@@ -67,11 +67,11 @@ async function measure(text: string): Promise<void> {
   fillTensors(model.of("parameter"));
   const bytes = bytesPerToken(shorter, { weights });
   const cacheBytes = (model.module.cache!.bytes / lanes) * (position / context);
-  const cycles = await byTurns(model);
-  const inIntegers = weightsText.startsWith("q");
-  const arithmetic = inIntegers
-    ? (await measureDots(target, [1, workers]))[workers]!
-    : (await measureLimits([target], [1, workers])).fma[target]![workers]!;
+  const meter = limitMeter();
+  const cycles = await byTurns(model, meter);
+  const integers = weightsText === "q8_0" || weightsText === "q4_0" ? weightsText : undefined;
+  const arithmetic = await meter.arithmetic(integers ?? "f32", target, workers);
+  await meter.close();
   const { flops } = model.entry("decode");
   await model.close();
 
@@ -80,7 +80,7 @@ async function measure(text: string): Promise<void> {
     `\n${name} in ${weightsText}, cache in ${cache}, ${target}, ${workers} workers, position ${position}: ` +
       `${sizeText(bytes)} of weights a run, ${sizeText(cacheBytes)} of keys and values and ` +
       `${(flops / 1e6).toFixed(0)} M operations a row; limits ${over(({ read }) => read).toFixed(1)} GB/s, ` +
-      `${arithmetic.toFixed(0)} ${inIntegers ? "GOP/s of integers" : "GFLOP/s"}`,
+      `${arithmetic.toFixed(0)} ${integers ? "GOP/s of integers" : "GFLOP/s"}`,
   );
   print("rows", "ms", "tok/s", "× one row", "possible", "of it", "roofline", "of it", "bound by");
   for (const [i, B] of counts.entries()) {
@@ -113,9 +113,8 @@ interface Cycle {
   readonly ms: readonly number[];
 }
 
-async function byTurns(model: RunningModel): Promise<readonly Cycle[]> {
+async function byTurns(model: RunningModel, meter: LimitMeter): Promise<readonly Cycle[]> {
   const cycles: Cycle[] = [];
-  const meter = await readMeter(workers);
   const { vocab } = model.manifest.model.sizes;
   let step = 0;
   const run = async (B: number): Promise<number> => {
@@ -143,12 +142,11 @@ async function byTurns(model: RunningModel): Promise<readonly Cycle[]> {
   await model.inTurn(async (lanes) => lanes.readLogits(logits.subarray(0, lanes.classes)));
   if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
   for (const until = performance.now() + Number(o.ms); cycles.length < 3 || performance.now() < until;) {
-    const read = await meter.rate();
+    const read = await meter.read(MEMORY_BYTES, workers);
     const ms: number[] = [];
     for (const B of counts) ms.push(await several(B));
     cycles.push({ read, ms });
   }
-  await meter.close();
   return cycles;
 }
 

@@ -1,179 +1,181 @@
 /**
  * What this machine can do at most, measured by the same means as the kernels: WebAssembly made by asc, on
- * the runtime's own workers.
+ * the runtime's own workers. Machines get faster and slower within minutes, so a limit counts for what was
+ * measured next to it: a meter stays open, and is read between two measurements.
  *
- *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
- *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
- *   dots    the same of integer dot products, as products of q8_0 and q4_0 use them (GOP/s, 2 for each
- *           multiply-add)
+ *   arithmetic   GFLOP/s of multiply-adds in registers; GOP/s of integer dot products, by those instructions
+ *                that products of weights in this format take here (2 operations for each multiply-add)
+ *   read         GB/s of reading as many bytes again and again, each worker its part: what the cache gives
+ *                that holds them, or memory where none does
  */
-import { prelude } from "../../compiler/8-emit/prelude.ts";
-import { measuredModule } from "./kernel-module.ts";
-import { CONTROL_BYTES } from "../../runtime/contract/control.ts";
-import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
+import { waysOf } from "../../compiler/ops/matmul/quantised/group-sums.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import type { IntegerFormat } from "../../runtime/contract/weight-rows.ts";
+import { measuredModule } from "./kernel-module.ts";
+import {
+  ANSWERS,
+  chainNames,
+  chainOperations,
+  chainsSource,
+  OPERANDS,
+  READ_BLOCK,
+  READ_BLOCKS,
+  READ_FROM,
+  READ_TIMES,
+  readSource,
+  type ChainName,
+} from "./limit-sources.ts";
 
-const READ_BYTES = 256 << 20;
-/**
- * Pairs of accumulators. With 128 bits, there are 16 registers in all, and two of them are operands; with 256
- * bits, a pair takes one register.
- */
-const PAIRS: Readonly<Record<Target, number>> = { simd: 6, relaxed: 6, wide: 12 };
-/** Multiply-adds of one integer dot instruction on 128 bits. */
-const DOT_LANES: Readonly<Record<Target, number>> = { simd: 8, relaxed: 16, wide: 16 };
-const FMA_ROUNDS = 1 << 21;
-const OPERANDS = CONTROL_BYTES;
-const RESULTS = CONTROL_BYTES + 64;
-const RESULT_BYTES = 1024;
-/** Behind the results of as many workers as there can be. */
-const READ_FROM = 2 * PAGE_BYTES;
+/** What is multiplied: f32, or integers as products of weights in this format do it. */
+export type Arithmetic = "f32" | IntegerFormat;
+
+export interface LimitMeter {
+  /** 1e9 operations per second. */
+  arithmetic(what: Arithmetic, target: Target, workers: number): Promise<number>;
+  /** GB/s (1e9 bytes). More bytes than MEMORY_BYTES are read like those: no cache holds them. */
+  read(bytes: number, workers: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** No cache holds so many bytes. */
+export const MEMORY_BYTES = 256 << 20;
+/** Samples of which the best one counts: a limit is what the machine does when nothing disturbs it. */
+const CHAIN_SAMPLES = 5;
+const READ_SAMPLES = 3;
+/** A shorter call would measure how long threads take to wake up. */
+const LEAST_READ_MS = 4;
+/** A call is made longer by no more than this at once. */
+const MOST_LONGER = 50;
+/** New threads and code need so much time to come to their speed. */
+const WARM_MS = 100;
+
+interface Opened {
+  readonly words: Int32Array;
+  call(entry: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Modules are made when they are needed first, one for each target and number of workers. */
+export function limitMeter(): LimitMeter {
+  const opened = new Map<string, Promise<Opened>>();
+  const once = (key: string, open: () => Promise<Opened>): Promise<Opened> => {
+    const module = opened.get(key) ?? open();
+    opened.set(key, module);
+    return module;
+  };
+  return {
+    async arithmetic(what, target, workers) {
+      const module = await once(`${target} ${workers}`, () => openChains(target, workers));
+      const name = what === "f32" ? "fma" : wayOf(what, target, module.words);
+      const ms = await least(CHAIN_SAMPLES, () => module.call(name));
+      return (chainOperations(name, target) * workers) / ms / 1e6;
+    },
+    async read(bytes, workers) {
+      const module = await once(`read ${workers}`, () => openRead(workers));
+      return readRate(module, bytes, workers);
+    },
+    async close() {
+      for (const module of opened.values()) await (await module).close();
+      opened.clear();
+    },
+  };
+}
+
+/** The way that kernels with many rows take on this machine. */
+function wayOf(format: IntegerFormat, target: Target, words: Int32Array): ChainName {
+  const { usual, quickFours, packed } = waysOf(format, target);
+  const [quick, unsigned] = [words[ANSWERS / 4], words[ANSWERS / 4 + 1]];
+  return ((quick && quickFours) || (unsigned && packed) || usual).name;
+}
+
+async function openChains(target: Target, workers: number): Promise<Opened> {
+  const entries = ["ask", ...chainNames(target)];
+  const module = await openModule(chainsSource(target), target, READ_FROM, workers, entries);
+  await module.call("ask");
+  await warm(() => module.call("fma"));
+  return module;
+}
+
+async function openRead(workers: number): Promise<Opened> {
+  const module = await openModule(readSource(), "wide", READ_FROM + MEMORY_BYTES, workers, ["read"]);
+  new Float32Array(module.words.buffer).fill(1, READ_FROM / 4); // touches every page
+  await warm(() => readOnce(module, MEMORY_BYTES / READ_BLOCK, 1));
+  return module;
+}
+
+const openModule = (
+  source: string,
+  target: Target,
+  bytes: number,
+  workers: number,
+  entries: readonly string[],
+): Promise<Opened> =>
+  measuredModule({ source, target, bytes, mostWorkers: workers, entries }, (memory, call) => {
+    new Float32Array(memory.buffer, OPERANDS, 3).set([0.5, 0.25, 1]);
+    return { words: new Int32Array(memory.buffer), call: (entry) => call(entry, workers) };
+  });
+
+function readOnce(module: Opened, blocks: number, times: number): Promise<number> {
+  module.words[READ_BLOCKS / 4] = blocks;
+  module.words[READ_TIMES / 4] = times;
+  return module.call("read");
+}
+
+async function readRate(module: Opened, bytes: number, workers: number): Promise<number> {
+  const wanted = Math.ceil(Math.min(bytes, MEMORY_BYTES) / READ_BLOCK);
+  const blocks = Math.ceil(wanted / workers) * workers; // none has more to read than another
+  let times = 1;
+  const twice = (): Promise<number> => least(1, () => readOnce(module, blocks, times));
+  for (let ms = 0; (ms = await twice()) < LEAST_READ_MS / 2;)
+    times = Math.ceil(times * Math.min(MOST_LONGER, LEAST_READ_MS / ms));
+  const leastMs = await least(READ_SAMPLES, () => readOnce(module, blocks, times));
+  return (blocks * READ_BLOCK * times) / leastMs / 1e6;
+}
+
+async function warm(run: () => Promise<number>): Promise<void> {
+  for (const start = performance.now(); performance.now() - start < WARM_MS;) await run();
+}
+
+async function least(samples: number, run: () => Promise<number>): Promise<number> {
+  await run(); // wakes the threads
+  let ms = Infinity;
+  for (let i = 0; i < samples; i++) ms = Math.min(ms, await run());
+  return ms;
+}
 
 /** By number of workers. */
 export type ByWorkers = Readonly<Record<number, number>>;
 
+/** The limits of a machine at one time. */
 export interface Limits {
-  /** GB/s (1e9 bytes). */
+  /** GB/s of memory. */
   readonly read: ByWorkers;
   /** GFLOP/s. */
   readonly fma: Partial<Record<Target, ByWorkers>>;
 }
 
-/** Measures the limits for every target and number of workers. 1 has to be among `workers`. */
-export async function measureLimits(targets: readonly Target[], workers: readonly number[]): Promise<Limits> {
-  const most = Math.max(...workers);
-  const fma: Partial<Record<Target, ByWorkers>> = {};
-  for (const target of targets) {
-    const flops = (n: number): number => 2 * 8 * PAIRS[target] * FMA_ROUNDS * n;
-    fma[target] = await measure(
-      { source: multiplyAdds(target), target, bytes: READ_FROM, mostWorkers: most, entries: ["fma"] },
-      "fma",
-      workers,
-      flops,
-    );
-  }
-  const read = await measure(readPlan(most), "read", workers, () => READ_BYTES);
-  return { read, fma };
-}
-
-/** The rate of integer dot products on one target. */
-export function measureDots(target: Target, workers: readonly number[]): Promise<ByWorkers> {
-  const operations = (n: number): number => 2 * DOT_LANES[target] * 2 * PAIRS[target] * FMA_ROUNDS * n;
-  const mostWorkers = Math.max(...workers);
-  const plan = { source: dots(target), target, bytes: READ_FROM, mostWorkers, entries: ["dots"] };
-  return measure(plan, "dots", workers, operations);
-}
-
-const readPlan = (mostWorkers: number): Plan => ({
-  source: reading(),
-  target: "wide",
-  bytes: READ_FROM + READ_BYTES,
-  mostWorkers,
-  entries: ["read"],
-});
-
-/**
- * Measures the read limit again and again, between other measurements, because what memory gives changes by a
- * factor of two within minutes.
- */
-export interface ReadMeter {
-  /** GB/s now: the best of three calls after one that wakes the threads. */
-  rate(): Promise<number>;
-  close(): Promise<void>;
-}
-
-export async function readMeter(workers: number): Promise<ReadMeter> {
-  const { call, close } = await measuredModule(readPlan(workers), prepared);
-  const rate = async (): Promise<number> => {
-    await call("read", workers);
-    let ms = Infinity;
-    for (let i = 0; i < 3; i++) ms = Math.min(ms, await call("read", workers));
-    return READ_BYTES / ms / 1e6;
-  };
-  return { rate, close };
-}
-
-type Plan = Parameters<typeof measuredModule>[0];
-
-function prepared<C>(memory: WebAssembly.Memory, call: C): { call: C } {
-  new Float32Array(memory.buffer).fill(1, READ_FROM / 4); // touches every page
-  new Float32Array(memory.buffer, OPERANDS, 3).set([0.5, 0.25, 1]);
-  return { call };
-}
-
-/** Work per nanosecond. */
-async function measure(
-  plan: Plan,
-  entry: string,
+/** Reads the limits of every target and number of workers once. */
+export async function limitsNow(
+  meter: LimitMeter,
+  targets: readonly Target[],
   workers: readonly number[],
-  work: (workers: number) => number,
-): Promise<ByWorkers> {
-  const module = await measuredModule(plan, prepared);
-  try {
+): Promise<Limits> {
+  const by = async (rate: (n: number) => Promise<number>): Promise<ByWorkers> => {
     const rates: Record<number, number> = {};
-    for (const n of workers) rates[n] = work(n) / (await least(() => module.call(entry, n))) / 1e6;
+    for (const n of workers) rates[n] = await rate(n);
     return rates;
+  };
+  const fma: Partial<Record<Target, ByWorkers>> = {};
+  for (const target of targets) fma[target] = await by((n) => meter.arithmetic("f32", target, n));
+  return { read: await by((n) => meter.read(MEMORY_BYTES, n)), fma };
+}
+
+/** The same for who needs them once. */
+export async function measureLimits(targets: readonly Target[], workers: readonly number[]): Promise<Limits> {
+  const meter = limitMeter();
+  try {
+    return await limitsNow(meter, targets, workers);
   } finally {
-    await module.close();
+    await meter.close();
   }
-}
-
-const reading = (): string => `${prelude("wide")}
-export function read(worker: i32): void {
-  let lo0 = ZERO, hi0 = ZERO, lo1 = ZERO, hi1 = ZERO;
-  const from: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker) * 64;
-  const end: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker + 1) * 64;
-  for (let at = from; at < end; at += 64) {
-    lo0 = f32x4.add(lo0, v128.load(at));
-    hi0 = f32x4.add(hi0, v128.load(at, 16));
-    lo1 = f32x4.add(lo1, v128.load(at, 32));
-    hi1 = f32x4.add(hi1, v128.load(at, 48));
-  }
-  const to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
-  v128.store(to, f32x4.add(lo0, lo1));
-  v128.store(to, f32x4.add(hi0, hi1), 16);
-  barrier();
-}`;
-
-const multiplyAdds = (target: Target): string => chains(target, "fma", (half) => `madd(a, ${half}, b)`);
-
-/** Each result is an operand of the next one, so that no part of an instruction can leave the loop. */
-const dots = (target: Target): string =>
-  chains(target, "dots", (half) =>
-    target === "simd"
-      ? `i32x4.add(i32x4.dot_i16x8_s(${half}, b), a)`
-      : `i32x4.relaxed_dot_i8x16_i7x16_add_s(${half}, b, ${half})`,
-  );
-
-/**
- * An entry that computes in as many chains as there are registers; `step` is what follows a chain's value.
- */
-function chains(target: Target, entry: string, step: (half: string) => string): string {
-  const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i);
-  const halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
-  const start = halves.map((half) => `  let ${half} = v128.load32_splat(${OPERANDS + 8});`);
-  const round = halves.map((half) => `    ${half} = ${step(half)};`);
-  const stores = halves.map((half, i) => `  v128.store(to, ${half}, ${16 * i});`);
-  return `${prelude(target)}
-export function ${entry}(worker: i32): void {
-  const a = v128.load32_splat(${OPERANDS});
-  const b = v128.load32_splat(${OPERANDS + 4});
-  const to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
-${start.join("\n")}
-  for (let i = 0; i < ${FMA_ROUNDS}; i++) {
-${round.join("\n")}
-  }
-${stores.join("\n")}
-  barrier();
-}`;
-}
-
-/**
- * The fewest milliseconds of a call, after a warm-up: a limit is what the machine does when nothing disturbs
- * it.
- */
-async function least(run: () => Promise<number>, samples = 25): Promise<number> {
-  for (const start = performance.now(); performance.now() - start < 100;) await run();
-  let ms = Infinity;
-  for (let i = 0; i < samples; i++) ms = Math.min(ms, await run());
-  return ms;
 }

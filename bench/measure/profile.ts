@@ -14,7 +14,7 @@ import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { SiteTimes } from "../../runtime/engine/profile.ts";
 import { counted, percent, rateText } from "../../runtime/contract/amounts.ts";
-import type { Limits } from "./limits.ts";
+import { MEMORY_BYTES, type LimitMeter } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;
 export type ProfiledEntry = (typeof profiled)[number];
@@ -55,7 +55,8 @@ export interface ProfileOptions {
   readonly entry: ProfiledEntry;
   readonly target: Target;
   readonly workers: number;
-  readonly limits: Limits;
+  /** Is read right after the runs. */
+  readonly meter: LimitMeter;
   /** Milliseconds of measuring. */
   readonly ms: number;
   /** What else the module is compiled with. */
@@ -83,7 +84,7 @@ export async function profileModel(source: Model, o: ProfileOptions): Promise<Pr
     const run = o.entry === "train" ? steps(model) : prompts(model, o.entry);
     for (let warm = 0; warm < WARM_RUNS; warm++) await run();
     model.profile("clear");
-    return summary(model, o, await timesOf({ warm: 0, least: 3, ms: o.ms }, run));
+    return await summary(model, o, await timesOf({ warm: 0, least: 3, ms: o.ms }, run));
   } finally {
     await model.close();
   }
@@ -115,7 +116,7 @@ function prompts(model: RunningModel, entry: "prefill" | "decode"): () => Promis
   };
 }
 
-function summary(model: RunningModel, o: ProfileOptions, times: readonly number[]): Profile {
+async function summary(model: RunningModel, o: ProfileOptions, times: readonly number[]): Promise<Profile> {
   const { batch, context, flops } = model.entry(o.entry);
   const sites = model.profile()!.filter((s) => s.entry === o.entry && s.calls > 0);
   const runs = sites[0]!.calls / sites[0]!.times;
@@ -123,6 +124,8 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
   const sum = (of: (s: SiteTimes) => number): number => sites.reduce((total, s) => total + of(s), 0);
   const busyMs = sum((s) => mean(s.busy));
   const waitingMs = sum((s) => mean(s.waiting));
+  const arithmetic = await o.meter.arithmetic("f32", o.target, o.workers);
+  const readRates = await readRatesOf(sites, o);
   const kernels = sites
     .map((s): KernelRow => {
       const ms = mean(s.busy);
@@ -134,7 +137,7 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
         ms,
         waitingMs: mean(s.waiting),
         share: (ms + mean(s.waiting)) / (busyMs + waitingMs),
-        ...ratesOf(work, o.limits, o.target, o.workers),
+        ...ratesOf(work, { arithmetic, read: readRates.get(readTogether(s, o))! }),
       };
     })
     .sort((a, b) => b.share - a.share);
@@ -152,6 +155,24 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
     outsideMs: Math.max(0, times.reduce((a, b) => a + b, 0) / times.length - busyMs - waitingMs),
     kernels,
   };
+}
+
+/**
+ * Bytes that stand for what a kernel reads: no more than one call's may come from a cache, where a kernel
+ * before has just left them. Weights of a token come round once for each token, those of all layers together.
+ * Rounded to a power of √2, so that a few readings serve all kernels.
+ */
+function readTogether({ touches, times }: SiteTimes, { entry }: ProfileOptions): number {
+  const together = entry === "decode" ? touches * times : touches;
+  return Math.min(MEMORY_BYTES, Math.round(2 ** (Math.round(2 * Math.log2(Math.max(1, together))) / 2)));
+}
+
+/** GB/s, by bytes. */
+async function readRatesOf(sites: readonly SiteTimes[], o: ProfileOptions): Promise<Map<number, number>> {
+  const rates = new Map<number, number>();
+  for (const bytes of new Set(sites.map((s) => readTogether(s, o))))
+    rates.set(bytes, await o.meter.read(bytes, o.workers));
+  return rates;
 }
 
 const KERNEL_COLUMNS = 46;

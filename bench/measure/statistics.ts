@@ -1,7 +1,4 @@
 /** What becomes of many samples: how long to take them, their median, and the machine's limits beside it. */
-import type { Target } from "../../runtime/contract/targets.ts";
-import type { Limits } from "./limits.ts";
-
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
@@ -45,22 +42,17 @@ export interface Rates {
   /** GB/s (1e9 bytes). */
   readonly gbs: number;
   readonly bound: "arithmetic" | "memory";
-  /**
-   * The time that the measured multiply-add rate and read bandwidth allow ÷ the time taken: 0…1, and above 1
-   * where tensors stay in caches.
-   */
+  /** The time that the measured limits allow ÷ the time taken: 0…1. */
   readonly ofLimit: number;
 }
 
-/** `limits`: of the target and number of workers that took `ms` milliseconds. */
+/** `limits`: 1e9 operations and bytes per second. */
 export function ratesOf(
   { flops, bytes, ms }: { readonly flops: number; readonly bytes: number; readonly ms: number },
-  limits: Limits,
-  target: Target,
-  workers: number,
+  limits: { readonly arithmetic: number; readonly read: number },
 ): Rates {
-  const arithmeticMs = flops / limits.fma[target]![workers]! / 1e6;
-  const memoryMs = bytes / limits.read[workers]! / 1e6;
+  const arithmeticMs = flops / limits.arithmetic / 1e6;
+  const memoryMs = bytes / limits.read / 1e6;
   return {
     gflops: flops / ms / 1e6,
     gbs: bytes / ms / 1e6,

@@ -1,8 +1,9 @@
 /** A bench's report as one HTML page that needs no other files. */
-import { counted, percent, rateText, timeText } from "../../runtime/contract/amounts.ts";
+import { counted, rateText, timeText } from "../../runtime/contract/amounts.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import { element } from "../../runtime/report/markup.ts";
+import { element, escapeHtml } from "../../runtime/report/markup.ts";
 import type { BenchReport } from "../suite/bench.ts";
+import { doubtLines, ofLimitText } from "../suite/bench-table.ts";
 import { bestTarget, measuredWorkers } from "./measured.ts";
 import { roofs, scaling, sizes } from "./op-charts.ts";
 import { card, factCards, page, table, type Fact } from "./page-frame.ts";
@@ -106,14 +107,15 @@ function operations(r: BenchReport): string {
     timeText(o.ms),
     short(o.gflops),
     short(o.gbs),
-    percent(o.ofLimit),
+    ofLimitText(o),
     o.ratios["PyTorch"] === undefined ? "" : `× ${o.ratios["PyTorch"].toFixed(2)}`,
   ]);
   const head = ["operation", "sizes", "target", "workers", "time", "GFLOP/s", "GB/s", "of limit", "PyTorch"];
+  const signs = doubtLines(r.ops).map((line) => element("p", { class: "note" }, escapeHtml(line)));
   const summary = element("summary", {}, `All ${rows.length} measurements of operations`);
   return element(
     "section",
     {},
-    element("details", {}, summary + element("div", {}, table("all numbers", head, rows))),
+    element("details", {}, summary + element("div", {}, table("all numbers", head, rows) + signs.join(""))),
   );
 }

@@ -3,6 +3,7 @@ import { counted } from "../../runtime/contract/amounts.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { element } from "../../runtime/report/markup.ts";
 import type { BenchReport } from "../suite/bench.ts";
+import type { OpRow } from "../suite/bench-ops.ts";
 import { cubeOf } from "../suite/op-cases.ts";
 import { barChart, type Bar, type BarGroup } from "./bars.ts";
 import { keys, peerColour, targetColour, targetName } from "./colours.ts";
@@ -53,7 +54,7 @@ export function sizes(r: BenchReport): string {
 export function roofs(r: BenchReport): string {
   const target = bestTarget(r);
   const of = (workers: number) =>
-    r.ops.filter((o) => o.target === target && o.workers === workers && o.flops > 0);
+    r.ops.filter((o) => o.target === target && o.workers === workers && o.flops > 0 && !isInteger(o));
   const shown = measuredWorkers(r).filter((w) => of(w).length > 0);
   if (shown.length === 0) return "";
   const charts = shown.map(
@@ -63,11 +64,15 @@ export function roofs(r: BenchReport): string {
   return card(
     `Roofline, ${target}`,
     "Each dot is one operation at one size: its speed over the FLOP that it does per byte that it must " +
-      "move. The slope is the read bandwidth, the ceiling the multiply-add rate, both measured in this " +
-      "run; above the slope are tensors that stay in a cache.",
+      "move. The slope is the bandwidth of memory, the ceiling the multiply-add rate, both measured in the " +
+      "beginning; above the slope are tensors that stay in a cache. Products of integers have another " +
+      "ceiling, and are left out.",
     rooflineKeys(of(shown[0]!)) + charts.join(""),
   );
 }
+
+/** Held against the rate of integer dot products. */
+const isInteger = ({ limit }: OpRow): boolean => limit.of === "q8_0" || limit.of === "q4_0";
 
 /** A kernel that is shorter than this says little about scaling: waking the threads takes as long. */
 const LEAST_SCALED_MS = 0.3;

@@ -11,9 +11,10 @@ import { joinPairs } from "../measure/kernel-numbers.ts";
 import { PROMPT, promptTokens } from "../measure/random-tokens.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import type { Limits } from "../measure/limits.ts";
+import { judged, type Judged, type Work } from "../measure/judged.ts";
+import type { LimitMeter } from "../measure/limits.ts";
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
-import { median, ratesOf, rounds } from "../measure/statistics.ts";
+import { rounds } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
 export const DECODED = 64;
@@ -22,26 +23,23 @@ export const inferSize = "gpt2";
 export const phases = ["prefill", "decode"] as const;
 export type Phase = (typeof phases)[number];
 
-export interface InferRow {
+/**
+ * A run is the prompt, or one token. The limit is the multiply-add rate for a prompt, and for a token the
+ * reading of the parameters, by as many workers.
+ */
+export interface InferRow extends Judged {
   readonly phase: Phase;
   readonly size: string;
   readonly target: Target;
   readonly workers: number;
   readonly tokensPerSecond: number;
   readonly best: number;
-  /** Milliseconds of the prompt, or of one token: median. */
-  readonly ms: number;
-  /** Prefill: GFLOP/s. Decode: GB/s of parameters. */
-  readonly rate: number;
-  /** Share of the multiply-add rate (prefill) or of the read bandwidth (decode) of as many workers. */
-  readonly ofLimit: number;
-  readonly runs: number;
 }
 
 export interface InferOptions {
   readonly targets: readonly Target[];
   readonly workers: readonly number[];
-  readonly limits: Limits;
+  readonly meter: LimitMeter;
   readonly phases: readonly Phase[];
   /** Milliseconds per measurement. */
   readonly ms: number;
@@ -56,25 +54,24 @@ export async function* benchInference(o: InferOptions, size = inferSize): AsyncG
       joinPairs(target);
       const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
       try {
-        const times = await measure(model, o.ms);
-        for (const phase of o.phases) {
-          const ms = median(times[phase]);
-          const work =
-            phase === "prefill" ? { flops: model.entry("prefill").flops, bytes: 0 } : { flops: 0, bytes };
-          const { gflops, gbs, ofLimit } = ratesOf({ ...work, ms }, o.limits, target, workers);
+        const works: Readonly<Record<Phase, Work>> = {
+          prefill: { flops: model.entry("prefill").flops, bytes: 0 },
+          decode: { flops: 0, bytes },
+        };
+        const place = { meter: o.meter, target, workers };
+        const found = await judged(
+          place,
+          o.phases.map((phase) => works[phase]),
+          async () => {
+            const times = await measure(model, o.ms);
+            return o.phases.map((phase) => times[phase]);
+          },
+        );
+        for (const [i, phase] of o.phases.entries()) {
           const tokens = phase === "prefill" ? PROMPT : 1;
-          yield {
-            phase,
-            size,
-            target,
-            workers,
-            tokensPerSecond: (1000 * tokens) / ms,
-            best: (1000 * tokens) / Math.min(...times[phase]),
-            ms,
-            rate: phase === "prefill" ? gflops : gbs,
-            ofLimit,
-            runs: times[phase].length,
-          };
+          const { ms, bestMs } = found[i]!;
+          const rates = { tokensPerSecond: (1000 * tokens) / ms, best: (1000 * tokens) / bestMs };
+          yield { phase, size, target, workers, ...rates, ...found[i]! };
         }
       } finally {
         await model.close();

@@ -9,18 +9,16 @@ import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { kernelModule, type KernelModule } from "../measure/kernel-module.ts";
 import { inputsFor } from "../measure/kernel-numbers.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import type { Limits } from "../measure/limits.ts";
-import { ratesOf, type Rates } from "../measure/statistics.ts";
-import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";
+import { judged, type Judged, type Place } from "../measure/judged.ts";
+import type { LimitMeter } from "../measure/limits.ts";
+import { largest, opCases, productOf, sizesOf, workOf, type OpCase } from "./op-cases.ts";
 
-export interface OpRow extends Rates {
+export interface OpRow extends Judged {
   readonly op: string;
   /** "256×768×3072 gelu". */
   readonly sizes: string;
   readonly target: Target;
   readonly workers: number;
-  readonly ms: number;
-  readonly bestMs: number;
   readonly flops: number;
   readonly bytes: number;
   /** For products only: the name that peers know, "nt:MxKxN". */
@@ -30,7 +28,7 @@ export interface OpRow extends Rates {
 export interface OpBenchOptions {
   readonly targets: readonly Target[];
   readonly workers: readonly number[];
-  readonly limits: Limits;
+  readonly meter: LimitMeter;
   /** Milliseconds per measurement. */
   readonly ms: number;
   /** Small cases too. */
@@ -44,7 +42,7 @@ const ALONE_ELEMENTS = 4e6;
 /** Kernels per module. More would make the module slow to compile and its memory large. */
 const TOGETHER = 24;
 /** A sample repeats a short kernel until it takes this long, since waking other threads takes 0.1 ms. */
-const LEAST_SAMPLE_MS = { alone: 0.3, several: 6 };
+const LEAST_SAMPLE_MS = { alone: 3, several: 6 };
 
 /** Rows as they are measured. Throws when a kernel is wrong. */
 export async function* benchOps(o: OpBenchOptions): AsyncGenerator<OpRow> {
@@ -81,13 +79,7 @@ async function* benchTogether(cases: readonly OpCase[], o: OpBenchOptions): Asyn
           module.load(i, inputs);
           const said = wrong(await module.run(i, workers));
           if (said) throw new Error(`${each.title} ${target} on ${workers} workers: ${said}: not timed`);
-          yield {
-            op: each.name,
-            sizes: sizesOf(each),
-            target,
-            workers,
-            ...figures(each, target, workers, o.limits, await time(module, i, workers, o.ms)),
-          };
+          yield await row(each, { meter: o.meter, target, workers }, () => time(module, i, workers, o.ms));
         }
     }
   } finally {
@@ -95,42 +87,35 @@ async function* benchTogether(cases: readonly OpCase[], o: OpBenchOptions): Asyn
   }
 }
 
-interface Timing {
-  readonly ms: number;
-  readonly bestMs: number;
-}
-
-async function time(module: KernelModule, kernel: number, workers: number, ms: number): Promise<Timing> {
+/** Milliseconds of one call, in samples of several calls. */
+async function time(module: KernelModule, kernel: number, workers: number, ms: number): Promise<number[]> {
   await module.repeat(kernel, workers, 2);
   const least = workers > 1 ? LEAST_SAMPLE_MS.several : LEAST_SAMPLE_MS.alone;
   const once = (await module.repeat(kernel, workers, 2)) / 2;
   const calls = Math.max(1, Math.ceil(least / Math.max(once, 1e-4)));
-  const sampling = { time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1 };
+  const sampling = { time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1, retainSamples: true };
   const bench = new Bench(sampling).add("kernel", async () => {
     await module.repeat(kernel, workers, calls);
   });
   await bench.run();
   const { result } = bench.tasks[0]!;
   if (!("latency" in result)) throw new Error(`the bench did not run: ${result.state}`);
-  return { ms: result.latency.p50 / calls, bestMs: result.latency.min / calls };
+  return result.latency.samples!.map((sample) => sample / calls);
 }
 
-function figures(
-  each: OpCase,
-  target: Target,
-  workers: number,
-  limits: Limits,
-  { ms, bestMs }: Timing,
-): Omit<OpRow, "op" | "sizes" | "target" | "workers"> {
-  const bytes = bytesOf(each);
-  const flops = flopsOf(each);
+async function row(each: OpCase, place: Place, measure: () => Promise<readonly number[]>): Promise<OpRow> {
+  const work = workOf(each);
   const product = productOf(each);
+  const [found] = await judged(place, [work], async () => [await measure()]);
+  const { target, workers } = place;
   return {
-    ms,
-    bestMs,
-    flops,
-    bytes,
-    ...ratesOf({ flops, bytes, ms }, limits, target, workers),
+    op: each.name,
+    sizes: sizesOf(each),
+    target,
+    workers,
+    flops: work.flops,
+    bytes: work.bytes,
+    ...found!,
     ...(product && { product }),
   };
 }

@@ -2,9 +2,10 @@
 import type { InferRow } from "./bench-infer.ts";
 import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
+import { doubts, type Doubt, type Judged } from "../measure/judged.ts";
 import type { Limits } from "../measure/limits.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
-import { counted, percent, rateText, timeText } from "../../runtime/contract/amounts.ts";
+import { counted, percent, rateText, sizeText, timeText } from "../../runtime/contract/amounts.ts";
 
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);
 const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
@@ -42,7 +43,7 @@ export const peerStateLine = ({ name, about, missing }: PeerState): string =>
 // operations: a line per case and target, columns per number of workers
 
 const opColumns = (workers: readonly number[]) =>
-  columns([9, ...workers.flatMap(() => [-9, -13, -5, -6]), -6]);
+  columns([9, ...workers.flatMap(() => [-9, -12, -6, -6]), -6]);
 
 export function opHead(workers: readonly number[], peer: string | undefined): string {
   return opColumns(workers)(
@@ -52,12 +53,48 @@ export function opHead(workers: readonly number[], peer: string | undefined): st
   );
 }
 
+/** "84 %", with the sign of a doubt. */
+export const ofLimitText = ({ ofLimit, doubt }: Pick<Judged, "ofLimit" | "doubt">): string =>
+  percent(ofLimit) + (doubt ? doubts[doubt].sign : "");
+
+/** What the signs mean that stand behind some of these shares. */
+export const doubtLines = (rows: readonly Pick<Judged, "doubt">[]): string[] =>
+  (Object.keys(doubts) as Doubt[])
+    .filter((doubt) => rows.some((row) => row.doubt === doubt))
+    .map((doubt) => `${doubts[doubt].sign}  ${doubts[doubt].means}`);
+
+/**
+ * "limit: reading 6.75 MiB, 96.1 and 180 GB/s": what one case on one target is held against, by number of
+ * workers. Empty where that is the rate of multiply-adds, which the table begins with.
+ */
+export function limitNote(rows: readonly OpRow[]): string {
+  const parts = rows.map(({ limit: { of, rate } }) =>
+    of === "f32"
+      ? { what: "multiply-adds", unit: "GFLOP/s", rate }
+      : typeof of === "string"
+        ? { what: `dot products for ${of}`, unit: "GOP/s", rate }
+        : { what: `reading ${sizeText(of.bytes)}`, unit: "GB/s", rate },
+  );
+  if (rows.every(({ limit }) => limit.of === "f32")) return "";
+  const same = parts.every(({ what }) => what === parts[0]!.what);
+  const text = same
+    ? `${parts[0]!.what}, ${parts.map((p) => amount(p.rate)).join(" and ")} ${parts[0]!.unit}`
+    : parts.map((p) => `${p.what}, ${amount(p.rate)} ${p.unit}`).join("; ");
+  return `limit: ${text}`;
+}
+
+/** The case's name, and beside it, or below, what it is held against. */
+export const titleLines = (title: string, note: string): string[] => {
+  const together = `${title.padEnd(46)}  ${note}`.trimEnd();
+  return together.length <= 100 ? [together] : [title, `    ${note}`];
+};
+
 /** One case on one target: rows by number of workers. `ratio`: to PyTorch. */
 export function opLine(rows: readonly OpRow[], ratio: (row: OpRow) => number | undefined): string {
   const cells = rows.flatMap((row) => [
     timeText(row.ms),
     row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`,
-    percent(row.ofLimit),
+    ofLimitText(row),
     times(ratio(row)).replace("× ", "×"),
   ]);
   return opColumns(rows.map((r) => r.workers))(
@@ -91,7 +128,7 @@ export const trainLine = (row: TrainRow): string =>
     rateText(row.tokensPerSecond),
     rateText(row.best),
     `${amount(row.gflops)} GFLOP/s`,
-    percent(row.mfu),
+    ofLimitText(row),
   );
 export const inferLine = (row: InferRow): string =>
   rateColumns(
@@ -99,8 +136,8 @@ export const inferLine = (row: InferRow): string =>
     `${row.workers}`,
     rateText(row.tokensPerSecond),
     rateText(row.best),
-    `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`,
-    percent(row.ofLimit),
+    row.phase === "prefill" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`,
+    ofLimitText(row),
   );
 
 /**

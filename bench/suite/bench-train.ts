@@ -7,29 +7,27 @@ import type { Target } from "../../runtime/contract/targets.ts";
 import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import type { Limits } from "../measure/limits.ts";
+import { judged, type Judged } from "../measure/judged.ts";
+import type { LimitMeter } from "../measure/limits.ts";
 import { joinPairs } from "../measure/kernel-numbers.ts";
 import { randomBatches } from "../measure/random-tokens.ts";
-import { median, ratesOf, timesOf } from "../measure/statistics.ts";
+import { timesOf } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
-export interface TrainRow {
+/** Its share of the limit is the model FLOPs utilisation: of the multiply-add rate of as many workers. */
+export interface TrainRow extends Judged {
   readonly size: string;
   readonly target: Target;
   readonly workers: number;
   /** Tokens per second: of the median step, and of the fastest. */
   readonly tokensPerSecond: number;
   readonly best: number;
-  readonly steps: number;
-  readonly gflops: number;
-  /** Model FLOPs utilisation: share of the measured multiply-add rate of as many workers. */
-  readonly mfu: number;
 }
 
 export interface TrainBenchOptions {
   readonly targets: readonly Target[];
   readonly workers: readonly number[];
-  readonly limits: Limits;
+  readonly meter: LimitMeter;
   /** Milliseconds per measurement, warm-up apart. */
   readonly ms: number;
 }
@@ -47,23 +45,18 @@ async function measure(
   bundle: Bundle,
   target: Target,
   workers: number,
-  { ms, limits }: TrainBenchOptions,
+  { ms, meter }: TrainBenchOptions,
 ): Promise<Measured> {
   joinPairs(target); // switched off too: `relaxed` is measured with 128 bits
   const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
   try {
     const { flops, batch, context } = model.entry("train");
-    const times = await stepTimes(model, randomBatches(model), ms);
-    const stepMs = median(times);
-    const { gflops, ofLimit } = ratesOf({ flops, bytes: 0, ms: stepMs }, limits, target, workers);
-    const tokens = batch * context;
-    return {
-      tokensPerSecond: (1000 * tokens) / stepMs,
-      best: (1000 * tokens) / Math.min(...times),
-      steps: times.length,
-      gflops,
-      mfu: ofLimit,
-    };
+    const batches = randomBatches(model);
+    const [found] = await judged({ meter, target, workers }, [{ flops, bytes: 0 }], async () => [
+      await stepTimes(model, batches, ms),
+    ]);
+    const perSecond = (stepMs: number): number => (1000 * batch * context) / stepMs;
+    return { tokensPerSecond: perSecond(found!.ms), best: perSecond(found!.bestMs), ...found! };
   } finally {
     await model.close();
   }

@@ -8,8 +8,8 @@ import { cpus, loadavg } from "node:os";
 import { targets as allTargets, type Target } from "../../runtime/contract/targets.ts";
 import { MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
-import { measureLimits, type Limits } from "../measure/limits.ts";
+import { busyLine, doubtLines, limitLines, peerStateLine } from "./bench-table.ts";
+import { limitMeter, limitsNow, type Limits } from "../measure/limits.ts";
 import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
 import { BenchProgress, partsOf, planLine } from "./estimate.ts";
 import { quickTitles } from "./op-cases.ts";
@@ -53,6 +53,7 @@ export interface BenchReport extends Measured {
   };
   /** ISO 8601. */
   readonly date: string;
+  /** As they were in the beginning; rows have the one that was measured beside them. */
   readonly limits: Limits;
   readonly peers: readonly PeerState[];
   /** Ended before all was measured. */
@@ -99,7 +100,8 @@ export async function runBench(
   const load = loadavg()[0]!; // measured before our own work adds to it
   if (load > nodeHost.cores / 2) print(busyLine(load, nodeHost.cores));
   show("limits of this machine");
-  const limits = await measureLimits(o.targets, [...new Set([1, ...o.workers])]);
+  const meter = limitMeter();
+  const limits = await limitsNow(meter, o.targets, [...new Set([1, ...o.workers])]);
   limitLines(limits).forEach(print);
   const chosen = chosenNames(o);
   const wanted = (title: string): boolean => chosen.includes(title);
@@ -114,13 +116,16 @@ export async function runBench(
     const progress = new BenchProgress(parts);
     const working = (title: string): void => show(progress.at(title));
     for (const section of sections)
-      await section.run({ ...o, limits, peers, wanted, line, working }, measured);
+      await section.run({ ...o, meter, peers, wanted, line, working }, measured);
   } catch (cause) {
     // Ctrl-C ends the peers' processes too, and then their errors are no news
     if (cause !== STOPPED && !signal?.aborted) throw cause;
   } finally {
     await peers.closeAll();
+    await meter.close();
   }
+  const doubted = doubtLines([...measured.ops, ...measured.training, ...measured.inference]);
+  if (doubted.length > 0) ["", ...doubted].forEach(print);
   const { node, v8 } = process.versions;
   return {
     host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load },

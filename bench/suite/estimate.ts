@@ -31,6 +31,8 @@ const PER_CASE = 0.15;
 const PER_MODULE = 0.4;
 /** Warm-up and samples take this multiple of the time asked for; whole steps and prompts ten times that. */
 const PER_MS = 1.5e-3;
+/** Seconds for reading the limits before and after each figure. */
+const PER_LIMITS = 0.1;
 /** Seconds of compilation, and the least that a measurement takes: five steps or three prompts. */
 const models: readonly { readonly title: RegExp; readonly compile: number; readonly least: number }[] = [
   { title: /^train S$/, compile: 5, least: 1 },
@@ -42,7 +44,7 @@ const models: readonly { readonly title: RegExp; readonly compile: number; reado
 function caseSeconds(each: OpCase, { rows, ms }: Asked): number {
   const bytes = leastTraffic(each.op, each.c.d, attrsOf(each.op, each.c), () => true);
   const perByte = /quantised|integer|q8/.test(each.name) ? PER_QUANTISED_BYTE : PER_BYTE;
-  return PER_CASE + bytes * perByte + rows * ms * PER_MS;
+  return PER_CASE + bytes * perByte + rows * (ms * PER_MS + PER_LIMITS);
 }
 
 function modelSeconds(title: string, { rows, ms }: Asked): number {

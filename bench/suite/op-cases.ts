@@ -2,10 +2,12 @@
  * The cases of operations that are timed: those of the op files that are large enough, and sizes that are too
  * large for tests.
  */
-import { leastTraffic, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { leastTraffic, touchedBytes, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { shapeOf } from "../../compiler/ops/kit/signature.ts";
 import { ops, type OpName } from "../../compiler/ops/index.ts";
 import { elements } from "../measure/kernel-numbers.ts";
+import type { Work } from "../measure/judged.ts";
+import type { Arithmetic } from "../measure/limits.ts";
 
 export interface OpCase {
   readonly name: OpName;
@@ -43,10 +45,22 @@ const present = (op: Op, c: Case) => op.tensors.filter((t) => !t.optional || c.w
 /** Elements of the largest tensor. */
 export const largest = ({ op, c }: OpCase): number =>
   Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
-/** Bytes that must move at least. */
-export const bytesOf = ({ op, c }: OpCase): number =>
-  leastTraffic(op, c.d, attrsOf(op, c), (name) => present(op, c).some((t) => t.name === name));
 export const flopsOf = ({ op, c }: OpCase): number => op.flops(c.d, attrsOf(op, c));
+const arithmeticOf = ({ name, op, c }: OpCase): Arithmetic => {
+  if (name === "attention_cached_q8") return "q8_0";
+  const isInteger = name === "matmul_integer" || name === "grouped_integer";
+  return isInteger ? (attrsOf(op, c)["format"] as Arithmetic) : "f32";
+};
+export function workOf(each: OpCase): Work {
+  const { op, c } = each;
+  const has = (name: string): boolean => present(op, c).some((t) => t.name === name);
+  return {
+    flops: flopsOf(each),
+    bytes: leastTraffic(op, c.d, attrsOf(op, c), has),
+    touches: touchedBytes(op, c.d, attrsOf(op, c), has),
+    arithmetic: arithmeticOf(each),
+  };
+}
 
 /** "256×768×3072 bias gelu": dimensions in the signature's order, then what else makes this case. */
 export function sizesOf({ op, c }: Pick<OpCase, "op" | "c">): string {

@@ -4,7 +4,7 @@
  */
 import { counted } from "../../runtime/contract/amounts.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
-import { opHead, opLine, sizeHead, sizeRow } from "./bench-table.ts";
+import { limitNote, opHead, opLine, sizeHead, sizeRow, titleLines } from "./bench-table.ts";
 import { cubeOf, opCases, productOf, type OpCase } from "./op-cases.ts";
 import type { PeerRow } from "./peers.ts";
 import { askAll, ratiosOf, type Measured, type Run } from "./section.ts";
@@ -22,15 +22,17 @@ export async function operations(o: Run, into: Measured): Promise<void> {
     (answers.get(row.product ?? "") ?? []).filter((p) => p.threads === row.workers);
   o.line("");
   o.line(opHead(o.workers, torch?.short));
-  let lastTitle = "";
+  let last = { title: "", note: "" };
   let group: OpRow[] = []; // one case on one target, a row for each number of workers
   for await (const row of benchOps(o)) {
     into.ops.push({ ...row, ratios: ratiosOf(row.gflops, beside(row)) });
     group.push(row);
     if (group.length < o.workers.length) continue;
     const title = `${row.op} ${row.sizes}`;
-    if (title !== lastTitle) o.line(title);
-    lastTitle = title;
+    const note = limitNote(group);
+    if (title !== last.title) titleLines(title, note).forEach(o.line);
+    else if (note !== "" && note !== last.note) o.line(`    ${note}`);
+    last = { title, note };
     o.line(opLine(group, (r) => ratiosOf(r.gflops, beside(r))[torch?.name ?? ""]));
     group = [];
   }

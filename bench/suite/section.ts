@@ -3,7 +3,7 @@
  * and the tables of kernels.
  */
 import type { Target } from "../../runtime/contract/targets.ts";
-import type { Limits } from "../measure/limits.ts";
+import type { LimitMeter } from "../measure/limits.ts";
 import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../measure/profile.ts";
 import type { InferRow } from "./bench-infer.ts";
 import { benchModel } from "./bench-models.ts";
@@ -14,7 +14,7 @@ import type { Peer, PeerRow, Peers, Work } from "./peers.ts";
 export interface Run {
   readonly targets: readonly Target[];
   readonly workers: readonly number[];
-  readonly limits: Limits;
+  readonly meter: LimitMeter;
   readonly peers: Peers;
   /** Small cases of operations too. */
   readonly all: boolean;

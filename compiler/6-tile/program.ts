@@ -2,7 +2,7 @@
  * From a graph to a program: every node becomes a call of a kernel whose sizes and tiles are known. Nothing
  * is placed in memory yet.
  */
-import { leastTraffic, type Op } from "../ops/kit/op.ts";
+import { leastTraffic, touchedBytes, type Op } from "../ops/kit/op.ts";
 import { unify } from "../ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
@@ -53,6 +53,9 @@ export const callFlops = ({ spec }: Call): number => spec.op.flops(spec.d, spec.
 /** Bytes that one call must move at least. */
 export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number =>
   leastTraffic(op, d, attrs, (t) => tensors.includes(t));
+/** Bytes of memory that one call touches. */
+export const callTouches = ({ spec: { op, d, attrs, tensors } }: Call): number =>
+  touchedBytes(op, d, attrs, (t) => tensors.includes(t));
 
 /** Scratch per worker that the whole program needs: kernels run one after the other, so the largest. */
 export const programScratch = (p: Program): number =>

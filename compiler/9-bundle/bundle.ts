@@ -25,7 +25,7 @@ import { sliceBytes } from "../3-graph/ir.ts";
 import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
-import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
+import { callBytes, callFlops, callTouches, programFlops, type Program } from "../6-tile/program.ts";
 import { cacheBytes, bytesFor, type Place, type Placement } from "../7-place/place.ts";
 import { cachePieces } from "../ops/attention/kit/cache-layout.ts";
 import { PANEL } from "../ops/kit/panels.ts";
@@ -293,6 +293,7 @@ const profileSites = (programs: readonly Program[]): ProfileSite[] =>
         times: s.times,
         flops: callFlops(call),
         bytes: callBytes(call),
+        touches: callTouches(call),
       })),
     ),
   );

@@ -153,6 +153,8 @@ export interface ProfileSite {
   /** The floating-point operations of one call, and the fewest bytes that it can read and write. */
   readonly flops: number;
   readonly bytes: number;
+  /** The bytes of memory that one call touches: what it changes in place counts once. */
+  readonly touches: number;
 }
 
 /** Where a module that times itself keeps its times; what each site keeps is in profile-site.ts. */

@@ -35,8 +35,9 @@ import { benchPage } from "../../bench/report/bench-page.ts";
 import { checker } from "../../bench/measure/kernel-check.ts";
 import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { kernelModule } from "../../bench/measure/kernel-module.ts";
-import { measureDots } from "../../bench/measure/limits.ts";
+import { limitMeter } from "../../bench/measure/limits.ts";
 import { inputsFor } from "../../bench/measure/kernel-numbers.ts";
+import { median } from "../../bench/measure/statistics.ts";
 import { targets } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
 import { benchSample } from "../support/bench-sample.ts";
@@ -113,7 +114,9 @@ describe("kernels on workers", () => {
     expect(checker(matmul, c, inputs)({ out: wrong })).toMatch(/out is wrong/);
   });
   test("64 of them have room for what they measure", async () => {
-    expect((await measureDots("simd", [64]))[64]).toBeGreaterThan(0);
+    const meter = limitMeter();
+    expect(await meter.arithmetic("q8_0", "simd", 64)).toBeGreaterThan(0);
+    await meter.close();
   });
 });
 
@@ -284,7 +287,7 @@ test("a real run: table, JSON and page of one operation", async () => {
     expect(code).toBe(0);
     expect(out).toMatch(/plan {6}2 cases, 2 figures each: about \d+ s/);
     expect(out).toMatch(/limits {4}read memory +1 worker \d+\.\d, 2 workers \d+\.\d GB\/s/);
-    expect(out).toMatch(/matmul 64×64×64\n {2}simd +[\d.]+ [µm]s +[\d.]+ GFLOP\/s/);
+    expect(out).toMatch(/matmul 64×64×64(?:\s+limit: .*)?\n {2}simd +[\d.]+ [µm]s +[\d.]+ (GFLOP|GB)\/s/);
     expect(out).toMatch(/Sinter, simd, 2 workers +[\d.]+ +[\d.]+\n/);
     expect(readFileSync(join(folder, "bench.html"), "utf8")).toContain("speed over size");
     const { ops, limits, peers } = JSON.parse((await run("bench", ...options, "--json")).out) as BenchReport;
@@ -294,7 +297,12 @@ test("a real run: table, JSON and page of one operation", async () => {
       ["64×64×64", 1],
       ["64×64×64", 2],
     ]);
-    for (const o of ops) expect(o.gflops).toBeCloseTo(o.flops / o.ms / 1e6, 6);
+    for (const o of ops) {
+      expect(o.gflops).toBeCloseTo(o.flops / o.ms / 1e6, 6);
+      expect(o.samples.length).toBeGreaterThan(4);
+      expect(median(o.samples)).toBe(o.ms);
+      expect(o.limit.rate).toBeGreaterThan(0);
+    }
     expect(Object.keys(limits.read)).toEqual(["1", "2"]);
     expect(peers).toEqual([]);
   } finally {

@@ -1,8 +1,19 @@
 /** A report of the bench with something of everything, for tests of its tables and its page. */
 import type { BenchReport } from "../../bench/suite/bench.ts";
+import type { Judged } from "../../bench/measure/judged.ts";
 import type { OpRow } from "../../bench/suite/bench-ops.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 
+const judged = {
+  ms: 1.5,
+  bestMs: 1.2,
+  samples: [1.5, 1.2, 1.8],
+  gflops: 90,
+  gbs: 4.5,
+  bound: "arithmetic",
+  ofLimit: 0.91,
+  limit: { of: "f32", rate: 99, moved: 0.01 },
+} as const satisfies Judged;
 const row = (
   target: Target,
   workers: number,
@@ -13,14 +24,10 @@ const row = (
   sizes: `${size}×${size}×${size}`,
   target,
   workers,
-  ms: 1.5,
-  bestMs: 1.2,
   flops: 2 * size ** 3,
   bytes: 12 * size ** 2,
+  ...judged,
   gflops: 90 * workers,
-  gbs: 4.5,
-  bound: "arithmetic",
-  ofLimit: 0.91,
   ...(op === "matmul" && { product: `${size}x${size}x${size}` }),
   ratios: { PyTorch: 1.04 },
 });
@@ -48,9 +55,7 @@ export const benchSample: BenchReport = {
     workers,
     tokensPerSecond: 15_000 * workers,
     best: 17_000,
-    steps: 20,
-    gflops: 80,
-    mfu: 0.7,
+    ...judged,
     ratios: { PyTorch: 1.5 },
   })),
   inference: both((target, workers) => ({
@@ -60,10 +65,7 @@ export const benchSample: BenchReport = {
     workers,
     tokensPerSecond: 42 * workers,
     best: 45,
-    ms: 23,
-    rate: 21,
-    ofLimit: 0.8,
-    runs: 64,
+    ...judged,
     ratios: { "onnxruntime-web": 1.2 },
   })),
   profiles: [

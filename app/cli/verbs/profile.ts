@@ -1,5 +1,5 @@
 /** `sinter profile SPEC`: where a step's time goes, kernel by kernel. */
-import { measureLimits } from "../../../bench/measure/limits.ts";
+import { limitMeter, limitsNow } from "../../../bench/measure/limits.ts";
 import { profiled, profileLines, profileModel } from "../../../bench/measure/profile.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
@@ -30,9 +30,8 @@ export const profileVerb = defineVerb({
   },
   notes: [
     "Wait: at the barrier after a kernel, for the workers that are not done.",
-    "Limit: the time that the measured multiply-add rate and read bandwidth allow,",
-    "in per cent of the time taken;",
-    "what caches hold can be above 100 %.",
+    "Limit: the time that multiply-adds, and reading as many bytes from the cache that holds them or from",
+    "memory, take at least on this machine, in per cent of the time taken.",
   ],
   examples: [
     "sinter profile specs/nanogpt-cpu.sinter",
@@ -43,9 +42,11 @@ export const profileVerb = defineVerb({
     const { model } = oneModel(path!, checkOptions(options), io);
     const target = options.target ?? (await bestTarget(nodeHost));
     planAll(model, [entry === "train" ? "train" : "infer"], { targets: [target] });
-    const limits = await measureLimits([target], [...new Set([1, workers])]);
     const ms = 1000 * options.seconds;
-    const profile = await profileModel(model, { entry, target, workers, limits, ms });
+    const meter = limitMeter();
+    const profile = await profileModel(model, { entry, target, workers, meter, ms });
+    const limits = await limitsNow(meter, [target], [workers]);
+    await meter.close();
     if (options.json) {
       io.out(`${JSON.stringify({ model: model.name, limits, ...profile }, null, 1)}\n`);
       return exitCodes.ok;

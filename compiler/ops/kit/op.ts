@@ -229,7 +229,18 @@ export const defineOp = <
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
 export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
-  op.bytes?.(d, attrs) ??
+  op.bytes?.(d, attrs) ?? tensorBytes(op, d, has);
+
+/**
+ * Bytes of memory that it touches. They are fewer than it moves where a tensor is read and written in place.
+ */
+export const touchedBytes = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
+  Math.min(
+    leastTraffic(op, d, attrs, has),
+    tensorBytes(op, d, (name) => has(name) && op.mutates?.[name] === undefined),
+  );
+
+const tensorBytes = (op: Op, d: Dims, has: (tensor: string) => boolean): number =>
   op.tensors
     .filter((t) => has(t.name))
     .reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);

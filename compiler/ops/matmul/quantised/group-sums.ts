@@ -191,9 +191,10 @@ const plain: GroupSums = {
   },
 };
 
+export type SumsName = "pairs" | "bytes" | "fours" | "doubles" | "plain";
 /** One way of making sums, and its name in names of functions. */
 export interface NamedSums {
-  readonly name: string;
+  readonly name: SumsName;
   readonly sums: GroupSums;
 }
 
