@@ -3,7 +3,8 @@
  * numbers of workers; of large products for a few rows only.
  */
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
-import { difference, liveOutputs, referenceOutputs, type Tensors } from "./kernel-numbers.ts";
+import { shapeOf } from "../../compiler/ops/kit/signature.ts";
+import { difference, elements, liveOutputs, referenceOutputs, type Tensors } from "./kernel-numbers.ts";
 
 /** A longer reference is computed for a few rows only. */
 const MOST_REFERENCE_FLOPS = 3e8;
@@ -45,10 +46,10 @@ export function fewIndices(
     Math.round((i * (length - 1)) / Math.max(1, count - 1)),
   );
   const pick = (name: string, values: Float64Array): Float64Array => {
-    const { letters } = op.tensors.find((t) => t.name === name)!;
-    const axis = letters.indexOf(letter);
+    const slot = op.tensors.find((t) => t.name === name)!;
+    const axis = slot.letters.indexOf(letter);
     if (axis < 0) return values;
-    const inner = letters.slice(axis + 1).reduce((n, l) => n * c.d[l]!, 1);
+    const inner = elements(shapeOf(slot, c.d).slice(axis + 1));
     const outer = values.length / (inner * length);
     const picked = new Float64Array(outer * count * inner);
     for (let o = 0; o < outer; o++)

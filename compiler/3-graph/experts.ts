@@ -11,6 +11,7 @@ import {
   shownName,
   type Builder,
 } from "./builder.ts";
+import { LINE_COLUMNS, linesOf } from "../ops/kit/lines.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
@@ -58,7 +59,10 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined;
   const up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
   if (gate) emit(b, "gated", { gate, up }, { out: hidden }, { activation: p.activation });
-  else emit(b, "activate", { x: up }, { out: hidden }, { activation: p.activation });
+  else {
+    const bend = activation(b, `${name}.bend`, [linesOf(p.hidden), S, LINE_COLUMNS]);
+    emit(b, "activate", { x: up }, { out: hidden, bend }, { activation: p.activation });
+  }
   const y = grouped("down", hidden, p.hidden, p.width, residualStd(b));
   b.live = liveRows;
   emit(b, "from_slots", { y, weights, slots, sources }, { out });

@@ -3,6 +3,7 @@ import type { Norm, Part } from "../../runtime/contract/model.ts";
 import { attention } from "./build-attention.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";
+import { LINE_COLUMNS, linesOf } from "../ops/kit/lines.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd, tiedLinear } from "./linear.ts";
 
@@ -18,7 +19,8 @@ export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
     case "mlp": {
       const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
       const hidden = activation(b, `${p.name}.hidden`, [rows, p.hidden]);
-      emit(b, "activate", { x: up }, { out: hidden }, { activation: p.activation });
+      const bend = activation(b, `${p.name}.bend`, [linesOf(p.hidden), rows, LINE_COLUMNS]);
+      emit(b, "activate", { x: up }, { out: hidden, bend }, { activation: p.activation });
       return linear(b, partName(b, p, "down"), hidden, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
     case "swiglu":

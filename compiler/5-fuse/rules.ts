@@ -18,12 +18,7 @@ export interface Rule {
   readonly before: string;
   readonly after: string;
   /**
-   * When others read the value in between too: the output of the fused node that keeps it. Without: no fusion
-   * then.
-   */
-  readonly keep?: string;
-  /**
-   * The fused node (without the kept output), or null where it does not fit. `read` is the argument by which
+   * The fused node, or null where it does not fit. `read` is the argument by which
    * the second reads the first.
    */
   join(first: Node, second: Node, read: string): Node | null;
@@ -66,7 +61,7 @@ export const rules: readonly Rule[] = [
     second: "bias",
     reads: ["x"],
     join: (m, b) =>
-      bare(m) && !has(m, "bias") && !m.outs["pre"]
+      bare(m) && !has(m, "bias")
         ? { ...m, ins: { ...m.ins, bias: b.ins["bias"]! }, outs: { out: b.outs["out"]! } }
         : null,
   },
@@ -74,31 +69,28 @@ export const rules: readonly Rule[] = [
     name: "activation into matmul",
     why: "the tile is still in registers when the activation wants it",
     before: "activate(matmul(a, b))",
-    after: "matmul(a, b) with activation; the value before it is stored only if the backward needs it",
+    after: "matmul(a, b) with activation; its bend is stored only if the backward needs it",
     first: products,
     out: "out",
     second: "activate",
     reads: ["x"],
-    keep: "pre",
     join: (m, a) =>
-      bare(m) && !m.outs["pre"]
-        ? { ...m, outs: { out: a.outs["out"]! }, attrs: { ...m.attrs, activation: a.attrs["activation"]! } }
-        : null,
+      bare(m) ? { ...m, outs: a.outs, attrs: { ...m.attrs, activation: a.attrs["activation"]! } } : null,
   },
   {
     name: "activation's slope into matmul",
     why: "the cotangent is multiplied by f'(x) before it leaves the registers",
-    before: "activate_backward(x, matmul_nt(dout, w))",
-    after: "matmul_nt(dout, w) · f'(gate = x)",
+    before: "activate_backward(bend, matmul_nt(dout, w))",
+    after: "matmul_nt(dout, w) · (gate + f'(0)),  gate = bend",
     first: products,
     out: "out",
     second: "activate_backward",
     reads: ["d_out"],
     join: (m, a) =>
-      bare(m) && !has(m, "bias") && !m.outs["pre"]
+      bare(m) && !has(m, "bias")
         ? {
             ...m,
-            ins: { ...m.ins, gate: a.ins["x"]! },
+            ins: { ...m.ins, gate: a.ins["bend"]! },
             outs: { out: a.outs["d_x"]! },
             attrs: { ...m.attrs, derivative: a.attrs["activation"]! },
           }

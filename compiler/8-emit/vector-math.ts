@@ -100,53 +100,60 @@ function fn(doc: string, head: string, ...body: readonly string[]): string {
   return `/** ${doc} */\n// @ts-ignore: decorator\n@inline function ${head} {${lines}}\n`;
 }
 
-const exp = fn(
-  "e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ " +
-    "1 + r + r²·q(r) (Cody & Waite 1980).",
-  "exp4(x: v128): v128",
-  `const c = f32x4.pmax(f32x4.pmin(x, ${k(88.376)}), ${k(-87.336)});`,
-  `const t = madd(c, ${k(1.44269504)}, ${k(12582912)}); // + 1.5·2²³: the low bits of t are n = round(x ` +
-    "/ ln2)",
-  `const n = f32x4.sub(t, ${k(12582912)});`,
-  `const r = nmadd(n, ${k(-2.1219444e-4)}, nmadd(n, ${k(0.693359375)}, c));`,
-  `let q = ${k(8.31252e-3)};`,
-  `q = madd(q, r, ${k(4.189016e-2)});`,
-  `q = madd(q, r, ${k(0.16667115)});`,
-  `q = madd(q, r, ${k(0.49999231)});`,
-  `const y = f32x4.add(madd(q, f32x4.mul(r, r), r), ${k(1)});`,
-  `return v128.andnot(i32x4.add(y, i32x4.shl(t, 23)), f32x4.lt(x, ${k(-87.336)}));`,
-);
+/** n comes as the low bits of t = x / ln2 + 1.5·2²³ + 127: 2^n is t's bits shifted to the exponent. */
+const TO_EXPONENT = 1.5 * 2 ** 23 + 127;
 
-const clampTo = (name: string): string => `f32x4.pmin(lo, ${k(limitOf(name))})`;
-const lowTo = (name: string): string => `const lo = f32x4.pmax(x, ${k(-limitOf(name))});`;
-/**
- * x · (½ + f(x)): gelu's two forms. Far to the left x is clamped as well, so that an error in f is not
- * multiplied by a large x.
- */
-const gated = (name: string): readonly string[] => [
-  lowTo(name),
-  `return f32x4.mul(lo, f32x4.add(${name}(${clampTo(name)}), ${k(0.5)}));`,
-];
-const slopeOf = (name: string): readonly string[] => [
-  lowTo(name),
-  `return f32x4.add(${name}(${clampTo(name)}), ${k(0.5)});`,
-];
+const exp = [
+  fn(
+    "e^x for x < 88. Relative error ≤ 3e-7 from −87.3 on; 0 from −88 down. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ " +
+      "1 + r + r²·q(r) (Cody & Waite 1980).",
+    "exp_low4(x: v128): v128",
+    `const c = f32x4.pmax(x, ${k(-88.03)});`,
+    `const t = madd(c, ${k(1.44269504)}, ${k(TO_EXPONENT)}), n = f32x4.sub(t, ${k(TO_EXPONENT)});`,
+    `const r = nmadd(n, ${k(-2.1219444e-4)}, nmadd(n, ${k(0.693359375)}, c));`,
+    `let q = ${k(8.31252e-3)};`,
+    `q = madd(q, r, ${k(4.189016e-2)});`,
+    `q = madd(q, r, ${k(0.16667115)});`,
+    `q = madd(q, r, ${k(0.49999231)});`,
+    `return f32x4.mul(madd(madd(q, r, ${k(1)}), r, ${k(1)}), i32x4.shl(t, 23));`,
+  ),
+  fn(
+    "The same for every x: about 2.4e38 from 88.4 on.",
+    "exp4(x: v128): v128",
+    `return exp_low4(f32x4.pmin(x, ${k(88.376)}));`,
+  ),
+].join("");
+
+/** f(x), x within f's limits. */
+const clamped = (name: string): string =>
+  `${name}(f32x4.pmin(f32x4.pmax(x, ${k(-limitOf(name))}), ${k(limitOf(name))}))`;
+
+/** gelu's two forms, x · (½ + f(x)), and the bend of each. */
+const gelus = [
+  { name: "gelu", f: "half_cdf4", bend: "half_gelu_slope4" },
+  { name: "gelu_tanh", f: "half_gate4", bend: "half_gelu_tanh_slope4" },
+].map(({ name, f, bend }) =>
+  [
+    fn("f(x) of gelu = x · (½ + f(x))", `${name}_common4(x: v128): v128`, `return ${clamped(f)};`),
+    fn(
+      "x · (½ + f). Far to the left x is clamped as well, so that no large x multiplies an error in f. " +
+        "Error ≤ 4e-7 · max(|x|, 1).",
+      `${name}_value4(x: v128, f: v128): v128`,
+      `return f32x4.mul(f32x4.pmax(x, ${k(-limitOf(f))}), f32x4.add(f, ${k(0.5)}));`,
+    ),
+    fn("Its slope less ½. Error ≤ 5e-7.", `${name}_bend4(x: v128): v128`, `return ${clamped(bend)};`),
+  ].join(""),
+);
 
 const functions = [
   exp,
   ...rationals.map(rational),
-  fn(
-    "tanh x. Relative error ≤ 5e-7.",
-    "tanh4(x: v128): v128",
-    lowTo("tanh_core4"),
-    `return tanh_core4(${clampTo("tanh_core4")});`,
-  ),
+  fn("tanh x. Relative error ≤ 5e-7.", "tanh4(x: v128): v128", `return ${clamped("tanh_core4")};`),
   fn(
     "erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7.",
     "erf4(z: v128): v128",
     `const x = f32x4.mul(z, ${k(1.41421356)});`,
-    lowTo("half_cdf4"),
-    `const h = half_cdf4(${clampTo("half_cdf4")});`,
+    `const h = ${clamped("half_cdf4")};`,
     "return f32x4.add(h, h);",
   ),
   fn(
@@ -155,34 +162,26 @@ const functions = [
     `return f32x4.div(${k(1)}, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`,
   ),
   fn("max(x, 0)", "relu4(x: v128): v128", "return f32x4.pmax(x, ZERO);"),
-  fn("1 where x > 0", "relu_slope4(x: v128): v128", `return v128.and(${k(1)}, f32x4.gt(x, ZERO));`),
+  fn("1 where x > 0", "relu_bend4(x: v128): v128", `return v128.and(${k(1)}, f32x4.gt(x, ZERO));`),
   fn("max(x, 0)²", "relu2_4(x: v128): v128", "const y = f32x4.pmax(x, ZERO);", "return f32x4.mul(y, y);"),
   fn(
     "2 max(x, 0)",
-    "relu2_slope4(x: v128): v128",
+    "relu2_bend4(x: v128): v128",
     "const y = f32x4.pmax(x, ZERO);",
     "return f32x4.add(y, y);",
   ),
-  fn("x · Φ(x). Error ≤ 4e-7 · max(|x|, 1).", "gelu4(x: v128): v128", ...gated("half_cdf4")),
   fn(
-    "d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7.",
-    "gelu_slope4(x: v128): v128",
-    ...slopeOf("half_gelu_slope4"),
-  ),
-  fn("½x · (1 + tanh u). Error ≤ 4e-7 · max(|x|, 1).", "gelu_tanh4(x: v128): v128", ...gated("half_gate4")),
-  fn("Its slope. Error ≤ 5e-7.", "gelu_tanh_slope4(x: v128): v128", ...slopeOf("half_gelu_tanh_slope4")),
-  fn(
-    "x · σ(x). Relative error ≤ 5e-7 on −87…∞.",
-    "silu4(x: v128): v128",
-    `return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`,
+    "x · σ(x), given e = e^−x. Relative error ≤ 5e-7 on −87…∞.",
+    "silu_value4(x: v128, e: v128): v128",
+    `return f32x4.div(x, f32x4.add(e, ${k(1)}));`,
   ),
   fn(
-    "d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7.",
-    "silu_slope4(x: v128): v128",
-    "const e = exp4(f32x4.neg(x));",
+    "d silu / dx = σ(x) · (1 + x·σ(−x)), less ½, given e = e^−x. Error ≤ 5e-7.",
+    "silu_bend4(x: v128, e: v128): v128",
     `const s = f32x4.div(${k(1)}, f32x4.add(e, ${k(1)})); // σ(−x) = e·s without cancellation`,
-    `return f32x4.mul(s, madd(x, f32x4.mul(e, s), ${k(1)}));`,
+    `return f32x4.sub(f32x4.mul(s, madd(x, f32x4.mul(e, s), ${k(1)})), ${k(0.5)});`,
   ),
+  ...gelus,
 ].join("");
 
 /** Scalar and in f64: one per row, at the end of a softmax. No library's table in static memory. */

@@ -101,132 +101,129 @@ function countSleeps(): void {
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
 const LOWEST = memory.data<f32>([-f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE]);
-const CONSTANTS = memory.data<f32>([88.376, -87.336, 1.44269504, 12582912, -0.00021219444, 0.693359375, 0.00831252, 0.04189016, 0.16667115, 0.49999231, 1, 1.33546223e-8, 0.0000206090535, 0.00349558634, 0.133810237, 7.77654179e-7, 0.000328563183, 0.0258769747, 0.467143387, 2.29311574e-8, 0.0000063015882, 0.000164573605, 0.00465148129, 0.0334588774, 0.398942262, 0.00000119902813, 0.0000721669785, 0.00186064513, 0.0284161214, 0.250535369, 1.90885174e-7, 0.0000358505822, 0.0000241841608, 0.0142091746, -0.0307434499, 0.797884524, 0.00000888748036, 0.000193519882, 0.00352876284, 0.0410646982, 0.294805676, 0.00000451135566, 0.000164921788, 0.00368904741, 0.0368174389, 0.398942024, 4.37977121e-7, 0.000072806266, 0.00143586122, 0.0271921027, 0.259775519, 1.05333942e-9, -5.10481506e-8, 0.0000288742576, -0.000267330441, 0.0132994847, -0.0475497991, 0.79788518, 0.00000475022216, 0.000115915936, 0.00180132338, 0.0321916007, 0.275394678, -9, 9, 1.41421356, -5.5, 5.5, 0.5, -6, 6, -5, 5, -5.4, 5.4]);
-/** e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ 1 + r + r²·q(r) (Cody & Waite 1980). */
+const CONSTANTS = memory.data<f32>([-88.03, 1.44269504, 12583039, -0.00021219444, 0.693359375, 0.00831252, 0.04189016, 0.16667115, 0.49999231, 1, 88.376, -5.5, 5.5, 0.5, -6, 6, -5, 5, -5.4, 5.4, 1.33546223e-8, 0.0000206090535, 0.00349558634, 0.133810237, 7.77654179e-7, 0.000328563183, 0.0258769747, 0.467143387, 2.29311574e-8, 0.0000063015882, 0.000164573605, 0.00465148129, 0.0334588774, 0.398942262, 0.00000119902813, 0.0000721669785, 0.00186064513, 0.0284161214, 0.250535369, 1.90885174e-7, 0.0000358505822, 0.0000241841608, 0.0142091746, -0.0307434499, 0.797884524, 0.00000888748036, 0.000193519882, 0.00352876284, 0.0410646982, 0.294805676, 0.00000451135566, 0.000164921788, 0.00368904741, 0.0368174389, 0.398942024, 4.37977121e-7, 0.000072806266, 0.00143586122, 0.0271921027, 0.259775519, 1.05333942e-9, -5.10481506e-8, 0.0000288742576, -0.000267330441, 0.0132994847, -0.0475497991, 0.79788518, 0.00000475022216, 0.000115915936, 0.00180132338, 0.0321916007, 0.275394678, -9, 9, 1.41421356]);
+/** e^x for x < 88. Relative error ≤ 3e-7 from −87.3 on; 0 from −88 down. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ 1 + r + r²·q(r) (Cody & Waite 1980). */
 // @ts-ignore: decorator
-@inline function exp4(x: v128): v128 {
-  const c = f32x4.pmax(f32x4.pmin(x, v128.load32_splat(CONSTANTS, 0 /* 88.376 */)), v128.load32_splat(CONSTANTS, 4 /* -87.336 */));
-  const t = madd(c, v128.load32_splat(CONSTANTS, 8 /* 1.44269504 */), v128.load32_splat(CONSTANTS, 12 /* 12582912 */)); // + 1.5·2²³: the low bits of t are n = round(x / ln2)
-  const n = f32x4.sub(t, v128.load32_splat(CONSTANTS, 12 /* 12582912 */));
-  const r = nmadd(n, v128.load32_splat(CONSTANTS, 16 /* -0.00021219444 */), nmadd(n, v128.load32_splat(CONSTANTS, 20 /* 0.693359375 */), c));
-  let q = v128.load32_splat(CONSTANTS, 24 /* 0.00831252 */);
-  q = madd(q, r, v128.load32_splat(CONSTANTS, 28 /* 0.04189016 */));
-  q = madd(q, r, v128.load32_splat(CONSTANTS, 32 /* 0.16667115 */));
-  q = madd(q, r, v128.load32_splat(CONSTANTS, 36 /* 0.49999231 */));
-  const y = f32x4.add(madd(q, f32x4.mul(r, r), r), v128.load32_splat(CONSTANTS, 40 /* 1 */));
-  return v128.andnot(i32x4.add(y, i32x4.shl(t, 23)), f32x4.lt(x, v128.load32_splat(CONSTANTS, 4 /* -87.336 */)));
+@inline function exp_low4(x: v128): v128 {
+  const c = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 0 /* -88.03 */));
+  const t = madd(c, v128.load32_splat(CONSTANTS, 4 /* 1.44269504 */), v128.load32_splat(CONSTANTS, 8 /* 12583039 */)), n = f32x4.sub(t, v128.load32_splat(CONSTANTS, 8 /* 12583039 */));
+  const r = nmadd(n, v128.load32_splat(CONSTANTS, 12 /* -0.00021219444 */), nmadd(n, v128.load32_splat(CONSTANTS, 16 /* 0.693359375 */), c));
+  let q = v128.load32_splat(CONSTANTS, 20 /* 0.00831252 */);
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 24 /* 0.04189016 */));
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 28 /* 0.16667115 */));
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 32 /* 0.49999231 */));
+  return f32x4.mul(madd(madd(q, r, v128.load32_splat(CONSTANTS, 36 /* 1 */)), r, v128.load32_splat(CONSTANTS, 36 /* 1 */)), i32x4.shl(t, 23));
 }
+/** The same for every x: about 2.4e38 from 88.4 on. */
+// @ts-ignore: decorator
+@inline function exp4(x: v128): v128 { return exp_low4(f32x4.pmin(x, v128.load32_splat(CONSTANTS, 40 /* 88.376 */))); }
 /** tanh x,  |x| ≤ 9 */
 // @ts-ignore: decorator
 @inline function tanh_core4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = v128.load32_splat(CONSTANTS, 44 /* 1.33546223e-8 */);
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 48 /* 0.0000206090535 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 52 /* 0.00349558634 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 56 /* 0.133810237 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
-  let q = v128.load32_splat(CONSTANTS, 60 /* 7.77654179e-7 */);
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 64 /* 0.000328563183 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 68 /* 0.0258769747 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 72 /* 0.467143387 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 80 /* 1.33546223e-8 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 84 /* 0.0000206090535 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 88 /* 0.00349558634 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 92 /* 0.133810237 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
+  let q = v128.load32_splat(CONSTANTS, 96 /* 7.77654179e-7 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 100 /* 0.000328563183 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 104 /* 0.0258769747 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 108 /* 0.467143387 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** Φ(x) − ½,  |x| ≤ 5.5 */
 // @ts-ignore: decorator
 @inline function half_cdf4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = v128.load32_splat(CONSTANTS, 76 /* 2.29311574e-8 */);
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 80 /* 0.0000063015882 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 84 /* 0.000164573605 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 88 /* 0.00465148129 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 92 /* 0.0334588774 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 96 /* 0.398942262 */));
-  let q = v128.load32_splat(CONSTANTS, 100 /* 0.00000119902813 */);
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 104 /* 0.0000721669785 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 108 /* 0.00186064513 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 112 /* 0.0284161214 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 116 /* 0.250535369 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 112 /* 2.29311574e-8 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 116 /* 0.0000063015882 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 120 /* 0.000164573605 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 124 /* 0.00465148129 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 128 /* 0.0334588774 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 132 /* 0.398942262 */));
+  let q = v128.load32_splat(CONSTANTS, 136 /* 0.00000119902813 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 140 /* 0.0000721669785 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 144 /* 0.00186064513 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 148 /* 0.0284161214 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 152 /* 0.250535369 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** Φ(x) + xφ(x) − ½,  |x| ≤ 6 */
 // @ts-ignore: decorator
 @inline function half_gelu_slope4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = v128.load32_splat(CONSTANTS, 120 /* 1.90885174e-7 */);
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 124 /* 0.0000358505822 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 128 /* 0.0000241841608 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 132 /* 0.0142091746 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 136 /* -0.0307434499 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 140 /* 0.797884524 */));
-  let q = v128.load32_splat(CONSTANTS, 144 /* 0.00000888748036 */);
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 148 /* 0.000193519882 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 152 /* 0.00352876284 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 156 /* 0.0410646982 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 160 /* 0.294805676 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 156 /* 1.90885174e-7 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 160 /* 0.0000358505822 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 164 /* 0.0000241841608 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 168 /* 0.0142091746 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 172 /* -0.0307434499 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 176 /* 0.797884524 */));
+  let q = v128.load32_splat(CONSTANTS, 180 /* 0.00000888748036 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 184 /* 0.000193519882 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 188 /* 0.00352876284 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 192 /* 0.0410646982 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 196 /* 0.294805676 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** ½ tanh u,  u = √(2/π)(x + 0.044715x³),  |x| ≤ 5 */
 // @ts-ignore: decorator
 @inline function half_gate4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = v128.load32_splat(CONSTANTS, 164 /* 0.00000451135566 */);
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 168 /* 0.000164921788 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 172 /* 0.00368904741 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 176 /* 0.0368174389 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 180 /* 0.398942024 */));
-  let q = v128.load32_splat(CONSTANTS, 184 /* 4.37977121e-7 */);
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 188 /* 0.000072806266 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 192 /* 0.00143586122 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 196 /* 0.0271921027 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 200 /* 0.259775519 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 200 /* 0.00000451135566 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 204 /* 0.000164921788 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 208 /* 0.00368904741 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 212 /* 0.0368174389 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 216 /* 0.398942024 */));
+  let q = v128.load32_splat(CONSTANTS, 220 /* 4.37977121e-7 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 224 /* 0.000072806266 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 228 /* 0.00143586122 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 232 /* 0.0271921027 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 236 /* 0.259775519 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** ½ tanh u + ½xu′ / cosh² u,  u = √(2/π)(x + 0.044715x³),  |x| ≤ 5.4 */
 // @ts-ignore: decorator
 @inline function half_gelu_tanh_slope4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = v128.load32_splat(CONSTANTS, 204 /* 1.05333942e-9 */);
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 208 /* -5.10481506e-8 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 212 /* 0.0000288742576 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 216 /* -0.000267330441 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 220 /* 0.0132994847 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 224 /* -0.0475497991 */));
-  p = madd(p, s, v128.load32_splat(CONSTANTS, 228 /* 0.79788518 */));
-  let q = v128.load32_splat(CONSTANTS, 232 /* 0.00000475022216 */);
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 236 /* 0.000115915936 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 240 /* 0.00180132338 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 244 /* 0.0321916007 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 248 /* 0.275394678 */));
-  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 240 /* 1.05333942e-9 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 244 /* -5.10481506e-8 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 248 /* 0.0000288742576 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 252 /* -0.000267330441 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 256 /* 0.0132994847 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 260 /* -0.0475497991 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 264 /* 0.79788518 */));
+  let q = v128.load32_splat(CONSTANTS, 268 /* 0.00000475022216 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 272 /* 0.000115915936 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 276 /* 0.00180132338 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 280 /* 0.0321916007 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 284 /* 0.275394678 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 36 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** tanh x. Relative error ≤ 5e-7. */
 // @ts-ignore: decorator
-@inline function tanh4(x: v128): v128 {
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 252 /* -9 */));
-  return tanh_core4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 256 /* 9 */)));
-}
+@inline function tanh4(x: v128): v128 { return tanh_core4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 288 /* -9 */)), v128.load32_splat(CONSTANTS, 292 /* 9 */))); }
 /** erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function erf4(z: v128): v128 {
-  const x = f32x4.mul(z, v128.load32_splat(CONSTANTS, 260 /* 1.41421356 */));
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 264 /* -5.5 */));
-  const h = half_cdf4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 268 /* 5.5 */)));
+  const x = f32x4.mul(z, v128.load32_splat(CONSTANTS, 296 /* 1.41421356 */));
+  const h = half_cdf4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 44 /* -5.5 */)), v128.load32_splat(CONSTANTS, 48 /* 5.5 */)));
   return f32x4.add(h, h);
 }
 /** σ(x) = 1 / (1 + e^−x). Relative error ≤ 5e-7 on −87…∞. */
 // @ts-ignore: decorator
-@inline function sigmoid4(x: v128): v128 { return f32x4.div(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.add(exp4(f32x4.neg(x)), v128.load32_splat(CONSTANTS, 40 /* 1 */))); }
+@inline function sigmoid4(x: v128): v128 { return f32x4.div(v128.load32_splat(CONSTANTS, 36 /* 1 */), f32x4.add(exp4(f32x4.neg(x)), v128.load32_splat(CONSTANTS, 36 /* 1 */))); }
 /** max(x, 0) */
 // @ts-ignore: decorator
 @inline function relu4(x: v128): v128 { return f32x4.pmax(x, ZERO); }
 /** 1 where x > 0 */
 // @ts-ignore: decorator
-@inline function relu_slope4(x: v128): v128 { return v128.and(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.gt(x, ZERO)); }
+@inline function relu_bend4(x: v128): v128 { return v128.and(v128.load32_splat(CONSTANTS, 36 /* 1 */), f32x4.gt(x, ZERO)); }
 /** max(x, 0)² */
 // @ts-ignore: decorator
 @inline function relu2_4(x: v128): v128 {
@@ -235,44 +232,37 @@ const CONSTANTS = memory.data<f32>([88.376, -87.336, 1.44269504, 12582912, -0.00
 }
 /** 2 max(x, 0) */
 // @ts-ignore: decorator
-@inline function relu2_slope4(x: v128): v128 {
+@inline function relu2_bend4(x: v128): v128 {
   const y = f32x4.pmax(x, ZERO);
   return f32x4.add(y, y);
 }
-/** x · Φ(x). Error ≤ 4e-7 · max(|x|, 1). */
+/** x · σ(x), given e = e^−x. Relative error ≤ 5e-7 on −87…∞. */
 // @ts-ignore: decorator
-@inline function gelu4(x: v128): v128 {
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 264 /* -5.5 */));
-  return f32x4.mul(lo, f32x4.add(half_cdf4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 268 /* 5.5 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */)));
+@inline function silu_value4(x: v128, e: v128): v128 { return f32x4.div(x, f32x4.add(e, v128.load32_splat(CONSTANTS, 36 /* 1 */))); }
+/** d silu / dx = σ(x) · (1 + x·σ(−x)), less ½, given e = e^−x. Error ≤ 5e-7. */
+// @ts-ignore: decorator
+@inline function silu_bend4(x: v128, e: v128): v128 {
+  const s = f32x4.div(v128.load32_splat(CONSTANTS, 36 /* 1 */), f32x4.add(e, v128.load32_splat(CONSTANTS, 36 /* 1 */))); // σ(−x) = e·s without cancellation
+  return f32x4.sub(f32x4.mul(s, madd(x, f32x4.mul(e, s), v128.load32_splat(CONSTANTS, 36 /* 1 */))), v128.load32_splat(CONSTANTS, 52 /* 0.5 */));
 }
-/** d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7. */
+/** f(x) of gelu = x · (½ + f(x)) */
 // @ts-ignore: decorator
-@inline function gelu_slope4(x: v128): v128 {
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 276 /* -6 */));
-  return f32x4.add(half_gelu_slope4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 280 /* 6 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */));
-}
-/** ½x · (1 + tanh u). Error ≤ 4e-7 · max(|x|, 1). */
+@inline function gelu_common4(x: v128): v128 { return half_cdf4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 44 /* -5.5 */)), v128.load32_splat(CONSTANTS, 48 /* 5.5 */))); }
+/** x · (½ + f). Far to the left x is clamped as well, so that no large x multiplies an error in f. Error ≤ 4e-7 · max(|x|, 1). */
 // @ts-ignore: decorator
-@inline function gelu_tanh4(x: v128): v128 {
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 284 /* -5 */));
-  return f32x4.mul(lo, f32x4.add(half_gate4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 288 /* 5 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */)));
-}
-/** Its slope. Error ≤ 5e-7. */
+@inline function gelu_value4(x: v128, f: v128): v128 { return f32x4.mul(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 44 /* -5.5 */)), f32x4.add(f, v128.load32_splat(CONSTANTS, 52 /* 0.5 */))); }
+/** Its slope less ½. Error ≤ 5e-7. */
 // @ts-ignore: decorator
-@inline function gelu_tanh_slope4(x: v128): v128 {
-  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 292 /* -5.4 */));
-  return f32x4.add(half_gelu_tanh_slope4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 296 /* 5.4 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */));
-}
-/** x · σ(x). Relative error ≤ 5e-7 on −87…∞. */
+@inline function gelu_bend4(x: v128): v128 { return half_gelu_slope4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 56 /* -6 */)), v128.load32_splat(CONSTANTS, 60 /* 6 */))); }
+/** f(x) of gelu = x · (½ + f(x)) */
 // @ts-ignore: decorator
-@inline function silu4(x: v128): v128 { return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), v128.load32_splat(CONSTANTS, 40 /* 1 */))); }
-/** d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7. */
+@inline function gelu_tanh_common4(x: v128): v128 { return half_gate4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 64 /* -5 */)), v128.load32_splat(CONSTANTS, 68 /* 5 */))); }
+/** x · (½ + f). Far to the left x is clamped as well, so that no large x multiplies an error in f. Error ≤ 4e-7 · max(|x|, 1). */
 // @ts-ignore: decorator
-@inline function silu_slope4(x: v128): v128 {
-  const e = exp4(f32x4.neg(x));
-  const s = f32x4.div(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.add(e, v128.load32_splat(CONSTANTS, 40 /* 1 */))); // σ(−x) = e·s without cancellation
-  return f32x4.mul(s, madd(x, f32x4.mul(e, s), v128.load32_splat(CONSTANTS, 40 /* 1 */)));
-}
+@inline function gelu_tanh_value4(x: v128, f: v128): v128 { return f32x4.mul(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 64 /* -5 */)), f32x4.add(f, v128.load32_splat(CONSTANTS, 52 /* 0.5 */))); }
+/** Its slope less ½. Error ≤ 5e-7. */
+// @ts-ignore: decorator
+@inline function gelu_tanh_bend4(x: v128): v128 { return half_gelu_tanh_slope4(f32x4.pmin(f32x4.pmax(x, v128.load32_splat(CONSTANTS, 72 /* -5.4 */)), v128.load32_splat(CONSTANTS, 76 /* 5.4 */))); }
 /**
  * ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1).
  * Relative error ≤ 1e-12.
@@ -593,8 +583,8 @@ function attention_row_exp(row: usize, end: i32, scale: f32, shift: f32, to: usi
   let lo = ZERO, hi = ZERO;
   const stop = row + (<usize>end << 2);
   for (let s = row; s < stop; s += 32) {
-    const p = exp4(madd(v128.load(s), times, minus));
-    const q = exp4(madd(v128.load(s, 16), times, minus));
+    const p = exp_low4(madd(v128.load(s), times, minus));
+    const q = exp_low4(madd(v128.load(s, 16), times, minus));
     lo = f32x4.add(lo, p);
     hi = f32x4.add(hi, q);
     v128.store(s, p);
@@ -837,30 +827,38 @@ function tile_6x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBy
   v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** tile[rows,16] -> out: out = relu2(v + bias) */
-function epilogue_16_relu2_bias_pre(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize, pre: usize): void {
+/** tile[rows,16] -> out: out = relu2(v + bias), bend = relu2' − relu2'(0) */
+function epilogue_16_relu2_bias_bend(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize, bend: usize): void {
   for (const end = tile + rows * 64; tile < end; tile += 64) {
     let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
+    let v1 = v128.load(tile, 16);
+    let v2 = v128.load(tile, 32);
+    let v3 = v128.load(tile, 48);
     v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
-    v128.store(pre, v0, 0);
-    v128.store(pre, v16, 16);
+    v1 = f32x4.add(v1, v128.load(bias, 16));
+    v2 = f32x4.add(v2, v128.load(bias, 32));
+    v3 = f32x4.add(v3, v128.load(bias, 48));
+    const common_v0 = v0;
+    const common_v1 = v1;
+    const common_v2 = v2;
+    const common_v3 = v3;
+    const bend_v0 = relu2_bend4(v0);
+    const bend_v1 = relu2_bend4(v1);
+    const bend_v2 = relu2_bend4(v2);
+    const bend_v3 = relu2_bend4(v3);
     v0 = relu2_4(v0);
-    v16 = relu2_4(v16);
+    v1 = relu2_4(v1);
+    v2 = relu2_4(v2);
+    v3 = relu2_4(v3);
+    v128.store(bend, bend_v0, 0);
+    v128.store(bend, bend_v1, 16);
+    v128.store(bend, bend_v2, 32);
+    v128.store(bend, bend_v3, 48);
     v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v128.store(pre, v32, 32);
-    v128.store(pre, v48, 48);
-    v32 = relu2_4(v32);
-    v48 = relu2_4(v48);
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
-    out += outBytes; pre += outBytes;
+    v128.store(out, v1, 16);
+    v128.store(out, v2, 32);
+    v128.store(out, v3, 48);
+    out += outBytes; bend += 64;
   }
 }
 
@@ -1150,27 +1148,76 @@ function tile_2x16_a4_8_b64_keep(a: usize, b: usize, steps: usize, out: usize, o
   v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** tile[rows,16] -> out: out = v · relu2'(gate) */
-function epilogue_16_none_by_relu2_gate(tile: usize, rows: usize, out: usize, outBytes: usize, gate: usize): void {
-  for (const end = tile + rows * 64; tile < end; tile += 64) {
-    let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
-    const gatev0 = v128.load(gate, 0);
-    const gatev16 = v128.load(gate, 16);
-    v0 = f32x4.mul(v0, relu2_slope4(gatev0));
-    v16 = f32x4.mul(v16, relu2_slope4(gatev16));
-    v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    const gatev32 = v128.load(gate, 32);
-    const gatev48 = v128.load(gate, 48);
-    v32 = f32x4.mul(v32, relu2_slope4(gatev32));
-    v48 = f32x4.mul(v48, relu2_slope4(gatev48));
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
-    out += outBytes; gate += outBytes;
+/** out = (a·b) · gate   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_gate(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, gate: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+    const a1 = v128.load32_splat(a, 64);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+    const a2 = v128.load32_splat(a, 128);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
+    const a3 = v128.load32_splat(a, 192);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
+    const a4 = v128.load32_splat(a, 256);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
+    const a5 = v128.load32_splat(a, 320);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
+  c0_0 = f32x4.mul(c0_0, v128.load(gate, 0)); c0_1 = f32x4.mul(c0_1, v128.load(gate, 16)); c0_2 = f32x4.mul(c0_2, v128.load(gate, 32)); c0_3 = f32x4.mul(c0_3, v128.load(gate, 48));
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  out += outBytes; gate += 64;
+  c1_0 = f32x4.mul(c1_0, v128.load(gate, 0)); c1_1 = f32x4.mul(c1_1, v128.load(gate, 16)); c1_2 = f32x4.mul(c1_2, v128.load(gate, 32)); c1_3 = f32x4.mul(c1_3, v128.load(gate, 48));
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  out += outBytes; gate += 64;
+  c2_0 = f32x4.mul(c2_0, v128.load(gate, 0)); c2_1 = f32x4.mul(c2_1, v128.load(gate, 16)); c2_2 = f32x4.mul(c2_2, v128.load(gate, 32)); c2_3 = f32x4.mul(c2_3, v128.load(gate, 48));
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  out += outBytes; gate += 64;
+  c3_0 = f32x4.mul(c3_0, v128.load(gate, 0)); c3_1 = f32x4.mul(c3_1, v128.load(gate, 16)); c3_2 = f32x4.mul(c3_2, v128.load(gate, 32)); c3_3 = f32x4.mul(c3_3, v128.load(gate, 48));
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  out += outBytes; gate += 64;
+  c4_0 = f32x4.mul(c4_0, v128.load(gate, 0)); c4_1 = f32x4.mul(c4_1, v128.load(gate, 16)); c4_2 = f32x4.mul(c4_2, v128.load(gate, 32)); c4_3 = f32x4.mul(c4_3, v128.load(gate, 48));
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  out += outBytes; gate += 64;
+  c5_0 = f32x4.mul(c5_0, v128.load(gate, 0)); c5_1 = f32x4.mul(c5_1, v128.load(gate, 16)); c5_2 = f32x4.mul(c5_2, v128.load(gate, 32)); c5_3 = f32x4.mul(c5_3, v128.load(gate, 48));
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+}
+
+/** out = (a·b) · gate   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64_gate(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, gate: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+    const a1 = v128.load32_splat(a, 64);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+    const a2 = v128.load32_splat(a, 128);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
+    const a3 = v128.load32_splat(a, 192);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
+  }
+  c0_0 = f32x4.mul(c0_0, v128.load(gate, 0)); c0_1 = f32x4.mul(c0_1, v128.load(gate, 16)); c0_2 = f32x4.mul(c0_2, v128.load(gate, 32)); c0_3 = f32x4.mul(c0_3, v128.load(gate, 48));
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  out += outBytes; gate += 64;
+  c1_0 = f32x4.mul(c1_0, v128.load(gate, 0)); c1_1 = f32x4.mul(c1_1, v128.load(gate, 16)); c1_2 = f32x4.mul(c1_2, v128.load(gate, 32)); c1_3 = f32x4.mul(c1_3, v128.load(gate, 48));
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  out += outBytes; gate += 64;
+  c2_0 = f32x4.mul(c2_0, v128.load(gate, 0)); c2_1 = f32x4.mul(c2_1, v128.load(gate, 16)); c2_2 = f32x4.mul(c2_2, v128.load(gate, 32)); c2_3 = f32x4.mul(c2_3, v128.load(gate, 48));
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  out += outBytes; gate += 64;
+  c3_0 = f32x4.mul(c3_0, v128.load(gate, 0)); c3_1 = f32x4.mul(c3_1, v128.load(gate, 16)); c3_2 = f32x4.mul(c3_2, v128.load(gate, 32)); c3_3 = f32x4.mul(c3_3, v128.load(gate, 48));
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 128 bytes apart; a cache line of four rows at a time */
@@ -1337,8 +1384,8 @@ function attention_row_grad(row: usize, d: usize, end: i32, scale: f32, lse: f32
   const times = f32x4.splat(scale), minus = f32x4.splat(-lse), less = f32x4.splat(-delta);
   const stop = row + (<usize>end << 2);
   for (; row < stop; row += 32, d += 32) {
-    const p = exp4(madd(v128.load(row), times, minus));
-    const q = exp4(madd(v128.load(row, 16), times, minus));
+    const p = exp_low4(madd(v128.load(row), times, minus));
+    const q = exp_low4(madd(v128.load(row, 16), times, minus));
     const g = f32x4.mul(p, madd(v128.load(d), times, less));
     const h = f32x4.mul(q, madd(v128.load(d, 16), times, less));
     v128.store(row, p); // after every load: V8 joins no pair across a store that might alias
@@ -1502,21 +1549,25 @@ function tile_4x16_a192_4_b64(a: usize, b: usize, steps: usize, out: usize, outB
 function epilogue_16_relu2_bias(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize): void {
   for (const end = tile + rows * 64; tile < end; tile += 64) {
     let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
+    let v1 = v128.load(tile, 16);
+    let v2 = v128.load(tile, 32);
+    let v3 = v128.load(tile, 48);
     v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
+    v1 = f32x4.add(v1, v128.load(bias, 16));
+    v2 = f32x4.add(v2, v128.load(bias, 32));
+    v3 = f32x4.add(v3, v128.load(bias, 48));
+    const common_v0 = v0;
+    const common_v1 = v1;
+    const common_v2 = v2;
+    const common_v3 = v3;
     v0 = relu2_4(v0);
-    v16 = relu2_4(v16);
+    v1 = relu2_4(v1);
+    v2 = relu2_4(v2);
+    v3 = relu2_4(v3);
     v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v32 = relu2_4(v32);
-    v48 = relu2_4(v48);
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
+    v128.store(out, v1, 16);
+    v128.store(out, v2, 32);
+    v128.store(out, v3, 48);
     out += outBytes;
   }
 }
@@ -1640,17 +1691,17 @@ function few_rows_b192_a64_s192(a: usize, b: usize, sums: usize, bytes: usize, s
 function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize): void {
   for (const end = tile + rows * 64; tile < end; tile += 64) {
     let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
+    let v1 = v128.load(tile, 16);
+    let v2 = v128.load(tile, 32);
+    let v3 = v128.load(tile, 48);
     v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
+    v1 = f32x4.add(v1, v128.load(bias, 16));
+    v2 = f32x4.add(v2, v128.load(bias, 32));
+    v3 = f32x4.add(v3, v128.load(bias, 48));
     v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
+    v128.store(out, v1, 16);
+    v128.store(out, v2, 32);
+    v128.store(out, v3, 48);
     out += outBytes;
   }
 }
@@ -1941,21 +1992,21 @@ function few_rows_b64_a64_s64(a: usize, b: usize, sums: usize, bytes: usize, ste
 function epilogue_16_none_bias_add(tile: usize, rows: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   for (const end = tile + rows * 64; tile < end; tile += 64) {
     let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
+    let v1 = v128.load(tile, 16);
+    let v2 = v128.load(tile, 32);
+    let v3 = v128.load(tile, 48);
     v0 = f32x4.add(v0, v128.load(bias, 0));
-    v16 = f32x4.add(v16, v128.load(bias, 16));
+    v1 = f32x4.add(v1, v128.load(bias, 16));
+    v2 = f32x4.add(v2, v128.load(bias, 32));
+    v3 = f32x4.add(v3, v128.load(bias, 48));
     v0 = f32x4.add(v0, v128.load(add, 0));
-    v16 = f32x4.add(v16, v128.load(add, 16));
+    v1 = f32x4.add(v1, v128.load(add, 16));
+    v2 = f32x4.add(v2, v128.load(add, 32));
+    v3 = f32x4.add(v3, v128.load(add, 48));
     v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v32 = f32x4.add(v32, v128.load(bias, 32));
-    v48 = f32x4.add(v48, v128.load(bias, 48));
-    v32 = f32x4.add(v32, v128.load(add, 32));
-    v48 = f32x4.add(v48, v128.load(add, 48));
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
+    v128.store(out, v1, 16);
+    v128.store(out, v2, 32);
+    v128.store(out, v3, 48);
     out += outBytes; add += outBytes;
   }
 }
@@ -2209,13 +2260,13 @@ function dots_of_row_1_row64(a: usize, b: usize, sums: usize, rows: i32, spill: 
 function epilogue_16_none(tile: usize, rows: usize, out: usize, outBytes: usize): void {
   for (const end = tile + rows * 64; tile < end; tile += 64) {
     let v0 = v128.load(tile, 0);
-    let v16 = v128.load(tile, 16);
+    let v1 = v128.load(tile, 16);
+    let v2 = v128.load(tile, 32);
+    let v3 = v128.load(tile, 48);
     v128.store(out, v0, 0);
-    v128.store(out, v16, 16);
-    let v32 = v128.load(tile, 32);
-    let v48 = v128.load(tile, 48);
-    v128.store(out, v32, 32);
-    v128.store(out, v48, 48);
+    v128.store(out, v1, 16);
+    v128.store(out, v2, 32);
+    v128.store(out, v3, 48);
     out += outBytes;
   }
 }
@@ -2685,7 +2736,7 @@ function layernorm_R16_C16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usiz
 }
 
 /** matmul  a[16,16] b[16,48] bias[48] -> out[16,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -2705,7 +2756,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
         tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
@@ -2810,7 +2861,7 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counte
 }
 
 /** matmul  a[16,16] b[16,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -2830,7 +2881,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
@@ -2847,9 +2898,9 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
   }
 }
 
-/** matmul  a[16,16] b[16,32] bias[32] -> out[16,32] pre[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, counter: usize, spill: usize, worker: i32): void {
+/** matmul  a[16,16] b[16,32] bias[32] -> out[16,32] bend[2,16,16]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
+function matmul_M16_K16_N32_L2_bias_bend_relu2(a: usize, b: usize, bias: usize, out: usize, bend: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
   const alone = workers == 1, many = workers > 4;
@@ -2868,17 +2919,19 @@ function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out:
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const sums = scratch;
         tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
-        epilogue_16_relu2_bias_pre(sums, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
+        const line = <usize>panel * 1024 + <usize>tile * 384;
+        epilogue_16_relu2_bias_bend(sums, 6, out + place, 128, bias + <usize>panel * 64, bend + line);
       }
       if (from < to && to > 2) {
         const sums = scratch;
         tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
-        epilogue_16_relu2_bias_pre(sums, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
+        const line = <usize>panel * 1024 + <usize>2 * 384;
+        epilogue_16_relu2_bias_bend(sums, 4, out + place, 128, bias + <usize>panel * 64, bend + line);
       }
     }
     if (alone) break;
@@ -2890,7 +2943,7 @@ function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out:
 }
 
 /** matmul  a[16,32] b[32,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -2910,7 +2963,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 2112;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
@@ -2928,7 +2981,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
 }
 
 /** matmul_nt  a[16,16] b[32,16] -> out[16,32]   activation=none derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -2950,7 +3003,7 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, s
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
         tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, out + place, 128);
       }
@@ -3043,7 +3096,7 @@ function loss_sum_R16_L2(losses: usize, targets: usize, loss: usize, accumulate:
 }
 
 /** matmul  a[16,32] b[32,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -3063,7 +3116,7 @@ function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spil
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 2112;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a128_4_b64(a + <usize>tile * 768, columns, 32, out + place, 64);
       }
@@ -3103,7 +3156,7 @@ function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool,
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, (first - panel + 0) / 1), to = min(tile1, (last - panel + 0) / 1);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 5); tile++) {
+      for (let tile = from, end = min(to, 5); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
@@ -3221,9 +3274,9 @@ function bias_backward_R16_N16(d_out: usize, d_bias: usize, accumulate: bool, sp
   }
 }
 
-/** matmul_nt  a[16,16] b[32,16] gate[16,32] -> out[16,32]   activation=none derivative=relu2 MR=6 NR=16 KC=16 PB=2 RB=3
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
+/** matmul_nt  a[16,16] b[32,16] gate[2,16,16] -> out[16,32]   activation=none derivative=relu2 MR=6 NR=16 KC=16 PB=2 RB=3
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
+function matmul_nt_M16_K16_N32_L2_gate_relu2(a: usize, b: usize, gate: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
   const alone = workers == 1, many = workers > 4;
@@ -3232,7 +3285,7 @@ function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: 
   let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-    const packed = scratch + 384; // b: panels of [16,16]
+    const packed = scratch; // b: panels of [16,16]
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
@@ -3244,17 +3297,15 @@ function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: 
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
-        const sums = scratch;
-        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
-        epilogue_16_none_by_relu2_gate(sums, 6, out + place, 128, gate + place);
+        const line = <usize>panel * 1024 + <usize>tile * 384;
+        tile_6x16_a64_4_b64_gate(a + <usize>tile * 384, columns, 16, out + place, 128, gate + line);
       }
       if (from < to && to > 2) {
-        const sums = scratch;
-        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
-        epilogue_16_none_by_relu2_gate(sums, 4, out + place, 128, gate + place);
+        const line = <usize>panel * 1024 + <usize>2 * 384;
+        tile_4x16_a64_4_b64_gate(a + <usize>2 * 384, columns, 16, out + place, 128, gate + line);
       }
     }
     if (alone) break;
@@ -3285,7 +3336,7 @@ function bias_backward_R16_N32(d_out: usize, d_bias: usize, accumulate: bool, sp
 }
 
 /** matmul_nt  a[16,32] b[16,32] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -3307,7 +3358,7 @@ function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, s
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 2112;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a128_4_b64(a + <usize>tile * 768, columns, 32, out + place, 64);
       }
@@ -3349,7 +3400,7 @@ function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, accumulate: bool,
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
         tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
       }
@@ -3416,7 +3467,7 @@ function layernorm_dx_R16_C16_w_add(x: usize, w: usize, mean: usize, rstd: usize
 }
 
 /** matmul_nt  a[16,16] b[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -3438,7 +3489,7 @@ function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, s
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, out + place, 64);
       }
@@ -3480,7 +3531,7 @@ function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool,
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
@@ -3621,7 +3672,7 @@ function bias_backward_R16_N48(d_out: usize, d_bias: usize, accumulate: bool, sp
 }
 
 /** matmul_nt  a[16,48] b[16,48] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=48 PB=1 RB=3
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -3643,7 +3694,7 @@ function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, s
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 3136;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
         tile_6x16_a192_4_b64(a + <usize>tile * 1152, columns, 48, out + place, 64);
       }
@@ -3685,7 +3736,7 @@ function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, accumulate: bool,
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
         tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
       }
@@ -3989,7 +4040,7 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
 }
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
@@ -4009,7 +4060,7 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
-      for (let tile = from; tile < min(to, 2); tile++) {
+      for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const sums = scratch;
         tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
@@ -4137,7 +4188,7 @@ function layernorm_R8_C16_w_b_live(x: usize, w: usize, b: usize, live: usize, ou
 }
 
 /** matmul  a[8,16] b[16,48] bias[48] live[1] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M8_K16_N48_bias_live(a: usize, b: usize, bias: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(3, worker), last = share(3, worker + 1);
@@ -4346,7 +4397,7 @@ function attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
 }
 
 /** matmul  a[8,16] b[16,16] bias[16] add[8,16] live[1] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M8_K16_N16_bias_add_live(a: usize, b: usize, bias: usize, add: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
@@ -4367,7 +4418,7 @@ function matmul_M8_K16_N16_bias_add_live(a: usize, b: usize, bias: usize, add: u
 }
 
 /** matmul  a[8,16] b[16,32] bias[32] live[1] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M8_K16_N32_bias_live_relu2(a: usize, b: usize, bias: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(2, worker), last = share(2, worker + 1);
@@ -4388,7 +4439,7 @@ function matmul_M8_K16_N32_bias_live_relu2(a: usize, b: usize, bias: usize, live
 }
 
 /** matmul  a[8,32] b[32,16] bias[16] add[8,16] live[1] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M8_K32_N16_bias_add_live(a: usize, b: usize, bias: usize, add: usize, live: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
@@ -4466,7 +4517,7 @@ function layernorm_R1_C16_w_b(x: usize, w: usize, b: usize, out: usize, spill: u
 }
 
 /** matmul_nt  a[1,16] b[32,16] -> out[1,32]   activation=none derivative=none
- *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M1_K16_N32(a: usize, b: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(2, worker), last = share(2, worker + 1);
@@ -4502,7 +4553,7 @@ function embed_R1_V32_C16_X8_position_table_positions(tokens: usize, table: usiz
 }
 
 /** matmul  a[1,16] b[16,48] bias[48] -> out[1,48]   activation=none derivative=none
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M1_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(3, worker), last = share(3, worker + 1);
@@ -4622,7 +4673,7 @@ function attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(qkv: usize, keys: us
 }
 
 /** matmul  a[1,16] b[16,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
@@ -4638,7 +4689,7 @@ function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize,
 }
 
 /** matmul  a[1,16] b[16,32] bias[32] -> out[1,32]   activation=relu2 derivative=none
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(2, worker), last = share(2, worker + 1);
@@ -4654,7 +4705,7 @@ function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usiz
 }
 
 /** matmul  a[1,32] b[32,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
- *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
+ *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M1_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
   const first = share(1, worker), last = share(1, worker + 1);
@@ -4776,8 +4827,8 @@ export function train(worker: i32): void {
   const layernorm_2_out: usize = 117824; // 2 × [16,16]
   const layernorm_2_mean: usize = 125504; // 2 × [16]
   const layernorm_2_rstd: usize = 125632; // 2 × [16]
-  const mlp_hidden: usize = 99392; // 2 × [16,32]
-  const mlp_up_out: usize = 103488; // 2 × [16,32]
+  const mlp_hidden: usize = 103488; // 2 × [16,32]
+  const mlp_bend: usize = 99392; // 2 × [2,16,16]
   const output_layernorm_out: usize = 112704; // [16,16]
   const output_layernorm_mean: usize = 123968; // [16]
   const output_layernorm_rstd: usize = 124032; // [16]
@@ -4810,7 +4861,7 @@ export function train(worker: i32): void {
     barrier();
     layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, own, worker);
     barrier();
-    matmul_M16_K16_N32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden + i * 2048, mlp_up_out + i * 2048, TASK_COUNTERS, own, worker);
+    matmul_M16_K16_N32_L2_bias_bend_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden + i * 2048, mlp_bend + i * 2048, TASK_COUNTERS, own, worker);
     barrier();
     matmul_M16_K32_N16_bias_add(mlp_hidden + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, TASK_COUNTERS, own, worker);
     barrier();
@@ -4835,7 +4886,7 @@ export function train(worker: i32): void {
   for (let i: usize = 1; <isize>i >= 0; i--) {
     bias_backward_R16_N16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, own, worker);
     matmul_tn_K16_M32_N16(mlp_hidden + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, accumulate, TASK_COUNTERS, own, worker);
-    matmul_nt_M16_K16_N32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, TASK_COUNTERS + 4, own, worker);
+    matmul_nt_M16_K16_N32_L2_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_bend + i * 2048, d_mlp_up_out, TASK_COUNTERS + 4, own, worker);
     barrier();
     bias_backward_R16_N32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, own, worker);
     matmul_nt_M16_K32_N16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, TASK_COUNTERS, own, worker);

@@ -4,7 +4,7 @@
  *
  *   out = f(gate) · up        d_gate = f′(gate) · up · d_out        d_up = f(gate) · d_out
  */
-import { activationCases, activations } from "../kit/activations.ts";
+import { activationCases, activations, emitTimesSlope } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
 import { eachPair, PAIR } from "../kit/row-loops.ts";
@@ -40,13 +40,11 @@ export const gated = defineOp("gate[R,C] up[R,C] live[1]?:i32 -> out[R,C]", {
   rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs: { activation } }) {
-    eachPair(
-      w,
-      C,
-      [at.gate, at.up],
-      at.out,
-      (load) => `f32x4.mul(${activations[activation].emitValue(load(at.gate))}, ${load(at.up)})`,
-    );
+    const { emitCommon, emitValue } = activations[activation];
+    eachPair(w, C, [at.gate, at.up], at.out, (load) => {
+      const gate = load(at.gate);
+      return `f32x4.mul(${emitValue(gate, emitCommon(gate))}, ${load(at.up)})`;
+    });
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases,
@@ -69,7 +67,7 @@ export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs: { activation } }) {
     const bytes = rowBytes(C);
-    const { emitValue, emitSlope } = activations[activation];
+    const { emitCommon, emitValue, emitBend } = activations[activation];
     w.block(`for (let i = <usize>first * ${bytes}, end = <usize>last * ${bytes}; i < end; i += 32)`, () => {
       for (const t of ["gate", "up", "d_out", "d_gate", "d_up"] as const)
         w.line(`const ${t}_i = ${at[t]} + i;`);
@@ -79,9 +77,12 @@ export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R
             `d_${half} = v128.load(d_out_i${offset});`,
         );
         const [gate, up, d] = [`gate_${half}`, `up_${half}`, `d_${half}`];
+        const common = `common_${half}`;
+        w.line(`const ${common} = ${emitCommon(gate)};`);
+        const slope = emitTimesSlope(activations[activation], up, emitBend(gate, common));
         w.line(
-          `const slope_${half} = f32x4.mul(f32x4.mul(${emitSlope(gate)}, ${up}), ${d}), ` +
-            `value_${half} = f32x4.mul(${emitValue(gate)}, ${d});`,
+          `const slope_${half} = f32x4.mul(${slope}, ${d}), value_${half} = ` +
+            `f32x4.mul(${emitValue(gate, common)}, ${d});`,
         );
       }
       for (const [t, value] of [

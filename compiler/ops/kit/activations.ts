@@ -2,6 +2,10 @@
  * The nonlinearities of an mlp: value and slope in f64, for references and gradient checks, and the same as
  * expressions on one v128, so that the epilogue of a matmul applies them while the tile is still in
  * registers. The functions that these expressions call are those of 8-emit/vector-math.ts.
+ *
+ * Training computes both in the forward pass, where most of the work is common to them. What is kept for the
+ * backward pass is the *bend*, slope(x) − slope(0): kernels make of the zeros behind a row's last column what
+ * they make of all columns, and it has to be zero there too.
  */
 import type { Activation } from "../../../runtime/contract/model.ts";
 
@@ -15,10 +19,23 @@ export interface ActivationRow {
   value(x: number): number;
   /** d value / d x. */
   slope(x: number): number;
-  /** AssemblyScript: the value, and the slope, of each lane of the v128 expression `v`. */
-  emitValue(v: string): string;
-  emitSlope(v: string): string;
+  /** slope(0). */
+  readonly slopeAtZero: number;
+  /**
+   * AssemblyScript, for each lane of the v128 expression `v`: what value and bend have in common, then either
+   * of them, given the name of that.
+   */
+  emitCommon(v: string): string;
+  emitValue(v: string, common: string): string;
+  emitBend(v: string, common: string): string;
 }
+
+/** Slope − slope(0): what is kept for the backward pass. */
+export const bendOf = ({ slope, slopeAtZero }: ActivationRow, x: number): number => slope(x) - slopeAtZero;
+
+/** AssemblyScript: the cotangent `d` times the slope, given the bend. */
+export const emitTimesSlope = ({ slopeAtZero }: ActivationRow, d: string, bend: string): string =>
+  `f32x4.mul(${d}, ${slopeAtZero === 0 ? bend : `f32x4.add(${bend}, f32x4.splat(${slopeAtZero}))`})`;
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
@@ -33,22 +50,28 @@ export const activations: Readonly<Record<Activation, ActivationRow>> = {
     doc: "out = max(x, 0)   (Nair & Hinton 2010)",
     value: (x) => Math.max(x, 0),
     slope: (x) => (x > 0 ? 1 : 0),
+    slopeAtZero: 0,
+    emitCommon: (v) => `${v}`,
     emitValue: (v) => `relu4(${v})`,
-    emitSlope: (v) => `relu_slope4(${v})`,
+    emitBend: (v) => `relu_bend4(${v})`,
   },
   relu2: {
     doc: "out = max(x, 0)²   (So et al. 2021)",
     value: (x) => Math.max(x, 0) ** 2,
     slope: (x) => 2 * Math.max(x, 0),
+    slopeAtZero: 0,
+    emitCommon: (v) => `${v}`,
     emitValue: (v) => `relu2_4(${v})`,
-    emitSlope: (v) => `relu2_slope4(${v})`,
+    emitBend: (v) => `relu2_bend4(${v})`,
   },
   gelu: {
     doc: "out = x · Φ(x),  Φ(x) = ½(1 + erf(x/√2))   (Hendrycks & Gimpel 2016)",
     value: (x) => x * normalCdf(x),
     slope: (x) => normalCdf(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
-    emitValue: (v) => `gelu4(${v})`,
-    emitSlope: (v) => `gelu_slope4(${v})`,
+    slopeAtZero: 0.5,
+    emitCommon: (v) => `gelu_common4(${v})`,
+    emitValue: (v, common) => `gelu_value4(${v}, ${common})`,
+    emitBend: (v) => `gelu_bend4(${v})`,
   },
   gelu_tanh: {
     doc: "out = ½x · (1 + tanh(√(2/π)(x + 0.044715x³)))   (Hendrycks & Gimpel 2016)",
@@ -57,15 +80,19 @@ export const activations: Readonly<Record<Activation, ActivationRow>> = {
       const s = sigmoid(2 * tanhArgument(x));
       return s + x * s * sigmoid(-2 * tanhArgument(x)) * 2 * tanhArgumentSlope(x);
     },
-    emitValue: (v) => `gelu_tanh4(${v})`,
-    emitSlope: (v) => `gelu_tanh_slope4(${v})`,
+    slopeAtZero: 0.5,
+    emitCommon: (v) => `gelu_tanh_common4(${v})`,
+    emitValue: (v, common) => `gelu_tanh_value4(${v}, ${common})`,
+    emitBend: (v) => `gelu_tanh_bend4(${v})`,
   },
   silu: {
     doc: "out = x · σ(x),  σ(x) = 1/(1 + e^−x)   (Elfwing et al. 2017)",
     value: (x) => x * sigmoid(x),
     slope: (x) => sigmoid(x) * (1 + x * sigmoid(-x)),
-    emitValue: (v) => `silu4(${v})`,
-    emitSlope: (v) => `silu_slope4(${v})`,
+    slopeAtZero: 0.5,
+    emitCommon: (v) => `exp4(f32x4.neg(${v}))`,
+    emitValue: (v, common) => `silu_value4(${v}, ${common})`,
+    emitBend: (v, common) => `silu_bend4(${v}, ${common})`,
   },
 };
 

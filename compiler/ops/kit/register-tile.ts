@@ -9,7 +9,7 @@
  * the same form, and loads stand before the stores that might alias them.
  */
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { PANEL } from "./panels.ts";
+import { PANEL, PANEL_BYTES } from "./panels.ts";
 import { count, type Writer } from "./writer.ts";
 
 /**
@@ -30,14 +30,15 @@ export const registerTile = (target: Target): { readonly MR: number; readonly NR
 export type TileMode = "set" | "add" | "fade" | "scaled";
 
 /**
- * What is added to a finished product before it is stored, in this order:
+ * What a finished product meets before it is stored, in this order. All is added but the gate:
  *
  *   keep   out & keep, where keep is all ones or all zeros: gradients add up, and blocks of K do
  *   sums   [mr,nr], contiguous: the tile of the blocks of K before this one
  *   bias   [nr]
+ *   gate   out · (gate + the tile's `gateAtZero`), [mr,nr], rows 64 bytes apart
  *   add    [mr,nr], rows as far apart as out's
  */
-export type Addend = "keep" | "sums" | "bias" | "add";
+export type Addend = "keep" | "sums" | "bias" | "gate" | "add";
 
 export interface Tile {
   readonly mr: number;
@@ -62,6 +63,8 @@ export interface Tile {
   readonly mode?: TileMode;
   /** Default: none. */
   readonly addends?: readonly Addend[];
+  /** What the addend "gate" lacks of a factor. Default: 0. */
+  readonly gateAtZero?: number;
 }
 
 /** What a call of the tile is given: expressions of the generated code. */
@@ -110,6 +113,7 @@ function tileFunction(w: Writer, t: Tile): string {
     ...(outRow === undefined ? [] : [`out${outRow}`]),
     ...(mode === "set" ? [] : [mode]),
     ...addends,
+    ...(t.gateAtZero ? [`${t.gateAtZero}`.replace(".", "_")] : []),
   ].join("_");
   return w.helper(name, (h) => emitTile(h, name, t));
 }
@@ -141,12 +145,17 @@ function emitTile(w: Writer, name: string, t: Tile): void {
     if (addends.includes("keep")) w.line("const mask = i32x4.splat(keep);");
     if (addends.includes("bias"))
       w.line(`const ${vectors.map((j) => `bias${j} = v128.load(bias${offset(16 * j)})`).join(", ")};`);
+    // a load, as all constants of loops are (8-emit/vector-math.ts)
+    if (t.gateAtZero) w.line(`const atZero = v128.load32_splat(memory.data<f32>([${t.gateAtZero}]));`);
     if (outRow === undefined) {
       for (const i of rows) {
         finishRow(w, t, i);
         storeRow(w, t, i, 0);
         if (i < mr - 1)
-          w.line(addends.includes("add") ? "out += outBytes; add += outBytes;" : "out += outBytes;");
+          w.line(
+            `out += outBytes;${addends.includes("gate") ? ` gate += ${PANEL_BYTES};` : ""}` +
+              `${addends.includes("add") ? " add += outBytes;" : ""}`,
+          );
       }
     } else {
       for (const i of rows) finishRow(w, t, i);
@@ -232,7 +241,10 @@ function finishRow(w: Writer, t: Tile, i: number): void {
     w.line(vectors.map((j) => `c${i}_${j} = f32x4.mul(c${i}_${j}, alpha${i});`).join(" "));
   }
   const finished = (j: number): string =>
-    addends.reduce((sum, x) => `f32x4.add(${sum}, ${addend(x, i, j, t.nr)})`, `c${i}_${j}`);
+    addends.reduce(
+      (sum, x) => `f32x4.${x === "gate" ? "mul" : "add"}(${sum}, ${addend(x, i, j, t)})`,
+      `c${i}_${j}`,
+    );
   if (addends.length > 0) w.line(vectors.map((j) => `c${i}_${j} = ${finished(j)};`).join(" "));
 }
 
@@ -243,7 +255,7 @@ const storeRow = (w: Writer, t: Tile, i: number, bytes: number): void =>
       .join(" "),
   );
 
-function addend(x: Addend, row: number, vector: number, nr: number): string {
+function addend(x: Addend, row: number, vector: number, { nr, gateAtZero = 0 }: Tile): string {
   switch (x) {
     case "keep":
       return `v128.and(v128.load(out, ${16 * vector}), mask)`;
@@ -251,13 +263,20 @@ function addend(x: Addend, row: number, vector: number, nr: number): string {
       return `v128.load(sums, ${row * nr * 4 + 16 * vector})`;
     case "bias":
       return `bias${vector}`;
+    case "gate": {
+      const gate = `v128.load(gate, ${16 * vector})`;
+      return gateAtZero === 0 ? gate : `f32x4.add(${gate}, atZero)`;
+    }
     case "add":
       return `v128.load(add, ${16 * vector})`;
   }
 }
 
 /** For the comments in generated code. */
-function equation({ mode = "set", addends = [] }: Tile): string {
+function equation({ mode = "set", addends = [], gateAtZero = 0 }: Tile): string {
   const product = { set: "a·b", add: "out + a·b", fade: "out · α + a·b", scaled: "(a·b) · α" }[mode];
-  return `out = ${[product, ...addends.map((x) => (x === "keep" ? "(out & keep)" : x))].join(" + ")}`;
+  const factor = gateAtZero === 0 ? "gate" : `(gate + ${gateAtZero})`;
+  const met = (sum: string, x: Addend): string =>
+    x === "gate" ? `(${sum}) · ${factor}` : `${sum} + ${x === "keep" ? "(out & keep)" : x}`;
+  return `out = ${addends.reduce(met, product)}`;
 }

@@ -8,9 +8,9 @@ import { forwardProduct, matmulReference } from "./gemm/matmul-op.ts";
 import { isSplit } from "./gemm/stretches.ts";
 
 export const matmul = defineOp(
-  "a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  "a[M,K] b[K,N] bias[N]? gate[L,M,16]? add[M,N]? live[1]?:i32 -> out[M,N] bend[L,M,16]?",
   {
-    doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add",
+    doc: "v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0)",
     reference: (t, d, attrs) =>
       matmulReference(
         t,

@@ -16,8 +16,8 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../runtime/contract/weight-rows.ts";
-import type { MatmulKernel, MatmulTensor } from "./gemm/cache-blocks.ts";
-import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
+import type { MatmulKernel, MatmulTensor, PerTensor } from "./gemm/cache-blocks.ts";
+import { epilogueArguments, epilogueFunction } from "./gemm/epilogue.ts";
 import { emitDotTasks, fewRowsDynamic, fewRowsScratch, fewRowsTasks, TASK_COLUMNS } from "./gemm/few-rows.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 import {
@@ -47,7 +47,7 @@ const FEW = 16;
 
 function emitOneRow(
   w: Writer,
-  at: Record<MatmulTensor, string>,
+  at: PerTensor<string>,
   d: Sizes,
   k: MatmulKernel,
   format: IntegerFormat,
@@ -59,7 +59,7 @@ function emitOneRow(
 
 function emitRows(
   w: Writer,
-  at: Record<MatmulTensor | "live", string>,
+  at: PerTensor<string, MatmulTensor | "live">,
   d: Sizes,
   k: MatmulKernel,
   format: IntegerFormat,
@@ -80,7 +80,7 @@ function emitRows(
     const task = { a: at.a, b, columns: "columns", rows: "rows", most: M };
     emitTiles(w, format, k.target, halvesOf(format, d.W), task, (n, row) => {
       w.line(`const to = place + <usize>${row} * ${outRow};`);
-      const tensors = epilogueTensors(k).map((t) => `${at[t]} + ${t === "bias" ? "place" : "to"}`);
+      const tensors = epilogueArguments(k, at, { column: "place", element: "to", line: "" });
       const given = ["scratch", n, `${at.out} + to`, outRow, ...tensors];
       w.line(`${epilogueFunction(w, k, TASK_COLUMNS)}(${given.join(", ")});`);
     });
@@ -104,7 +104,7 @@ const cases = (format: IntegerFormat) => [
   { ...sizes(format, 25, 1100, 16), with: ["live"] },
   {
     ...sizes(format, 15, 1024, 34),
-    with: ["live", "bias", "pre"],
+    with: ["live", "bias"],
     attrs: { format, activation: "gelu_tanh" },
   },
   sizes(format, 1, 768, 2304),
@@ -114,39 +114,36 @@ const cases = (format: IntegerFormat) => [
   sizes(format, 128, 2048, 8192),
 ];
 
-export const matmul_integer = defineOp(
-  "a[M,A]:i32 b[N,W]:i32 live[1]?:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
-  {
-    doc:
-      "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a " +
-      "from quantise_rows, rows of b in q8_0 or q4_0",
-    attrs: { ...matmulAttrs, ...integerAttrs },
-    flops: ({ M, N, W }, attrs) => matmulFlops({ M, N, K: HALF_BLOCK * halvesOf(attrs.format, W) }),
-    independent: "M",
-    rows: "M",
-    inPlace: { out: "add" },
-    reference(t, { M, N, W }, attrs) {
-      const format = attrs.format;
-      const halves = halvesOf(format, W);
-      const K = halves * HALF_BLOCK;
-      const a = elementsOf(t.a, M, (row) => decodeActivations(format, row, halves));
-      const b = elementsOf(t.b, N, (row) => weightsIn(format, row, K));
-      matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
-    },
-    tasks: (d) => fewRowsTasks(d),
-    dynamic,
-    scratch: (d, { attrs: { format } }) =>
-      d.M === 1 ? fewRowsScratch("nt", d) : tilesScratch(format, halvesOf(format, d.W), d.M),
-    emit(w, at, d, k) {
-      const { format } = k.attrs;
-      if (d.M === 1) emitOneRow(w, at, d, k, format);
-      else emitRows(w, at, d, k, format, k.has("live"));
-    },
-    sample(tensor, { W, A }, noise, i, attrs) {
-      const format = attrs.format;
-      if (tensor === "b") return sampleWeight(format, W, noise, i);
-      return tensor === "a" ? sampleActivation(format, A, halvesOf(format, W), noise, i) : noise();
-    },
-    cases: [...cases("q8_0"), ...cases("q4_0")],
+export const matmul_integer = defineOp("a[M,A]:i32 b[N,W]:i32 live[1]?:i32 bias[N]? add[M,N]? -> out[M,N]", {
+  doc:
+    "v = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(v) + add;  a " +
+    "from quantise_rows, rows of b in q8_0 or q4_0",
+  attrs: { ...matmulAttrs, ...integerAttrs },
+  flops: ({ M, N, W }, attrs) => matmulFlops({ M, N, K: HALF_BLOCK * halvesOf(attrs.format, W) }),
+  independent: "M",
+  rows: "M",
+  inPlace: { out: "add" },
+  reference(t, { M, N, W }, attrs) {
+    const format = attrs.format;
+    const halves = halvesOf(format, W);
+    const K = halves * HALF_BLOCK;
+    const a = elementsOf(t.a, M, (row) => decodeActivations(format, row, halves));
+    const b = elementsOf(t.b, N, (row) => weightsIn(format, row, K));
+    matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
   },
-);
+  tasks: (d) => fewRowsTasks(d),
+  dynamic,
+  scratch: (d, { attrs: { format } }) =>
+    d.M === 1 ? fewRowsScratch("nt", d) : tilesScratch(format, halvesOf(format, d.W), d.M),
+  emit(w, at, d, k) {
+    const { format } = k.attrs;
+    if (d.M === 1) emitOneRow(w, at, d, k, format);
+    else emitRows(w, at, d, k, format, k.has("live"));
+  },
+  sample(tensor, { W, A }, noise, i, attrs) {
+    const format = attrs.format;
+    if (tensor === "b") return sampleWeight(format, W, noise, i);
+    return tensor === "a" ? sampleActivation(format, A, halvesOf(format, W), noise, i) : noise();
+  },
+  cases: [...cases("q8_0"), ...cases("q4_0")],
+});

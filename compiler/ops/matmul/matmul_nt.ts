@@ -7,9 +7,9 @@ import { FEW_ROWS } from "./gemm/cache-blocks.ts";
 import { forwardProduct, matmulReference } from "./gemm/matmul-op.ts";
 
 export const matmul_nt = defineOp(
-  "a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  "a[M,K] b[N,K] bias[N]? gate[L,M,16]? add[M,N]? live[1]?:i32 -> out[M,N] bend[L,M,16]?",
   {
-    doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",
+    doc: "v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0)",
     reference: (t, d, attrs) =>
       matmulReference(
         t,

@@ -35,7 +35,7 @@ const plan = (d: Sizes, k: QuantisedKernel) =>
   planOf("nt", d, k, { source: panelSource(k.attrs.format, d.K) });
 
 const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({
-  d: { M, K, N, W: weightWords(format, K) },
+  d: { M, K, N, W: weightWords(format, K) } as Record<"M" | "K" | "N" | "W" | "L", number>, // no gate, no L
   attrs: { format },
 });
 const cases = (format: QuantisedFormat) => [
@@ -50,9 +50,11 @@ const cases = (format: QuantisedFormat) => [
 ];
 
 export const matmul_quantised = defineOp(
-  "a[M,K] b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  "a[M,K] b[N,W]:i32 bias[N]? gate[L,M,16]? add[M,N]? live[1]?:i32 -> out[M,N] bend[L,M,16]?",
   {
-    doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add;  rows of b in bf16, q8_0 or q4_0",
+    doc:
+      "v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0);  rows of b in " +
+      "bf16, q8_0 or q4_0",
     attrs: quantisedAttrs,
     flops: matmulFlops,
     independent: "M",

@@ -2,6 +2,7 @@
  * Products that sum over the rows of weights in fewer bits (contract/weight-rows.ts): the cotangent of what
  * matmul_quantised multiplied, in f32. Weights are decoded while panels are packed.
  */
+import { linesOf } from "../kit/lines.ts";
 import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import { weightWords } from "../../../runtime/contract/weight-rows.ts";
@@ -20,7 +21,7 @@ const plan = (d: Sizes, k: Kernel<MatmulTensor, AttrTypes<typeof dxAttrs>>) =>
   planOf("nn", d, k, { rows: rowSource(k.attrs.format, d.N) });
 
 const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({
-  d: { M, K, N, W: weightWords(format, N) },
+  d: { M, K, N, W: weightWords(format, N) } as Record<"M" | "K" | "N" | "W" | "L", number>, // no gate, no L
   attrs: { format },
 });
 const cases = (format: QuantisedFormat) => [
@@ -28,6 +29,7 @@ const cases = (format: QuantisedFormat) => [
   { ...sizes(format, 17, 61, 161), with: ["add"] as const },
   {
     ...sizes(format, 9, 40, 300),
+    d: { ...sizes(format, 9, 40, 300).d, L: linesOf(300) },
     attrs: { format, derivative: "gelu_tanh" } as const,
     with: ["gate"] as const,
   },
@@ -39,9 +41,11 @@ const cases = (format: QuantisedFormat) => [
 ];
 
 export const matmul_quantised_dx = defineOp(
-  "a[M,K] b[K,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
+  "a[M,K] b[K,W]:i32 bias[N]? gate[L,M,16]? add[M,N]? -> out[M,N] bend[L,M,16]?",
   {
-    doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add;  rows of b in bf16, q8_0 or q4_0",
+    doc:
+      "v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0);  rows of b in " +
+      "bf16, q8_0 or q4_0",
     attrs: dxAttrs,
     flops: matmulFlops,
     independent: "M",

@@ -13,8 +13,8 @@ import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import { PANEL } from "../kit/panels.ts";
 import type { Dims } from "../kit/signature.ts";
 import type { Writer } from "../kit/writer.ts";
-import { blockTiles, type MatmulTensor } from "./gemm/cache-blocks.ts";
-import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
+import { blockTiles, type MatmulTensor, type PerTensor } from "./gemm/cache-blocks.ts";
+import { epilogueArguments, epilogueFunction } from "./gemm/epilogue.ts";
 import { epilogueReference, matmulAttrs } from "./gemm/matmul-op.ts";
 import { fewRowsTasks, liveRows, streamVectors, TASK_COLUMNS } from "./gemm/few-rows.ts";
 import { gemmDynamic, gemmScratch, gemmTasks, planOf, type Plan } from "./gemm/product-plan.ts";
@@ -100,10 +100,10 @@ const sumTiles = (d: Dims, target: Parameters<typeof blockTiles>[2]): Dims =>
   isTiled(d) ? blockTiles("nn", d as Record<"M" | "N" | "K", number>, target, 1, d["P"]) : {};
 
 export const matmul_sum = defineOp(
-  "sums[P,F,N] a[M,K]? b[K,N]? bias[N]? gate[M,N]? add[M,N]? live[1]?:i32 -> out[M,N] pre[M,N]?",
+  "sums[P,F,N] a[M,K]? b[K,N]? bias[N]? add[M,N]? live[1]?:i32 -> out[M,N]",
   {
     doc:
-      "pre = Σ_p sums[p] + bias,  out = act(pre) · act'(gate) + add;  where more than F rows are live, " +
+      "v = Σ_p sums[p] + bias,  out = act(v) + add;  where more than F rows are live, " +
       "Σ_p a·b over stretch p is computed here",
     attrs: matmulAttrs,
     flops: (d) => (d.M > d.F ? 2 * d.M * d.N * d.K : d.P * d.M * d.N),
@@ -130,7 +130,8 @@ export const matmul_sum = defineOp(
     dynamic: (d, k) =>
       isTiled(d) ? gemmDynamic(planOfSum(d, k)) : { fixed: fewRowsTasks(d), grain: fewRowsTasks(d) },
     scratch: (d, k) => Math.max(LINE_BYTES, isTiled(d) ? gemmScratch(planOfSum(d, k)) : 0),
-    emit(w, at, d, k) {
+    emit(w, at, d, kernel) {
+      const k: SumKernel = kernel;
       w.line(`const rows = ${liveRows(k, at.live, d.M)};`);
       if (!isTiled(d)) return emitSum(w, at, d, k);
       w.block(`if (rows <= ${d.F})`, () => emitSum(w, at, d, k));
@@ -140,9 +141,9 @@ export const matmul_sum = defineOp(
       { d: { P: 8, F: 1, M: 1, N: 48, K: 1 } },
       { d: { P: 8, F: 4, M: 17, N: 61, K: 83 }, with: ["a", "b", "live", "bias", "add"] },
       { d: { P: 8, F: 2, M: 7, N: 33, K: 5 }, with: ["a", "b"] },
-      { d: { P: 8, F: 3, M: 3, N: 61, K: 1 }, with: ["bias", "pre"], attrs: { activation: "gelu_tanh" } },
+      { d: { P: 8, F: 3, M: 3, N: 61, K: 1 }, with: ["bias"], attrs: { activation: "gelu_tanh" } },
       { d: { P: 2, F: 2, M: 2, N: 17, K: 1 }, with: ["bias", "add"] },
-      { d: { P: 8, F: 1, M: 1, N: 768, K: 1 }, with: ["gate"], attrs: { derivative: "silu" } },
+      { d: { P: 8, F: 1, M: 1, N: 768, K: 1 }, with: [], attrs: { activation: "silu" } },
       { d: { P: 8, F: 1, M: 1, N: 3072, K: 1 }, with: ["bias"], attrs: { activation: "gelu_tanh" } },
     ],
   },
@@ -151,7 +152,7 @@ export const matmul_sum = defineOp(
 /** A few rows: the parts' sums are added, and finished. */
 function emitSum(
   w: Writer,
-  at: Readonly<Record<SumTensor, string>>,
+  at: PerTensor<string, SumTensor>,
   { P, F, M, N }: Readonly<Record<"P" | "F" | "M" | "N", number>>,
   k: SumKernel,
 ): void {
@@ -165,9 +166,7 @@ function emitSum(
       const ofRow = (row: string): void => {
         const here = `place${row}`;
         w.line(`${add}(${at.sums} + ${here}, scratch);`);
-        const tensors = epilogueTensors(k).map((t) =>
-          t === "bias" ? `${at.bias} + place` : `${at[t]} + ${here}`,
-        );
+        const tensors = epilogueArguments(k, at, { column: "place", element: here, line: "" });
         w.line(`${epilogue}(${["scratch", 1, `${at.out} + ${here}`, outRow, ...tensors].join(", ")});`);
       };
       if (M === 1) ofRow("");

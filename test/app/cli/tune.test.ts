@@ -68,7 +68,10 @@ describe("tiles that pass the check compute right", () => {
   const cases: readonly (readonly [OpName, Case])[] = [
     ["matmul", product(17, 61, 65)],
     ["matmul", { ...product(23, 40, 33), with: ["bias", "add"] }],
-    ["matmul", { ...product(9, 70, 20), attrs: { activation: "gelu" }, with: ["bias", "pre"] }],
+    [
+      "matmul",
+      { d: { ...product(9, 70, 20).d, L: 2 }, attrs: { activation: "gelu" }, with: ["bias", "bend"] },
+    ],
     ["matmul_nt", product(19, 50, 37)],
     ["matmul_tn", product(21, 67, 34)],
     ["attention", sequence(100, 2, 16)],

@@ -10,8 +10,12 @@ test.each(Object.entries(activations))("%s is 0 at 0", (name, { value }) => {
   expect(value(0) === 0, found).toBe(true);
 });
 
-test.each(Object.entries(activations))("%s has the slope that its values have", (_, { value, slope }) => {
-  const step = 1e-5;
-  for (const x of [-5.3, -2.1, -0.7, -0.1, 0.1, 0.7, 2.1, 5.3])
-    expect(slope(x)).toBeCloseTo((value(x + step) - value(x - step)) / (2 * step), 7);
-});
+test.each(Object.entries(activations))(
+  "%s has the slope that its values have",
+  (_, { value, slope, slopeAtZero }) => {
+    const step = 1e-5;
+    expect(slope(0)).toBeCloseTo(slopeAtZero, 15);
+    for (const x of [-5.3, -2.1, -0.7, -0.1, 0.1, 0.7, 2.1, 5.3])
+      expect(slope(x)).toBeCloseTo((value(x + step) - value(x - step)) / (2 * step), 7);
+  },
+);

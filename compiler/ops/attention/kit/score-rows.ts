@@ -118,8 +118,8 @@ export const rowExpFunction = (w: Writer): string =>
       f.line(`let lo = ZERO, hi = ZERO;`);
       f.line(`const stop = row + (<usize>end << 2);`);
       f.block(`for (let s = row; s < stop; s += 32)`, () => {
-        f.line(`const p = exp4(madd(v128.load(s), times, minus));`);
-        f.line(`const q = exp4(madd(v128.load(s, 16), times, minus));`);
+        f.line(`const p = exp_low4(madd(v128.load(s), times, minus));`);
+        f.line(`const q = exp_low4(madd(v128.load(s, 16), times, minus));`);
         f.line(`lo = f32x4.add(lo, p);`);
         f.line(`hi = f32x4.add(hi, q);`);
         f.line(`v128.store(s, p);`);
@@ -141,8 +141,8 @@ export const rowGradFunction = (w: Writer): string =>
       f.line(`const times = f32x4.splat(scale), minus = f32x4.splat(-lse), less = f32x4.splat(-delta);`);
       f.line(`const stop = row + (<usize>end << 2);`);
       f.block(`for (; row < stop; row += 32, d += 32)`, () => {
-        f.line(`const p = exp4(madd(v128.load(row), times, minus));`);
-        f.line(`const q = exp4(madd(v128.load(row, 16), times, minus));`);
+        f.line(`const p = exp_low4(madd(v128.load(row), times, minus));`);
+        f.line(`const q = exp_low4(madd(v128.load(row, 16), times, minus));`);
         f.line(`const g = f32x4.mul(p, madd(v128.load(d), times, less));`);
         f.line(`const h = f32x4.mul(q, madd(v128.load(d, 16), times, less));`);
         f.line(`v128.store(row, p); // after every load: V8 joins no pair across a store that might alias`);

@@ -7,11 +7,20 @@ import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export type Form = "nn" | "nt" | "tn";
-export type EpilogueTensor = "bias" | "gate" | "add" | "out" | "pre";
+export type EpilogueTensor = "bias" | "gate" | "add" | "out" | "bend";
 export type MatmulTensor = "a" | "b" | EpilogueTensor;
 
+/** They stand in lines (kit/lines.ts). Only products in training have them. */
+export type LinesTensor = "gate" | "bend";
+export const isLines = (t: EpilogueTensor): t is LinesTensor => t === "gate" || t === "bend";
+/** One thing for each tensor of a product, or of one that only infers. */
+export type PerTensor<T, N extends string = MatmulTensor> = Readonly<
+  Record<Exclude<N, LinesTensor>, T> & Partial<Record<LinesTensor, T>>
+>;
+
 /**
- * What is fused into a product: an activation of its elements, and the slope of one at `gate` as a factor.
+ * What is fused into a product: an activation of its elements, and the slope of one as a factor, of which
+ * `gate` has the bend (kit/activations.ts).
  */
 export interface Epilogue {
   readonly activation: Activation | "none";
@@ -21,13 +30,10 @@ export interface Epilogue {
 export type MatmulKernel = Kernel<MatmulTensor | "live", Partial<Epilogue>>;
 
 /**
- * Can the register tile finish its elements by itself? It can add, which is cheap, but an activation is not.
- * (tn has no epilogue at all.)
+ * Can the register tile finish its elements by itself? It can add and gate, which is cheap, but an activation
+ * is not. (tn has no epilogue at all.)
  */
-export function isLight(k: MatmulKernel): boolean {
-  const { activation = "none", derivative = "none" } = k.attrs;
-  return activation === "none" && derivative === "none" && !k.has("pre");
-}
+export const isLight = (k: MatmulKernel): boolean => (k.attrs.activation ?? "none") === "none";
 
 /**
  * Up to so many rows of a, nothing of b is used often enough to be packed (bench/EXPERIMENTS.md); where all

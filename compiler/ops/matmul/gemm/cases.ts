@@ -1,9 +1,10 @@
 /** Sizes of products that the tests check and the bench times. */
 import type { Case } from "../../kit/op.ts";
 
-type MatmulCase = Case<"M" | "N" | "K", Record<never, never>, never>;
+type MatmulCase = Case<"M" | "N" | "K" | "L", Record<never, never>, never>;
 
-const plain = (M: number, K: number, N: number): MatmulCase => ({ d: { M, K, N } });
+/** L is the lines of a gate or a bend: a case that has neither does not say it. */
+const plain = (M: number, K: number, N: number): MatmulCase => ({ d: { M, K, N } as MatmulCase["d"] });
 
 export const forwardCases: readonly MatmulCase[] = [
   plain(1, 1, 1),

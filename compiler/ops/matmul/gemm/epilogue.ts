@@ -1,31 +1,47 @@
 /**
  * What happens to a product's elements before they are stored:
  *
- *   v = acc;  v += bias;  pre = v;  v = act(v);  v = v · act'(gate);  v += add;  out = v
+ *   v = acc;  v += bias;  bend = act'(v) − act'(0);  v = act(v);  v = v · (gate + act'(0));  v += add;
+ *   out = v
  *
- * The register tile itself adds a bias or a tensor (kit/register-tile.ts). When there is an activation, the
- * tile is stored in a corner of scratch (where it stays in L1), and a function does the rest row by row. A
- * module has one such function for each activation, and all its kernels share it.
+ * The bend that a forward product writes is the gate of a product in the backward pass. The register tile
+ * itself adds and gates (kit/register-tile.ts). When there is an activation, the tile is stored in a corner
+ * of scratch (where it stays in L1), and a function does the rest row by row. A module has one such function
+ * for each activation, and all its kernels share it.
  */
-import { activations } from "../../kit/activations.ts";
+import { activations, emitTimesSlope } from "../../kit/activations.ts";
 import type { Kernel } from "../../kit/op.ts";
-import type { Writer } from "../../kit/writer.ts";
-import type { Epilogue, EpilogueTensor } from "./cache-blocks.ts";
+import { count, type Writer } from "../../kit/writer.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
+import { isLines, type Epilogue, type EpilogueTensor } from "./cache-blocks.ts";
 
 type EpilogueKernel = Kernel<EpilogueTensor, Partial<Epilogue>>;
 
 /** The tensors that take part beside out, in the order of the function's arguments. */
-export const epilogueTensors = (k: EpilogueKernel): readonly EpilogueTensor[] =>
-  (["bias", "pre", "gate", "add"] as const).filter((t) => k.has(t));
+const epilogueTensors = (k: EpilogueKernel): readonly EpilogueTensor[] =>
+  (["bias", "bend", "gate", "add"] as const).filter((t) => k.has(t));
+
+/**
+ * The arguments for these tensors, given the places of a row's 16 columns, or part of them: in bytes from the
+ * beginning of bias, of a tensor [M,N], and of one [L,M,16].
+ */
+export const epilogueArguments = (
+  k: EpilogueKernel,
+  at: Readonly<Partial<Record<EpilogueTensor, string>>>,
+  places: Readonly<Record<"column" | "element" | "line", string>>,
+): readonly string[] =>
+  epilogueTensors(k).map(
+    (t) => `${at[t]} + ${places[t === "bias" ? "column" : isLines(t) ? "line" : "element"]}`,
+  );
 
 /**
  * A function (tile, rows, out, outBytes, …): tile[rows,NR] → out[rows,NR]. The tile's rows are NR floats
- * apart, those of all other tensors `outBytes`.
+ * apart, those of gate and bend a line, those of all other tensors `outBytes`.
  */
 export function epilogueFunction(w: Writer, k: EpilogueKernel, NR: number): string {
   const { activation = "none", derivative = "none" } = k.attrs;
   const tensors = epilogueTensors(k);
-  const byRow = tensors.filter((t) => t !== "bias");
+  const byRow: readonly EpilogueTensor[] = ["out", ...tensors.filter((t) => t !== "bias")];
   const name = [
     "epilogue",
     NR,
@@ -44,44 +60,49 @@ export function epilogueFunction(w: Writer, k: EpilogueKernel, NR: number): stri
     ];
     h.block(`function ${name}(${parameters.join(", ")}): void`, () => {
       h.block(`for (const end = tile + rows * ${NR * 4}; tile < end; tile += ${NR * 4})`, () => {
-        for (let at = 0; at < NR * 4; at += 32) pair(h, at, k, activation, derivative);
-        h.line(["out", ...byRow].map((t) => `${t} += outBytes;`).join(" "));
+        row(h, NR, k, activation, derivative);
+        h.line(byRow.map((t) => `${t} += ${isLines(t) ? LINE_BYTES : "outBytes"};`).join(" "));
       });
     });
   });
 }
 
-/** Eight columns: two halves of the same form, stores adjacent, so that V8 joins them. */
-function pair(
+/**
+ * A row: pairs of halves of the same form, stores adjacent, so that V8 joins them. Everything is computed
+ * before anything is stored: so all pairs share what is loaded of constants.
+ */
+function row(
   h: Writer,
-  at: number,
+  NR: number,
   k: EpilogueKernel,
   activation: Epilogue["activation"],
   derivative: Epilogue["derivative"],
 ): void {
-  const halves = [
-    { v: `v${at}`, at },
-    { v: `v${at + 16}`, at: at + 16 },
-  ];
+  const vectors = count(NR / 4).map((j) => ({ v: `v${j}`, at: 16 * j }));
   const each = (text: (v: string, at: number) => string): void => {
-    for (const half of halves) h.line(text(half.v, half.at));
+    for (const { v, at } of vectors) h.line(text(v, at));
   };
-  each((v, i) => `let ${v} = v128.load(tile, ${i});`);
-  if (k.has("bias")) each((v, i) => `${v} = f32x4.add(${v}, v128.load(bias, ${i}));`);
-  if (k.has("pre")) each((v, i) => `v128.store(pre, ${v}, ${i});`);
-  if (activation !== "none") each((v) => `${v} = ${activations[activation].emitValue(v)};`);
-  if (derivative !== "none") {
-    each((v, i) => `const gate${v} = v128.load(gate, ${i});`);
-    each((v) => `${v} = f32x4.mul(${v}, ${activations[derivative].emitSlope(`gate${v}`)});`);
+  each((v, at) => `let ${v} = v128.load(tile, ${at});`);
+  if (k.has("bias")) each((v, at) => `${v} = f32x4.add(${v}, v128.load(bias, ${at}));`);
+  if (activation !== "none") {
+    const { emitCommon, emitValue, emitBend } = activations[activation];
+    each((v) => `const common_${v} = ${emitCommon(v)};`);
+    if (k.has("bend")) each((v) => `const bend_${v} = ${emitBend(v, `common_${v}`)};`);
+    each((v) => `${v} = ${emitValue(v, `common_${v}`)};`);
   }
-  if (k.has("add")) each((v, i) => `${v} = f32x4.add(${v}, v128.load(add, ${i}));`);
-  each((v, i) => `v128.store(out, ${v}, ${i});`);
+  if (derivative !== "none")
+    each((v, at) => `${v} = ${emitTimesSlope(activations[derivative], v, `v128.load(gate, ${at})`)};`);
+  if (k.has("add")) each((v, at) => `${v} = f32x4.add(${v}, v128.load(add, ${at}));`);
+  if (k.has("bend")) each((v, at) => `v128.store(bend, bend_${v}, ${at});`);
+  each((v, at) => `v128.store(out, ${v}, ${at});`);
 }
 
 export function equation(k: EpilogueKernel): string {
   const biased = k.has("bias") ? "(v + bias)" : "v";
   const { activation = "none", derivative = "none" } = k.attrs;
   const active = activation === "none" ? biased : `${activation}${k.has("bias") ? biased : "(v)"}`;
-  const factor = derivative === "none" ? "" : ` · ${derivative}'(gate)`;
-  return `out = ${active}${factor}${k.has("add") ? " + add" : ""}`;
+  const atZero = derivative === "none" ? 0 : activations[derivative].slopeAtZero;
+  const factor = derivative === "none" ? "" : ` · ${atZero === 0 ? "gate" : `(gate + ${atZero})`}`;
+  const bend = k.has("bend") ? `, bend = ${activation}' − ${activation}'(0)` : "";
+  return `out = ${active}${factor}${k.has("add") ? " + add" : ""}${bend}`;
 }

@@ -12,10 +12,11 @@ import type { Target } from "../../../../runtime/contract/targets.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { FEW_ROWS, type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
+import { FEW_ROWS, type Form, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
 import { dotProducts, dotsOfRow } from "./dot-products.ts";
-import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
+import { epilogueArguments, epilogueFunction } from "./epilogue.ts";
 import { eachStreams, rowStream } from "./row-tiles.ts";
 
 /** Columns of a task: a cache line of f32. */
@@ -39,7 +40,7 @@ export const liveRows = (k: { has(tensor: "live"): boolean }, live: string, M: n
   k.has("live") ? `min(load<i32>(${live}), ${M})` : `${M}`;
 
 type Sizes = Readonly<Record<"M" | "N" | "K", number>>;
-type Tensors = Readonly<Record<MatmulTensor, string>>;
+type Tensors = PerTensor<string>;
 
 /** `rows`: how many of a's rows, an i32 expression. */
 export function emitFewRows(
@@ -76,7 +77,7 @@ function emitRowStreams(w: Writer, at: Tensors, { N, K }: Sizes, k: MatmulKernel
     w.line(
       `${pass(rest)}(${at.a} + ${(K - rest) * 4}, ${at.b} + ${(K - rest) * bRow} + from, scratch, bytes);`,
     );
-  finishSums(w, at, k, "1", bRow, 0);
+  finishSums(w, at, k, { M: 1, N, K }, "1", 0);
 }
 
 /**
@@ -101,7 +102,7 @@ function emitRowTiles(w: Writer, at: Tensors, { M, N, K }: Sizes, k: MatmulKerne
       { from: "0", to: `${K}` },
       { a: at.a, b: `${at.b} + from`, sums: "scratch", bytes: "bytes", rows },
     );
-    finishSums(w, at, k, rows, b, sums);
+    finishSums(w, at, k, { M, N, K }, rows, sums);
   });
 }
 
@@ -113,25 +114,23 @@ function finishSums(
   w: Writer,
   at: Tensors,
   k: MatmulKernel,
+  { M, N }: Sizes,
   rows: string,
-  outRow: number,
   sums: number,
 ): void {
+  const outRow = rowBytes(N);
   const epilogue = epilogueFunction(w, k, TASK_COLUMNS);
   const columns = (row: string, tile: string): void =>
     w.block(`for (let group: usize = 0; group < bytes; group += ${TASK_BYTES})`, () => {
-      const place = `${row}from + group`;
-      const tensors = epilogueTensors(k).map((t) =>
-        t === "bias" ? `${at.bias} + from + group` : `${at[t]} + ${place}`,
-      );
+      const place = `${row === "0" ? "" : `${row} * ${outRow} + `}from + group`;
+      const line = `(from + group) * ${M} + ${row} * ${LINE_BYTES}`;
+      const tensors = epilogueArguments(k, at, { column: "from + group", element: place, line });
       w.line(
         `${epilogue}(${[`${tile} + group`, 1, `${at.out} + ${place}`, outRow, ...tensors].join(", ")});`,
       );
     });
-  if (rows === "1") return columns("", "scratch");
-  w.block(`for (let r: usize = 0; r < <usize>${rows}; r++)`, () =>
-    columns(`r * ${outRow} + `, `scratch + r * ${sums}`),
-  );
+  if (rows === "1") return columns("0", "scratch");
+  w.block(`for (let r: usize = 0; r < <usize>${rows}; r++)`, () => columns("r", `scratch + r * ${sums}`));
 }
 
 function emitDotProducts(w: Writer, at: Tensors, d: Sizes, k: MatmulKernel, rows: string): void {
@@ -172,7 +171,7 @@ export function emitDotTasks(
     const columns =
       valid < TASK_COLUMNS ? `group == ${groups - 1} ? ${valid} : ${TASK_COLUMNS}` : `${TASK_COLUMNS}`;
     w.line(`${dots(columns, `${at.b} + <usize>group * ${TASK_COLUMNS * bRow}`)};`);
-    const tensors = epilogueTensors(k).map((t) => `${at[t]} + place`);
+    const tensors = epilogueArguments(k, at, { column: "place", element: "place", line: `place * ${M}` });
     const values = ["scratch", rows, `${at.out} + place`, outRow, ...tensors];
     w.line(`${epilogueFunction(w, k, TASK_COLUMNS)}(${values.join(", ")});`);
   });

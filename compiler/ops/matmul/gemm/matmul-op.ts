@@ -3,7 +3,8 @@
  * reference.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
-import { activations } from "../../kit/activations.ts";
+import { activations, bendOf } from "../../kit/activations.ts";
+import { placeInLines } from "../../kit/lines.ts";
 import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -17,9 +18,10 @@ import {
   gemmTiles,
   usesFewRows,
   type Epilogue,
+  type EpilogueTensor,
   type Form,
   type MatmulKernel,
-  type MatmulTensor,
+  type PerTensor,
 } from "./cache-blocks.ts";
 
 type Sizes = Record<"M" | "N" | "K", number>;
@@ -50,12 +52,7 @@ export const emitter = (form: Form) => ({
     const { few, many } = waysOf(form, d, k);
     return Math.max(few ? fewRowsScratch(form, d) : 0, many ? gemmScratch(planOf(form, d, k)) : 0);
   },
-  emit(
-    w: Writer,
-    at: Record<MatmulTensor, string> & { readonly live?: string },
-    d: Sizes,
-    k: MatmulKernel,
-  ): void {
+  emit(w: Writer, at: PerTensor<string> & { readonly live?: string }, d: Sizes, k: MatmulKernel): void {
     const { few, many } = waysOf(form, d, k);
     const fewRows = (rows: string): void => emitFewRows(w, at, form, d, k, rows);
     const manyRows = (): void => emitGemm(w, at, planOf(form, d, k), k);
@@ -86,7 +83,7 @@ export const forwardProduct = (form: Form) =>
     ...emitter(form),
   }) as const;
 
-type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
+type Tensors = PerTensor<Float64Array, EpilogueTensor>;
 
 /** Σ_k â(m,k)·b̂(k,n), then the epilogue's equation; f64. */
 export const matmulReference = (
@@ -115,9 +112,11 @@ export function epilogueReference(
       const at = m * N + n;
       let v = product(m, n);
       if (t.bias) v += t.bias[n]!;
-      if (t.pre) t.pre[at] = v;
-      if (activation !== "none") v = activations[activation].value(v);
-      if (derivative !== "none") v *= activations[derivative].slope(t.gate[at]!);
+      if (activation !== "none") {
+        if (t.bend) t.bend[placeInLines(M, m, n)] = bendOf(activations[activation], v);
+        v = activations[activation].value(v);
+      }
+      if (derivative !== "none") v *= t.gate![placeInLines(M, m, n)]! + activations[derivative].slopeAtZero;
       if (t.add) v += t.add[at]!;
       t.out[at] = v;
     }

@@ -2,18 +2,21 @@
  * One tile of out: its product with a block of K, and after the last block its epilogue. Between two blocks
  * of K the sums wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn).
  */
+import { activations } from "../../kit/activations.ts";
 import { callTile, type Addend, type TileMode } from "../../kit/register-tile.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import { isLight, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
-import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
+import { LINE_COLUMNS } from "../../kit/lines.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
+import { isLight, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
+import { epilogueArguments, epilogueFunction } from "./epilogue.ts";
 import type { Plan } from "./product-plan.ts";
 
 /** A product as it is written: its plan, kernel, and the names of its tensors in generated code. */
 export interface Product {
   readonly p: Plan;
   readonly k: MatmulKernel;
-  readonly at: Readonly<Record<MatmulTensor, string>>;
+  readonly at: PerTensor<string>;
   /** Steps of k in a block, in generated code. */
   readonly steps: string;
 }
@@ -25,14 +28,17 @@ export const k0 = (p: Plan, bytes: number): string => (p.KC >= p.K ? "" : ` + <u
 export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): void {
   const { p, k, at } = g;
   const outBytes = rowBytes(p.N);
-  const place = `const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`;
+  const places = (): void => {
+    w.line(`const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`);
+    if (k.has("gate") || k.has("bend")) w.line(`const line = ${placeInLines(p, tile)};`);
+  };
   const multiply = (out: string, bytes: number, addends: readonly Addend[], mode: TileMode = "set"): void =>
     w.line(multiplied(w, g, tile, rows, out, bytes, addends, mode));
   const intoOut = (addends: readonly Addend[]): void => {
-    w.line(place);
+    places();
     multiply(`${at.out} + place`, outBytes, addends);
   };
-  const added = (["bias", "add"] as const).filter((t) => k.has(t));
+  const added = (["bias", "gate", "add"] as const).filter((t) => k.has(t));
   const light = isLight(k) && !p.chained;
   if (light && !p.blocked) return intoOut(p.form === "tn" ? ["keep"] : added);
   const waiting = `<usize>((${tile} - tile0) * ${p.PB} + panel - panel0) * ${p.MR * p.NR * 4}`;
@@ -46,7 +52,7 @@ export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): 
     w.block("else", later);
   };
   const epilogue = (): void => {
-    w.line(place);
+    places();
     w.line(finished(w, g, rows));
   };
   const isLast = p.stretches ? `part == ${p.stretches - 1}` : `k0 >= ${p.K - p.KC}`;
@@ -56,6 +62,14 @@ export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): 
   }
   w.block(`if (!(${isLast}))`, intoSums);
   w.block("else", () => intoOut(["sums", ...added]));
+}
+
+/** Where the tile begins in tensors [L,M,16]: bytes. */
+function placeInLines({ M, MR, NR }: Plan, tile: string): string {
+  const each = LINE_COLUMNS / NR;
+  const panel = each === 1 ? "panel" : `(panel / ${each})`;
+  const within = each === 1 ? "" : ` + <usize>(panel % ${each}) * ${NR * 4}`;
+  return `<usize>${panel} * ${M * LINE_BYTES} + <usize>${tile} * ${MR * LINE_BYTES}${within}`;
 }
 
 /** What an addend of the register tile is in this product. */
@@ -68,6 +82,8 @@ const addendOf = ({ p, at }: Product, addend: Addend): string => {
       return "sums";
     case "bias":
       return biasOf(p, at);
+    case "gate":
+      return `${at.gate} + line`;
     case "add":
       return `${at.add} + place`;
   }
@@ -84,7 +100,8 @@ function multiplied(
   addends: readonly Addend[],
   mode: TileMode,
 ): string {
-  const { p, at, steps } = g;
+  const { p, k, at, steps } = g;
+  const { derivative = "none" } = k.attrs;
   const tn = p.form === "tn";
   const strides = tn ? { aRow: 4, aStep: rows * 4 } : { aRow: rowBytes(p.K), aStep: 4 };
   return callTile(
@@ -97,6 +114,8 @@ function multiplied(
       ...(mode !== "set" && { outRow: outBytes, mode }),
       ...(p.stretches && !p.blocked && { stretches: [p.stretches, p.K] as const }),
       addends,
+      ...(addends.includes("gate") &&
+        derivative !== "none" && { gateAtZero: activations[derivative].slopeAtZero }),
     },
     {
       a: tn
@@ -114,7 +133,8 @@ function multiplied(
 
 /** The call of the epilogue, from the sums to out. */
 function finished(w: Writer, { p, k, at }: Product, rows: number): string {
-  const tensors = epilogueTensors(k).map((t) => (t === "bias" ? biasOf(p, at) : `${at[t]} + place`));
+  const column = `<usize>panel * ${p.NR * 4}`;
+  const tensors = epilogueArguments(k, at, { column, element: "place", line: "line" });
   const values = ["sums", rows, `${at.out} + place`, rowBytes(p.N), ...tensors];
   return `${epilogueFunction(w, k, p.NR)}(${values.join(", ")});`;
 }

@@ -8,12 +8,13 @@
  */
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import type { MatmulKernel, MatmulTensor } from "./cache-blocks.ts";
+import type { MatmulKernel, PerTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
 import { panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
+import { emitTouch } from "./touch-rows.ts";
 
-export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: MatmulKernel): void {
+export function emitGemm(w: Writer, at: PerTensor<string>, p: Plan, k: MatmulKernel): void {
   const g: Product = { p, k, at, steps: p.KC >= p.K ? `${p.K}` : "steps" };
   w.line(
     `// ${p.rowTiles} tiles of ${p.MR} rows × ${p.panels} panels of ${p.NR} columns; task = ` +
@@ -187,8 +188,12 @@ function tilesOfPanel(w: Writer, g: Product): void {
     );
   w.line(`const columns = packed + <usize>(panel - panel0) * ${p.panelBytes};`);
   if (whole > 0)
-    w.block(`for (let tile = from; tile < ${rest > 0 ? `min(to, ${whole})` : "to"}; tile++)`, () =>
-      emitOneTile(w, g, "tile", p.MR),
+    w.block(
+      `for (let tile = from, end = ${rest > 0 ? `min(to, ${whole})` : "to"}; tile < end; tile++)`,
+      () => {
+        emitTouch(w, g, "end");
+        emitOneTile(w, g, "tile", p.MR);
+      },
     );
   if (rest > 0) w.block(`if (from < to && to > ${whole})`, () => emitOneTile(w, g, `${whole}`, rest));
 }
