@@ -6,7 +6,7 @@ import { planModule } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
 import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
-import type { Model } from "../../../runtime/contract/model.ts";
+import type { Model, TrainSettings } from "../../../runtime/contract/model.ts";
 import { fits, memoryBytes, placements, workerBytes, workersOn } from "../../../compiler/planned-memory.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { bytesFor, cacheBytes, leastBytes } from "../../../compiler/7-place/place.ts";
@@ -83,12 +83,20 @@ function recomputeLine(model: Model, train: ModulePlan, options: CompileOptions,
 
 /** What makes a training module smaller, for whoever was refused. */
 function smallerTraining(model: Model, options: CompileOptions): string {
+  const { train } = model;
+  const then = (change: Partial<TrainSettings>): string => {
+    const plan = planModule({ ...model, train: { ...train, ...change } }, "train", options);
+    return `(${sizeText(plan.placement.bytes)} then${fits(plan) ? "" : ", still too much"})`;
+  };
+  const layers = { recompute: "layers" } as const;
+  const moments = { optimizer: "adamw8" } as const;
+  const ways = [
+    ...(train.recompute ? [] : [`\`recompute layers\` ${then(layers)}`]),
+    ...(train.optimizer ? [] : [`\`optimizer adamw8\` ${then(moments)}`]),
+  ];
+  const both = ways.length === 2 ? `, or both ${then({ ...layers, ...moments })}` : "";
   const settings = "Make it smaller with --set (train.batch, train.context, width, layers)";
-  if (model.train.recompute) return settings;
-  const again = planModule(otherwise(model), "train", options);
-  const still = fits(again) ? "" : ", still too much";
-  const bytes = sizeText(again.placement.bytes);
-  return `${settings}, or train with \`recompute layers\` (${bytes} then${still})`;
+  return ways.length === 0 ? settings : `${settings}, or train with ${ways.join(", ")}${both}`;
 }
 
 /** Throws a SinterError of kind "memory" that names the largest regions. */
