@@ -131,10 +131,13 @@ async function peerSides(folder: string | undefined): Promise<{ sides: readonly 
   return { sides, all };
 }
 
+/** What a neighbour does: it computes, and ends when this program has gone, however that ended. */
+const NEIGHBOUR = `for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== ${process.pid}) process.exit();`;
+
 /** Runs beside so many processes that do nothing but compute. */
 async function beside<T>(count: number, run: () => Promise<T>): Promise<T> {
   const busy: ChildProcess[] = Array.from({ length: count }, () =>
-    spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }),
+    spawn(process.execPath, ["-e", NEIGHBOUR], { stdio: "ignore" }),
   );
   await new Promise((resolve) => setTimeout(resolve, 500)); // until they compute
   try {
