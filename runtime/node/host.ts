@@ -2,6 +2,8 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
+import { SinterError } from "../base/errors.ts";
+import { MAX_WORKERS } from "../contract/control.ts";
 import type { Host } from "../engine/host.ts";
 import { fetchFiles } from "../browser/fetch-files.ts";
 import { nodeFiles } from "./files.ts";
@@ -20,11 +22,23 @@ const ROUNDS = 4;
 /** Says how many workers a model has where nothing else does. */
 export const WORKERS_VARIABLE = "SINTER_WORKERS";
 
+/** Throws `usage` where it is no such number; undefined: it is not set. */
+function workersOf(environment: NodeJS.ProcessEnv): number | undefined {
+  const said = environment[WORKERS_VARIABLE];
+  if (said === undefined || said === "") return undefined;
+  const workers = Number(said);
+  if (Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS) return workers;
+  throw new SinterError(
+    "usage",
+    `${WORKERS_VARIABLE} takes a whole number from 1 to ${MAX_WORKERS}, not \`${said}\``,
+    `for example ${WORKERS_VARIABLE}=2`,
+  );
+}
+
 export const nodeHost: Host = {
   cores: availableParallelism(),
   get workers() {
-    const said = process.env[WORKERS_VARIABLE];
-    return said === undefined || said === "" ? undefined : Number(said);
+    return workersOf(process.env);
   },
   enableWide() {
     v8.setFlagsFromString(`--${JOIN}`);

@@ -1,7 +1,8 @@
 /** How many workers take part in an entry: which number is found, after how many runs, and kept. */
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { WorkerChoice, WorkerChoices } from "../../../runtime/engine/worker-choice.ts";
 import { keepFindings, nodeFindings } from "../../../runtime/node/findings.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
 import { keptInMemory } from "../../support/kept-in-memory.ts";
 
 afterEach(() => keepFindings(undefined));
@@ -73,4 +74,22 @@ test("what a run of an entry has found is kept, for that module and that amount 
   expect(await again.of("decode 1")).toBe(await again.of("decode 1"));
   expect((await again.of("prefill 64")).workers).toBe(2);
   expect((await choices("b").of("decode 1")).workers).toBe(2);
+});
+
+describe("SINTER_WORKERS", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  test("says how many there are", () => {
+    vi.stubEnv("SINTER_WORKERS", "3");
+    expect(nodeHost.workers).toBe(3);
+    vi.stubEnv("SINTER_WORKERS", "");
+    expect(nodeHost.workers).toBeUndefined();
+  });
+
+  test.each(["two", "0", "65", "1.5"])("is no %s", (said) => {
+    vi.stubEnv("SINTER_WORKERS", said);
+    expect(() => nodeHost.workers).toThrow(
+      `SINTER_WORKERS takes a whole number from 1 to 64, not \`${said}\``,
+    );
+  });
 });
