@@ -132,7 +132,8 @@ async function peerSides(folder: string | undefined): Promise<{ sides: readonly 
 }
 
 /** What a neighbour does: it computes, and ends when this program has gone, however that ended. */
-const NEIGHBOUR = `for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== ${process.pid}) process.exit();`;
+const NEIGHBOUR = `const parent = ${process.pid};
+for (let i = 0; ; i++) if (i % 1e7 === 0 && process.ppid !== parent) process.exit();`;
 
 /** Runs beside so many processes that do nothing but compute. */
 async function beside<T>(count: number, run: () => Promise<T>): Promise<T> {

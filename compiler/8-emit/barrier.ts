@@ -15,9 +15,12 @@ const SPINS = 400_000;
 /** What a sleep counts; each round forgets a sixteenth: 16 · 16 is where somebody always sleeps. */
 const SLEEP = 16;
 const FORGET = 4;
-/** Workers are held up where one sleeps in about every sixth round, and no longer below every twelfth. */
-const HELD_FROM = 40;
-const HELD_TO = 20;
+/**
+ * Workers are held up where one sleeps in three of eight rounds, and no longer below one of four. Products
+ * that are shared without turns make one sleep in every sixth round of a quiet machine.
+ */
+const HELD_FROM = 96;
+const HELD_TO = 64;
 
 export const barrier = `/**
  * All workers arrive before any goes on. A worker spins briefly, then sleeps; where there are more of them

@@ -95,8 +95,8 @@ function countSleeps(): void {
   const sleeps = before - ((before + 15) >> 4) + slept * 16;
   atomic.store<i32>(CONTROL_SLEPT, 0);
   store<i32>(CONTROL_SLEEPS, sleeps);
-  if (sleeps > 40) store<i32>(CONTROL_HELD, 1);
-  else if (sleeps < 20) store<i32>(CONTROL_HELD, 0);
+  if (sleeps > 96) store<i32>(CONTROL_HELD, 1);
+  else if (sleeps < 64) store<i32>(CONTROL_HELD, 0);
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
