@@ -151,11 +151,15 @@ async function timePrompt(
 ): Promise<void> {
   const prompt = promptTokens(model.sizes.vocab, length);
   const ours = { prefill: [] as number[], decode: [] as number[] };
-  const [theirs] = askLlamaCpp<typeof ours>(path, [{ do: "time", prompt, count: tokens, runs: RUNS }], {
-    exact: false,
-    threads,
-    context,
-  });
+  const [theirs] = askLlamaCpp<typeof ours & { readonly vectors: string }>(
+    path,
+    [{ do: "time", prompt, count: tokens, runs: RUNS }],
+    {
+      exact: false,
+      threads,
+      context,
+    },
+  );
   for (let run = 0; run <= RUNS; run++) {
     let from = performance.now();
     let logits = await running.feed(prompt, 0);
@@ -171,7 +175,7 @@ async function timePrompt(
   say(
     `${path}, ${length} tokens: ${rate("prefill")}; ${rate("decode")}; ` +
       `${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read ` +
-      `limit of ${limits.read[threads]!.toFixed(0)} GB/s`,
+      `limit of ${limits.read[threads]!.toFixed(0)} GB/s; llama.cpp has ${theirs!.vectors}`,
   );
 }
 

@@ -9,6 +9,8 @@ import {
   serve,
   type Rate,
   type Request,
+  WASM_VECTORS,
+  type About,
 } from "./serve.ts";
 
 interface Array2 {
@@ -30,7 +32,7 @@ interface Jax {
 const name: string = "@jax-js/jax";
 let jax: Jax;
 
-async function load(): Promise<string> {
+async function load(): Promise<About> {
   jax = (await import(name)) as Jax;
   const devices = await jax.init("wasm");
   if (!devices.includes("wasm")) throw new Error(`no WebAssembly backend here, only ${devices.join(", ")}`);
@@ -38,7 +40,7 @@ async function load(): Promise<string> {
   const { version } = JSON.parse(
     readFileSync(new URL("./node_modules/@jax-js/jax/package.json", import.meta.url), "utf8"),
   ) as { version: string };
-  return `jax-js ${version} (WebAssembly, threads as it chooses)`;
+  return { about: `jax-js ${version} (WebAssembly, threads as it chooses)`, vectors: WASM_VECTORS };
 }
 
 async function sgemm({ which, seconds }: Request): Promise<Rate[]> {

@@ -7,7 +7,7 @@
  *     With `special`, names of special tokens in the texts become these tokens.
  *   { do: "greedy", prompt, count, logits }  → { ids, text }
  *     The likeliest token each time. `logits` names the file that gets [count, vocab] as f32.
- *   { do: "time", prompt, count, runs }      → { prefill, decode }
+ *   { do: "time", prompt, count, runs }      → { prefill, decode, vectors }
  *     Tokens per second of each run: the prompt at once, then tokens one by one.
  *   { do: "clients", prompts, count }        → { ms, firstMs: [prompts] }
  *     A text after each prompt at once, each in a sequence of its own: until the last one's last token, and
@@ -61,6 +61,7 @@ interface Sequence {
 /** What is used of node-llama-cpp. */
 interface Peer {
   getLlama(options: object): Promise<{
+    readonly systemInfo: string;
     loadModel(options: object): Promise<{
       createContext(options: object): Promise<{ getSequence(): Sequence }>;
       tokenize(text: string, special: boolean, options: "trimLeadingSpace" | undefined): readonly number[];
@@ -144,8 +145,12 @@ async function time(prompt: readonly number[], count: number, runs: number): Pro
       ]);
     if (run > 0) decode.push((1000 * count) / (performance.now() - began));
   }
-  return { prefill, decode };
+  return { prefill, decode, vectors: vectorsIn(llama.systemInfo) };
 }
+
+/** "AVX2, AVX512, AVX512_VNNI": of what it says that it was built with and has found here. */
+const vectorsIn = (systemInfo: string): string =>
+  [...systemInfo.matchAll(/\b(AVX\w*) = 1\b/g)].map(([, name]) => name).join(", ");
 
 const likeliest = { generateNext: { token: true, options: { temperature: 0 } } };
 

@@ -17,6 +17,8 @@ import {
   serve,
   type Rate,
   type Request,
+  WASM_VECTORS,
+  type About,
 } from "./serve.ts";
 
 export interface Facts {
@@ -52,9 +54,25 @@ const kind = process.argv[2] === "web" ? "web" : "node";
 const name = `onnxruntime-${kind}`;
 let ort: Ort;
 
-async function load(): Promise<string> {
+async function load(): Promise<About> {
   ort = ((await import(name)) as { default?: Ort } & Ort).default ?? ((await import(name)) as Ort);
-  return `${name} ${ort.env.versions.common}${kind === "web" ? " (WebAssembly)" : " (native)"}`;
+  const about = `${name} ${ort.env.versions.common}${kind === "web" ? " (WebAssembly)" : " (native)"}`;
+  const vectors = kind === "web" ? WASM_VECTORS : processorVectors();
+  return { about, ...(vectors !== undefined && { vectors }) };
+}
+
+/**
+ * The native library asks the processor, takes the widest vectors that it has, and does not say so. Undefined
+ * where Linux does not tell what the processor has.
+ */
+function processorVectors(): string | undefined {
+  try {
+    const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.split(" "));
+    const integers = flags.has("avx512_vnni") ? ", VNNI" : "";
+    return flags.has("avx512f") ? `AVX-512${integers}` : flags.has("avx2") ? "AVX2" : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** WebAssembly's threads are chosen once per process: the caller starts one for each number. */

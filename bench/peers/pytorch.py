@@ -69,6 +69,18 @@ def blas():
     return dict(config="unknown BLAS", core="unknown")
 
 
+# OpenBLAS's core types and the vectors of their kernels
+VECTORS = dict(Haswell="AVX2", Zen="AVX2", SkylakeX="AVX-512", Cooperlake="AVX-512", Sapphirerapids="AVX-512")
+
+
+def vectors(core):
+    """The widest vectors of its products: OpenBLAS says its core type, other builds what ATen has chosen."""
+    if core in VECTORS:
+        return VECTORS[core]
+    chosen = getattr(torch.backends, "cpu", None)
+    return chosen and chosen.get_cpu_capability().replace("AVX512", "AVX-512")
+
+
 class GPT(torch.nn.Module):
     def __init__(self, layers, heads, width, context, batch, vocab, bias, gelu, positions=None):
         super().__init__()
@@ -241,9 +253,10 @@ def serve():
     core = blas()
     library = " ".join(core["config"].split()[:2])  # "OpenBLAS 0.3.21"
     malloc = "plain malloc" if "--plain" in sys.argv else "malloc keeps freed memory"
-    print(
-        json.dumps(dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")), flush=True
-    )
+    about = dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")
+    if vectors(core["core"]):
+        about["vectors"] = vectors(core["core"])
+    print(json.dumps(about), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         try:

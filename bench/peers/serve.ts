@@ -29,8 +29,18 @@ export interface Rate {
   readonly runs: number;
 }
 
+/** The first line of a peer. */
+export interface About {
+  readonly about: string;
+  /** "AVX-512": the widest vectors that its products use here, as far as it can be found out. */
+  readonly vectors?: string;
+}
+
+/** All that WebAssembly has, but for what V8 joins when it is asked to. */
+export const WASM_VECTORS = "128 bits";
+
 export async function serve(
-  about: () => Promise<string>,
+  about: () => Promise<About>,
   answer: (request: Request) => Promise<readonly Rate[]>,
 ): Promise<void> {
   const answers = process.stdout.write.bind(process.stdout) as (line: string) => boolean;
@@ -40,7 +50,7 @@ export async function serve(
     error: error instanceof Error ? error.message : String(error),
   });
   try {
-    say({ about: await about() });
+    say(await about());
   } catch (error) {
     say(said(error));
     process.exit(1);

@@ -13,6 +13,8 @@ import {
   serve,
   type Rate,
   type Request,
+  WASM_VECTORS,
+  type About,
 } from "./serve.ts";
 
 interface Tensor {
@@ -36,13 +38,13 @@ let tf: Tf;
 let backend: WasmBackend;
 let ready: Promise<boolean> | undefined;
 
-async function load(): Promise<string> {
+async function load(): Promise<About> {
   tf = require("@tensorflow/tfjs-core") as Tf;
   backend = require("@tensorflow/tfjs-backend-wasm") as WasmBackend;
   backend.setWasmPaths(
     `${join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out")}/`,
   );
-  return `tfjs ${tf.version_core}, WebAssembly backend`;
+  return { about: `tfjs ${tf.version_core}, WebAssembly backend`, vectors: WASM_VECTORS };
 }
 
 async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {

@@ -8,6 +8,7 @@ import { bestTarget, measuredWorkers } from "./measured.ts";
 import { roofs, scaling, sizes } from "./op-charts.ts";
 import { card, factCards, page, table, type Fact } from "./page-frame.ts";
 import { profiles } from "./profile-charts.ts";
+import { scalingCurves } from "./scaling-curves.ts";
 import { short } from "./svg.ts";
 import { tokens } from "./token-charts.ts";
 
@@ -20,6 +21,7 @@ export function benchPage(r: BenchReport): string {
     sizes(r),
     roofs(r),
     scaling(r),
+    scalingCurves(r),
     profiles(r),
     programs(r),
     operations(r),
@@ -91,8 +93,8 @@ function programs(r: BenchReport): string {
     "",
     `<div class="text">${table(
       "peers",
-      ["program", "what it is, or how to have it"],
-      r.peers.map((p) => [p.name, p.about ?? `not here: ${p.missing}`]),
+      ["program", "what it is, or how to have it", "vectors"],
+      r.peers.map((p) => [p.name, p.about ?? `not here: ${p.missing}`, p.vectors ?? ""]),
     )}</div>`,
   );
 }

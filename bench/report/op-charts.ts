@@ -10,7 +10,7 @@ import { keys, peerColour, targetColour, targetName } from "./colours.ts";
 import { bestTarget, measuredWorkers } from "./measured.ts";
 import { card, responsive } from "./page-frame.ts";
 import { roofline, rooflineKeys } from "./roofline.ts";
-import { speedOverSize, type Series } from "./speed-over-size.ts";
+import { speedCurves, type Series } from "./speed-curves.ts";
 import { caption } from "./svg.ts";
 
 export function sizes(r: BenchReport): string {
@@ -40,9 +40,13 @@ export function sizes(r: BenchReport): string {
         points: sorted(asked.filter((p) => p.peer === peer).map((p) => [cubeOf(p.which)!, p.median])),
       }));
       const series = [...own, ...peers].filter((s) => s.points.length > 0);
-      const roof = Math.max(...Object.values(r.limits.fma).map((by) => by[workers]!));
+      const limit = Math.max(...Object.values(r.limits.fma).map((by) => by[workers]!));
+      const ns = series.flatMap((s) => s.points.map(([n]) => n));
+      const ends = [Math.min(...ns), Math.max(...ns)];
+      const roof = { name: "multiply-add limit", points: ends.map((n) => [n, limit] as const) };
+      const curves = { title: "Speed over size", series, roof, below: "n", unit: "GFLOP/s" };
       const heading = element("h3", {}, counted(workers, "worker"));
-      return heading + keys(series) + responsive((width) => speedOverSize(series, roof, width));
+      return heading + keys(series) + responsive((width) => speedCurves(curves, width));
     });
   return card(
     "Matrix product [n,n] · [n,n]: speed over size",

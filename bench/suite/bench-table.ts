@@ -4,14 +4,15 @@ import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
 import { doubts, type Doubt, type Judged } from "../measure/judged.ts";
 import type { Limits } from "../measure/limits.ts";
+import { median } from "../measure/statistics.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
-import { counted, percent, rateText, sizeText, timeText } from "../../runtime/contract/amounts.ts";
+import { counted, percent, rateText, sizeText, thousands, timeText } from "../../runtime/contract/amounts.ts";
 
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);
 const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
 
 /** Widths: positive = to the left, negative = to the right. */
-const columns =
+export const columns =
   (widths: readonly number[]) =>
   (...cells: readonly string[]): string =>
     cells
@@ -37,8 +38,10 @@ export const busyLine = (load: number, cores: number): string =>
   `note      other programs keep this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures ` +
   "are low, those of several threads most";
 
-export const peerStateLine = ({ name, about, missing }: PeerState): string =>
-  about === undefined ? `no peer   ${name}: ${missing}` : `peer      ${name}: ${about}`;
+export const peerStateLine = ({ name, about, vectors, missing }: PeerState): string =>
+  about === undefined
+    ? `no peer   ${name}: ${missing}`
+    : `peer      ${name}: ${about}${vectors === undefined ? "" : `; vectors: ${vectors}`}`;
 
 // operations: a line per case and target, columns per number of workers
 
@@ -130,6 +133,19 @@ export const trainLine = (row: TrainRow): string =>
     `${amount(row.gflops)} GFLOP/s`,
     ofLimitText(row),
   );
+/**
+ * "    5 processes: 24,800 … 31,600 tok/s, 1 of them 10 % or more below the median". Undefined: one process.
+ */
+export function processesLine({ processes, tokensPerSecond, ms }: TrainRow): string | undefined {
+  if (!processes) return undefined;
+  const rates = processes.map((samples) => (tokensPerSecond * ms) / median(samples)).sort((a, b) => a - b);
+  const slow = rates.filter((rate) => rate <= (1 - SLOW_PROCESS) * tokensPerSecond).length;
+  return (
+    `    ${processes.length} processes: ${thousands(rates[0]!)} … ${rateText(rates.at(-1)!)}, ` +
+    `${slow} of them ${percent(SLOW_PROCESS)} or more below the median`
+  );
+}
+const SLOW_PROCESS = 0.1;
 export const inferLine = (row: InferRow): string =>
   rateColumns(
     `Sinter, ${row.target}`,
@@ -140,6 +156,10 @@ export const inferLine = (row: InferRow): string =>
     ofLimitText(row),
   );
 
+/** "onnxruntime-node (AVX-512)": with vectors that WebAssembly cannot have, these are named. */
+export const peerName = ({ peer, vectors }: Pick<PeerRow, "peer" | "vectors">): string =>
+  vectors?.startsWith("AVX-512") ? `${peer} (${vectors})` : peer;
+
 /**
  * " × 1.65 PyTorch, × 3.20 PyTorch, malloc as it is": under a line of ours. Undefined: no peer on as many
  * threads.
@@ -148,5 +168,5 @@ export function ratioLine(ours: number, workers: number, peers: readonly PeerRow
   const same = peers.filter((p) => p.threads === workers);
   return same.length === 0
     ? undefined
-    : `    ${same.map((p) => `${times(ours / p.median)} ${p.peer}`).join(",  ")}`;
+    : `    ${same.map((p) => `${times(ours / p.median)} ${peerName(p)}`).join(",  ")}`;
 }

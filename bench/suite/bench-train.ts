@@ -9,6 +9,7 @@ import { createModel, type Batch, type RunningModel } from "../../runtime/engine
 import { nodeHost } from "../../runtime/node/host.ts";
 import { judged, type Judged } from "../measure/judged.ts";
 import type { LimitMeter } from "../measure/limits.ts";
+import { medianOfMedians, type Processes } from "../measure/bootstrap.ts";
 import { joinPairs } from "../measure/kernel-numbers.ts";
 import { randomBatches } from "../measure/random-tokens.ts";
 import { timesOf } from "../measure/statistics.ts";
@@ -22,6 +23,8 @@ export interface TrainRow extends Judged {
   /** Tokens per second: of the median step, and of the fastest. */
   readonly tokensPerSecond: number;
   readonly best: number;
+  /** The samples of each process, where there were several; all figures are of the median process then. */
+  readonly processes?: Processes;
 }
 
 export interface TrainBenchOptions {
@@ -60,6 +63,23 @@ async function measure(
   } finally {
     await model.close();
   }
+}
+
+/** The row with the samples of further processes. */
+export function withProcesses(row: TrainRow, further: Processes): TrainRow {
+  const processes = [row.samples, ...further];
+  const ms = medianOfMedians(processes);
+  const faster = row.ms / ms;
+  return {
+    ...row,
+    processes,
+    ms,
+    bestMs: Math.min(...processes.flat()),
+    tokensPerSecond: row.tokensPerSecond * faster,
+    best: (row.best * row.bestMs) / Math.min(...processes.flat()),
+    gflops: row.gflops * faster,
+    ofLimit: row.ofLimit * faster,
+  };
 }
 
 /** Milliseconds of each step that counts. Throws when a loss is not a number. */

@@ -13,7 +13,8 @@ import { limitMeter, limitsNow, type Limits } from "../measure/limits.ts";
 import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
 import { BenchProgress, partsOf, planLine } from "./estimate.ts";
 import { quickTitles } from "./op-cases.ts";
-import type { Measured } from "./section.ts";
+import { REPORT_VERSION } from "./report-file.ts";
+import type { Measured, Run } from "./section.ts";
 import { isHeavy, sections } from "./sections.ts";
 
 export interface BenchOptions {
@@ -30,6 +31,9 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
+  /** Each row of training is measured in so many processes: in this one, and in further ones by `again`. */
+  readonly processes: number;
+  readonly again?: Run["again"];
 }
 
 export const benchDefaults: BenchOptions = {
@@ -41,9 +45,11 @@ export const benchDefaults: BenchOptions = {
   profile: false,
   quick: false,
   ms: 300,
+  processes: 1,
 };
 
 export interface BenchReport extends Measured {
+  readonly version: number;
   readonly host: {
     readonly cpu: string;
     readonly cores: number;
@@ -106,6 +112,7 @@ export async function runBench(
   const chosen = chosenNames(o);
   const wanted = (title: string): boolean => chosen.includes(title);
   const peers = new Peers(line);
+  const again = o.again ?? (() => Promise.reject(new Error("nobody starts further processes")));
   const rows = o.targets.length * o.workers.length;
   const parts = partsOf({ ...o, rows, wanted }, benchNames(o.all));
   const measured: Measured = { ops: [], training: [], inference: [], peerRows: [], profiles: [] };
@@ -116,7 +123,7 @@ export async function runBench(
     const progress = new BenchProgress(parts);
     const working = (title: string): void => show(progress.at(title));
     for (const section of sections)
-      await section.run({ ...o, meter, peers, wanted, line, working }, measured);
+      await section.run({ ...o, again, meter, peers, wanted, line, working }, measured);
   } catch (cause) {
     // Ctrl-C ends the peers' processes too, and then their errors are no news
     if (cause !== STOPPED && !signal?.aborted) throw cause;
@@ -128,6 +135,7 @@ export async function runBench(
   if (doubted.length > 0) ["", ...doubted].forEach(print);
   const { node, v8 } = process.versions;
   return {
+    version: REPORT_VERSION,
     host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load },
     date: new Date().toISOString(),
     limits,

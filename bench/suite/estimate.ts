@@ -17,6 +17,8 @@ export interface Asked {
   /** Milliseconds per operation. */
   readonly ms: number;
   readonly all: boolean;
+  /** For each row of training. */
+  readonly processes: number;
   wanted(title: string): boolean;
 }
 
@@ -47,10 +49,14 @@ function caseSeconds(each: OpCase, { rows, ms }: Asked): number {
   return PER_CASE + bytes * perByte + rows * (ms * PER_MS + PER_LIMITS);
 }
 
-function modelSeconds(title: string, { rows, ms }: Asked): number {
+function modelSeconds(title: string, { rows, ms, processes }: Asked): number {
   const { compile, least } = models.find((m) => m.title.test(title))!;
-  return compile + rows * Math.max(least, LONG * ms * PER_MS);
+  const further = title.startsWith("train ") ? rows * (processes - 1) : 0;
+  const row = Math.max(least, LONG * ms * PER_MS);
+  return compile + rows * row + further * (FURTHER_PROCESS + row);
 }
+/** Seconds for starting a process and reading its limits; the kernels are compiled by then. */
+const FURTHER_PROCESS = 3;
 
 export function partsOf(asked: Asked, titles: readonly string[]): Part[] {
   const cases = new Map(opCases(asked.all).map((c) => [c.title, c]));

@@ -4,18 +4,16 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { Rate, Request } from "../peers/serve.ts";
+import type { About, Rate, Request } from "../peers/serve.ts";
 
 export type { Rate, Request };
 
-export interface PeerProcess {
-  readonly about: string;
+export interface PeerProcess extends About {
   ask(request: Request): Promise<readonly Rate[]>;
   close(): Promise<void>;
 }
 
-interface Line {
-  readonly about?: string;
+interface Line extends Partial<About> {
   readonly rates?: readonly Rate[];
   readonly error?: string;
 }
@@ -47,9 +45,10 @@ export async function startPeer(command: string, args: readonly string[]): Promi
     await ended;
   };
   try {
-    const { about } = await next();
+    const { about = "", vectors } = await next();
     return {
-      about: about ?? "",
+      about,
+      ...(vectors !== undefined && { vectors }),
       close,
       async ask(request) {
         child.stdin.write(`${JSON.stringify(request)}\n`);

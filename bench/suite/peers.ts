@@ -111,6 +111,8 @@ export interface PeerRow {
   readonly mean: number;
   readonly best: number;
   readonly runs: number;
+  /** As PeerState. */
+  readonly vectors?: string;
 }
 
 export interface PeerState {
@@ -118,6 +120,8 @@ export interface PeerState {
   readonly native: boolean;
   /** What the peer says about itself; undefined: it is not here. */
   readonly about?: string;
+  /** "AVX-512": the widest vectors that its products use here, as far as it can be found out. */
+  readonly vectors?: string;
   readonly missing?: string;
 }
 
@@ -145,7 +149,8 @@ export class Peers {
       }
       try {
         const started = await start(peer);
-        this.#states.set(peer, { name, native, about: started.about });
+        const { about, vectors } = started;
+        this.#states.set(peer, { name, native, about, ...(vectors !== undefined && { vectors }) });
         await started.close();
       } catch (error) {
         this.#states.set(peer, { name, native, missing: `${reason(error)}; to have it: ${peer.install}` });
@@ -185,6 +190,7 @@ export class Peers {
         mean: r.mean,
         best: r.best,
         runs: r.runs,
+        ...(process.vectors !== undefined && { vectors: process.vectors }),
       }));
     } catch (error) {
       this.#say(`note      ${peer.name}, ${what} ${name} on ${threads}: ${reason(error)}`);

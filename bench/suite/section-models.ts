@@ -2,8 +2,16 @@
 import { PROMPT } from "../measure/random-tokens.ts";
 import { benchInference, DECODED, inferSize, phases, type InferRow, type Phase } from "./bench-infer.ts";
 import { mixtureSize, sizeLine, sizeNames } from "./bench-models.ts";
-import { inferHead, inferLine, peerRateLine, ratioLine, trainHead, trainLine } from "./bench-table.ts";
-import { benchTraining, type TrainRow } from "./bench-train.ts";
+import {
+  inferHead,
+  inferLine,
+  peerRateLine,
+  processesLine,
+  ratioLine,
+  trainHead,
+  trainLine,
+} from "./bench-table.ts";
+import { benchTraining, withProcesses, type TrainRow } from "./bench-train.ts";
 import { withOnnxFolder } from "./onnx-folder.ts";
 import type { PeerRow } from "./peers.ts";
 import { askAll, LONG, profiles, ratiosOf, type Beside, type Measured, type Run } from "./section.ts";
@@ -64,8 +72,15 @@ const heading = (o: Run, ...lines: readonly string[]): void => ["", ...lines].fo
 async function trainingRows(o: Run, size: string, peers: readonly PeerRow[], into: Measured): Promise<void> {
   for (const row of peers) o.line(peerRateLine(row));
   o.working(trainTitle(size));
-  for await (const row of benchTraining(size, { ...o, ms: LONG * o.ms }))
+  for await (const first of benchTraining(size, { ...o, ms: LONG * o.ms })) {
+    const further: (readonly number[])[] = [];
+    while (further.length < o.processes - 1)
+      further.push(await o.again({ ...first, name: trainTitle(size) }));
+    const row = further.length === 0 ? first : withProcesses(first, further);
     addRow(o, row, peers, into.training, trainLine(row));
+    const scatter = processesLine(row);
+    if (scatter) o.line(scatter);
+  }
   await profiles(o, "train", size, into);
 }
 

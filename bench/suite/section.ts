@@ -22,6 +22,10 @@ export interface Run {
   readonly profile: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
+  /** Rows of training are measured in so many processes. */
+  readonly processes: number;
+  /** Milliseconds of each step of such a row, measured in a process of its own. */
+  again(row: { readonly name: string } & Pick<TrainRow, "target" | "workers">): Promise<readonly number[]>;
   wanted(title: string): boolean;
   line(text: string): void;
   /** Says what is worked on now, by its name. */

@@ -1,6 +1,7 @@
 /** A report of the bench with something of everything, for tests of its tables and its page. */
 import type { BenchReport } from "../../bench/suite/bench.ts";
 import type { Judged } from "../../bench/measure/judged.ts";
+import { REPORT_VERSION } from "../../bench/suite/report-file.ts";
 import type { OpRow } from "../../bench/suite/bench-ops.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 
@@ -34,6 +35,7 @@ const row = (
 const both = <T>(make: (target: Target, workers: number) => T): T[] =>
   targets.flatMap((target) => [1, 2].map((workers) => make(target, workers)));
 export const benchSample: BenchReport = {
+  version: REPORT_VERSION,
   host: { cpu: '<CPU> & "Co"', cores: 2, node: "24.0.0", v8: "13.6", load: 3 },
   date: "2026-01-02T03:04:05.000Z",
   limits: {

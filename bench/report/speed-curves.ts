@@ -1,5 +1,5 @@
-/** Speed over size: one line per target and peer, names at the lines' ends. */
-import { axes, dot, linear, logarithmic, path, short, svg, text, type Area } from "./svg.ts";
+/** Speed over sizes or numbers of workers: a line for each that was measured, names at the lines' ends. */
+import { axes, dot, linear, logarithmic, path, powers, short, svg, text, type Area } from "./svg.ts";
 import { ticks } from "../../runtime/report/chart.ts";
 
 export interface Series {
@@ -7,26 +7,46 @@ export interface Series {
   readonly colour: string;
   /** Ours: thicker. */
   readonly own: boolean;
-  /** (size, GFLOP/s), sizes rising. */
-  readonly points: readonly (readonly [number, number])[];
+  readonly points: Points;
+}
+/** (size, speed), sizes rising. */
+export type Points = readonly (readonly [number, number])[];
+
+export interface SpeedCurves {
+  readonly title: string;
+  readonly series: readonly Series[];
+  /** What the machine allows. */
+  readonly roof: { readonly name: string; readonly points: Points };
+  /** What is below: "n", "workers". */
+  readonly below: string;
+  /** "GFLOP/s". */
+  readonly unit: string;
+  /** Speeds too by their logarithm: what grows with the number of workers is a straight line then. */
+  readonly doubling?: boolean;
 }
 
-/** `roof`: the multiply-add limit. */
-export function speedOverSize(series: readonly Series[], roof: number, width: number): string {
+export function speedCurves(
+  { title, series, roof, below, unit, doubling }: SpeedCurves,
+  width: number,
+): string {
   const narrow = width < 600;
   const names = !narrow;
   const a: Area = {
     width,
     height: narrow ? 260 : 300,
-    left: 40,
+    left: 52,
     right: names ? 128 : 14,
     top: 26,
     bottom: 36,
   };
   const sizes = [...new Set(series.flatMap((s) => s.points.map(([size]) => size)))].sort((p, q) => p - q);
-  const top = Math.max(roof, ...series.flatMap((s) => s.points.map(([, v]) => v))) * 1.06;
+  const speeds = [roof, ...series].flatMap(({ points }) => points.map(([, v]) => v));
+  const [bottom, top] = [2 ** Math.floor(Math.log2(Math.min(...speeds))), 1.06 * Math.max(...speeds)];
   const x = logarithmic(sizes[0]!, sizes.at(-1)!, a.left + 6, width - a.right - 6);
-  const y = linear(0, top, a.height - a.bottom, a.top);
+  const y = doubling
+    ? logarithmic(bottom, top, a.height - a.bottom, a.top)
+    : linear(0, top, a.height - a.bottom, a.top);
+  const yTicks = doubling ? powers(bottom, top) : ticks(0, top, narrow ? 5 : 6);
   const drawn = [...series]
     .sort((p, q) => Number(p.own) - Number(q.own))
     .map((s) =>
@@ -37,7 +57,7 @@ export function speedOverSize(series: readonly Series[], roof: number, width: nu
           s.colour,
         ),
         ...s.points.map(([size, v]) =>
-          dot(x(size), y(v), s.own ? 4 : 3, s.colour, `${s.name}, n = ${size}: ${short(v)} GFLOP/s`),
+          dot(x(size), y(v), s.own ? 4 : 3, s.colour, `${s.name}, ${below} = ${size}: ${short(v)} ${unit}`),
         ),
       ].join(""),
     );
@@ -48,17 +68,14 @@ export function speedOverSize(series: readonly Series[], roof: number, width: nu
         a,
       )
     : "";
-  return svg(a, "Speed over size", [
-    axes(a, x, y, sizes, ticks(0, top, narrow ? 5 : 6), "n", "GFLOP/s"),
+  return svg(a, title, [
+    axes(a, x, y, sizes, yTicks, below, unit),
     path(
-      [
-        [a.left, y(roof)],
-        [width - a.right, y(roof)],
-      ],
+      roof.points.map(([size, v]) => [x(size), y(v)]),
       "roof dashed",
       "ink",
     ),
-    text(a.left + 4, y(roof) - 5, "multiply-add limit", { kind: "roof-name" }),
+    text(width - a.right - 6, y(roof.points.at(-1)![1]) - 7, roof.name, { anchor: "end", kind: "roof-name" }),
     ...drawn,
     ends,
   ]);
