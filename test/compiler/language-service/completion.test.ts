@@ -69,6 +69,7 @@ describe("what is offered first", () => {
     ["model m { objective o = -logsig‸", ["logsigmoid"]],
     ["model m { objective o = chosen.‸", ["length", "ratio"]],
     ["model m { objective o = mean(‸", ["chosen.", "rejected."]],
+    ["model m { train { recompute ‸", ["none", "layers"]],
     // plans
     [`${base}pl‸`, ["plan"]],
     ["plan p ‸", ["of"]],
