@@ -2,9 +2,8 @@
  * Estimates how long a bench takes, before it begins and while it runs. The figures here were measured on two
  * quiet cores (2026-11-27). While it runs, the time of the finished parts corrects the estimate.
  */
-import { leastTraffic } from "../../compiler/ops/kit/op.ts";
 import { LONG } from "./section.ts";
-import { attrsOf, opCases, type OpCase } from "./op-cases.ts";
+import { opCases, workOf, type OpCase } from "./op-cases.ts";
 
 export interface Part {
   readonly title: string;
@@ -26,7 +25,7 @@ export interface Asked {
  * Seconds per byte that an operation touches, for drawing numbers and computing the reference. Quantised rows
  * have to be decoded for it.
  */
-const PER_BYTE = 1.8e-8;
+const PER_BYTE = 2.2e-8;
 const PER_QUANTISED_BYTE = 2e-7;
 const PER_CASE = 0.15;
 /** Seconds for a module of an operation's kernels, for each target and number of workers. */
@@ -44,7 +43,7 @@ const models: readonly { readonly title: RegExp; readonly compile: number; reado
 ];
 
 function caseSeconds(each: OpCase, { rows, ms }: Asked): number {
-  const bytes = leastTraffic(each.op, each.c.d, attrsOf(each.op, each.c), () => true);
+  const { bytes } = workOf(each);
   const perByte = /quantised|integer|q8/.test(each.name) ? PER_QUANTISED_BYTE : PER_BYTE;
   return PER_CASE + bytes * perByte + rows * (ms * PER_MS + PER_LIMITS);
 }
