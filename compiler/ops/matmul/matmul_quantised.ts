@@ -71,7 +71,9 @@ export const matmul_quantised = defineOp(
       );
     },
     tiles: (d, attrs, target) =>
-      attrs.format === "bf16" && usesFewRows("nt", d.M) ? {} : blockTiles("nt", d, target, 2 * HALF_BLOCK),
+      attrs.format === "bf16" && usesFewRows("nt", d.M)
+        ? {}
+        : blockTiles("nt", d, target, { multiple: 2 * HALF_BLOCK }),
     tasks: (d, k) => (asDots(d, k) ? fewRowsTasks(d) : gemmTasks(plan(d, k))),
     dynamic: (d, k) => (asDots(d, k) ? fewRowsDynamic(d) : gemmDynamic(plan(d, k))),
     scratch: (d, k) => (asDots(d, k) ? fewRowsScratch("nt", d) + bf16Scratch(d.K) : gemmScratch(plan(d, k))),

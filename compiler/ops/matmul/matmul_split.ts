@@ -97,7 +97,9 @@ const isTiled = (d: Dims): boolean => d["M"]! > d["F"]!;
 
 /** Tiles as a product of many rows has them; blocks of K, if there are any, are the stretches. */
 const sumTiles = (d: Dims, target: Parameters<typeof blockTiles>[2]): Dims =>
-  isTiled(d) ? blockTiles("nn", d as Record<"M" | "N" | "K", number>, target, 1, d["P"]) : {};
+  isTiled(d)
+    ? blockTiles("nn", d as Record<"M" | "N" | "K", number>, target, { multiple: 1, stretches: d["P"]! })
+    : {};
 
 export const matmul_sum = defineOp(
   "sums[P,F,N] a[M,K]? b[K,N]? bias[N]? add[M,N]? live[1]?:i32 -> out[M,N]",

@@ -45,8 +45,19 @@ export const usesFewRows = (form: Form, M: number, live = false): boolean =>
   form !== "tn" && M <= (live ? FEW_ROWS : FEW_FIXED_ROWS);
 
 /** So many floats of each row of b are packed at a time, into PB panels: four cache lines, 256 bytes. */
-const PACKED_ROW_FLOATS = 64;
+export const PACKED_ROW_FLOATS = 64;
+/**
+ * The same of b[K,N] for few tiles of rows, which use b too seldom to hide that it comes from memory: longer
+ * pieces of rows come faster, read side by side (pack-blocks.ts).
+ */
+const LONG_ROW_FLOATS = 128;
 const KIB = 1024;
+
+/**
+ * From so many rows on, a worker's share are rows: the next operation finds in its own caches what this one
+ * left there.
+ */
+export const MANY_ROWS = 512;
 
 /**
  * nn, nt: up to this length K is one block. Sums that take another trip through memory cost more than a panel
@@ -60,15 +71,26 @@ const LONGEST_BLOCK = 4096;
  * tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
  */
 export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims =>
-  usesFewRows(form, d.M) ? {} : blockTiles(form, d, target);
+  usesFewRows(form, d.M)
+    ? {}
+    : blockTiles(form, d, target, {
+        pieceFloats:
+          form === "nn" && target === "wide" && d.M < MANY_ROWS ? LONG_ROW_FLOATS : PACKED_ROW_FLOATS,
+      });
 
-/** The same for any number of rows. Blocks of K are multiples of `multiple`, or so many stretches of K. */
+/**
+ * The same for any number of rows. Blocks of K are multiples of `multiple`, or so many stretches of K; of
+ * each row of b so many floats are packed at a time.
+ */
 export function blockTiles(
   form: Form,
   { M, N, K }: Record<"M" | "N" | "K", number>,
   target: Target,
-  multiple = 16,
-  stretches?: number,
+  {
+    multiple = 16,
+    stretches,
+    pieceFloats = PACKED_ROW_FLOATS,
+  }: { readonly multiple?: number; readonly stretches?: number; readonly pieceFloats?: number } = {},
 ): Dims {
   const { MR, NR } = registerTile(target);
   const rowTiles = Math.ceil(M / MR);
@@ -84,7 +106,7 @@ export function blockTiles(
   const stripBytes = (KC: number): number => KC * MR * 4;
   if (form === "tn") {
     const KC = Math.min(K, 512);
-    return blocks(KC, PACKED_ROW_FLOATS / NR, (1024 * KIB) / stripBytes(KC));
+    return blocks(KC, pieceFloats / NR, (1024 * KIB) / stripBytes(KC));
   }
   if (K > LONGEST_BLOCK) {
     const KC = stretches ? Math.ceil(K / stretches) : evenBlocks(K, 256, multiple);
@@ -94,7 +116,7 @@ export function blockTiles(
   }
   return blocks(
     K,
-    Math.min(PACKED_ROW_FLOATS / NR, (512 * KIB) / panelBytes(K)),
+    Math.min(pieceFloats / NR, (512 * KIB) / panelBytes(K)),
     Math.max(8, (256 * KIB) / stripBytes(K)),
   );
 }

@@ -18,25 +18,41 @@ export function spread(bytes: number): number {
   return 64 * (lines % 2 === 0 ? lines + 1 : lines);
 }
 
-/** A function (b, packed, steps, panels): panels [K,NR] from the rows of b, which are `rowBytes` apart. */
-export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: number): string {
-  const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}`;
+/**
+ * A function (b, packed, steps, panels): panels [K,NR] from the rows of b, which are `rowBytes` apart. With
+ * `sideBySide` > 1, so many rows are read at a time, a panel's piece of each in turn: each row is a stream to
+ * the prefetchers, and memory answers several of them faster than one after the other.
+ */
+export function packRows(
+  w: Writer,
+  NR: number,
+  rowBytes: number,
+  panelBytes: number,
+  sideBySide: number,
+): string {
+  const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}_by${sideBySide}`;
   const vectors = count(NR / 4);
   return w.helper(name, (h) => {
+    const pack = (rows: number): void =>
+      h.block(
+        `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ` +
+          `${NR * 4}, to += ${panelBytes})`,
+        () => {
+          for (const i of count(rows)) {
+            // before the stores, or V8 joins none
+            const loads = vectors.map((j) => `b${i}_${j} = v128.load(from, ${i * rowBytes + 16 * j})`);
+            h.line(`const ${loads.join(", ")};`);
+            h.line(vectors.map((j) => `v128.store(to, b${i}_${j}, ${i * NR * 4 + 16 * j});`).join(" "));
+          }
+        },
+      );
     h.line(`/** packed[panels][K,${NR}] = b[K,panels·${NR}], b's rows ${rowBytes} bytes apart */`);
     h.block(`function ${name}(b: usize, packed: usize, steps: usize, panels: i32): void`, () => {
-      h.block(`for (const end = packed + steps * ${NR * 4}; packed < end; packed += ${NR * 4})`, () => {
+      for (const rows of new Set([sideBySide, 1]))
         h.block(
-          `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ` +
-            `${NR * 4}, to += ${panelBytes})`,
-          () => {
-            // before the stores, or V8 joins none
-            h.line(`const ${vectors.map((j) => `b${j} = v128.load(from, ${16 * j})`).join(", ")};`);
-            h.line(vectors.map((j) => `v128.store(to, b${j}, ${16 * j});`).join(" "));
-          },
+          `for (; steps >= ${rows}; steps -= ${rows}, b += ${rows * rowBytes}, packed += ${rows * NR * 4})`,
+          () => pack(rows),
         );
-        h.line(`b += ${rowBytes};`);
-      });
     });
   });
 }

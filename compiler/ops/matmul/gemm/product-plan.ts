@@ -18,7 +18,7 @@ import { ceilTo, PANEL } from "../../kit/panels.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import { isLight, type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { isLight, MANY_ROWS, type Form, type MatmulTensor } from "./cache-blocks.ts";
 import { spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
 
 /** b[N,K] as something else than rows of f32: the bytes of its rows, and how they become panels. */
@@ -76,12 +76,6 @@ export interface Plan {
   readonly source?: PanelSource;
   readonly rows?: RowSource;
 }
-
-/**
- * From so many rows on, a worker's share are rows: the next operation finds in its own caches what this one
- * left there.
- */
-const MANY_ROWS = 512;
 
 export function planOf(
   form: Form,

@@ -8,7 +8,7 @@
  */
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import type { MatmulKernel, PerTensor } from "./cache-blocks.ts";
+import { PACKED_ROW_FLOATS, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
 import { panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
@@ -120,6 +120,10 @@ function overBlocks(
   block();
 }
 
+/** Rows of b that are packed side by side: several where all of K is packed at once, in long pieces. */
+const rowsSideBySide = ({ form, blocked, PB, NR }: Plan): number =>
+  form === "nn" && !blocked && PB * NR > PACKED_ROW_FLOATS ? 8 : 1;
+
 /** Packs panels panel0 … panel1 of b. In the last panel of b[N,K] some rows may be missing. */
 function packPanels(w: Writer, g: Product): void {
   const { p, at, steps } = g;
@@ -129,7 +133,7 @@ function packPanels(w: Writer, g: Product): void {
     return w.line(`${pack}(${from}, packed, ${steps}, panel0, panel1 - panel0);`);
   }
   if (p.form !== "nt") {
-    const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes);
+    const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes, rowsSideBySide(p));
     const from = `${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}`;
     return w.line(`${pack}(${from}, packed, ${steps}, panel1 - panel0);`);
   }
