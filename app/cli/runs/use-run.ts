@@ -1,5 +1,11 @@
 /** What the verbs that use a trained model share: its run with the newest weights, and Ctrl-C. */
-import { loadBest, loadNewest, type Loaded, type LoadOptions } from "../../../runtime/store/checkpoint.ts";
+import {
+  listCheckpoints,
+  loadBest,
+  loadNewest,
+  type Loaded,
+  type LoadOptions,
+} from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
@@ -7,6 +13,7 @@ import { toUse } from "../../../runtime/store/identity.ts";
 import { createModel, isSmall, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import { readAhead } from "../../../runtime/node/read-ahead.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
@@ -96,6 +103,8 @@ export async function loadRun(
   const opened = how.opened ?? (await adapterAsked(run, options, io));
   const adapted = { target, variant, adapter: opened?.adapter, beside };
   const { bundle, through } = await adaptedRun(run, options, adapted);
+  const [newest] = await listCheckpoints(files, run.folder);
+  if (newest) void readAhead(`${run.folder}/${newest.file}`);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
     workers: options.workers ?? workers,
