@@ -18,7 +18,12 @@ export default defineConfig({
     exclude: ["test/package/**", "test/page/**", "test/contributing.test.ts"],
     globalSetup: "test/support/kernel-compilers.ts",
     setupFiles: ["test/support/kept-kernels.ts"],
-    env: { [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels") },
+    env: {
+      [KERNEL_CACHE_VARIABLE]: process.env[KERNEL_CACHE_VARIABLE] ?? inProject(".cache/kernels"),
+      // The launcher's folder (sinter.js). Threads and programs that tests start load no stripper of types,
+      // which is half of what a thread costs.
+      NODE_COMPILE_CACHE: inProject(".cache/node"),
+    },
     sequence: { sequencer: SlowFirst },
     pool: "forks", // V8 flags (`wide`) and signals belong to a process
     maxWorkers: 2,
