@@ -16,8 +16,8 @@ const SPINS = 400_000;
 const SLEEP = 16;
 const FORGET = 4;
 /**
- * Workers are held up where one sleeps in three of eight rounds, and no longer below one of four. Products
- * that are shared without turns make one sleep in every sixth round of a quiet machine.
+ * Workers are held up where one sleeps in three of eight rounds, and no longer below one of four. On a busy
+ * machine one does in six to seven of eight (training M, bench/EXPERIMENTS.md).
  */
 const HELD_FROM = 96;
 const HELD_TO = 64;
