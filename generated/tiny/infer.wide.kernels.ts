@@ -318,13 +318,12 @@ const WORKERS: usize = 36864; // the workers' own pieces, one after the other
 const WORKER_BYTES: usize = 4160;
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 192 bytes apart */
-function pack_rows_16_row192_panel1088(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (const end = packed + steps * 64; packed < end; packed += 64) {
+function pack_rows_16_row192_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
+  for (; steps >= 1; steps -= 1, b += 192, packed += 64) {
     for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
-      v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
+      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
     }
-    b += 192;
   }
 }
 
@@ -616,13 +615,12 @@ function copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel1088(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (const end = packed + steps * 64; packed < end; packed += 64) {
+function pack_rows_16_row64_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
+  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
     for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
-      v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
+      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
     }
-    b += 64;
   }
 }
 
@@ -701,13 +699,12 @@ function tile_4x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usi
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 128 bytes apart */
-function pack_rows_16_row128_panel1088(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (const end = packed + steps * 64; packed < end; packed += 64) {
+function pack_rows_16_row128_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
+  for (; steps >= 1; steps -= 1, b += 128, packed += 64) {
     for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
-      v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
+      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
     }
-    b += 128;
   }
 }
 
@@ -801,13 +798,12 @@ function tile_4x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBy
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel2112(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (const end = packed + steps * 64; packed < end; packed += 64) {
+function pack_rows_16_row64_panel2112_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
+  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
     for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 2112) {
-      const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
-      v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
+      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
     }
-    b += 64;
   }
 }
 
@@ -2096,7 +2092,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 3, lastPanel);
-    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row192_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2219,7 +2215,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row64_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2257,7 +2253,7 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row128_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2299,7 +2295,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    pack_rows_16_row64_panel2112_by1(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
