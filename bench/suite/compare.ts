@@ -100,7 +100,10 @@ const differences = (before: BenchReport["host"], after: BenchReport["host"]): s
     .filter((fact) => before[fact] !== after[fact])
     .map((fact) => `${facts[fact]} ${before[fact]}, then ${after[fact]}`);
 
-const line = columns([9, -10, -10, -10, 7, 17, 20]);
+const line = columns([9, -10, -10, -10, 7, 17, 22]);
+/** A difference between two processes may be theirs, and not the code's. */
+const verdictText = ({ verdict, processes }: ComparedRow): string =>
+  verdict !== "no difference shown" && Math.min(...processes) === 1 ? `${verdict} in one process` : verdict;
 
 /** The table, 100 columns wide, and what its figures mean. */
 export function comparisonLines({ rows, onlyBefore, onlyAfter, differs }: Comparison): string[] {
@@ -117,7 +120,7 @@ export function comparisonLines({ rows, onlyBefore, onlyAfter, differs }: Compar
         timeText(row.after),
         `× ${row.ratio.toFixed(2)}`,
         `${row.low.toFixed(3)} … ${row.high.toFixed(3)}`,
-        row.verdict,
+        verdictText(row),
       ),
     ]),
     ...onlyBefore.map((key) => `only before: ${key}`),
