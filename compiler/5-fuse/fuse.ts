@@ -96,13 +96,15 @@ function tryRule(graph: Graph, section: Section, rule: Rule, { from, at, read }:
   const second = section.nodes[at]!;
   const between = first.outs[rule.out]!;
   const value = graph.values.get(between.value)!;
-  if (readers(graph, between.value) > 1) return null;
+  const others = readers(graph, between.value) - 1;
+  if (others > 0 && !rule.keep) return null;
   if (value.storage !== "activation" || isCarried(graph, value.name)) return null;
   // `first` moves down to `second`: nobody in between may need what it writes
   for (const node of section.nodes.slice(from + 1, at))
     if (Object.values(node.ins).some((r) => Object.values(first.outs).some((o) => o.value === r.value)))
       return null;
-  return rule.join(first, second, read);
+  const fused = rule.join(first, second, read);
+  return fused && others > 0 ? { ...fused, outs: { ...fused.outs, [rule.keep!]: between } } : fused;
 }
 
 function fuseTwins(section: Section, record: (event: FusionEvent) => void): Section | null {

@@ -18,7 +18,12 @@ export interface Rule {
   readonly before: string;
   readonly after: string;
   /**
-   * The fused node, or null where it does not fit. `read` is the argument by which
+   * When others read the value in between too: the output of the fused node that keeps it. Without: no fusion
+   * then.
+   */
+  readonly keep?: string;
+  /**
+   * The fused node (without the kept output), or null where it does not fit. `read` is the argument by which
    * the second reads the first.
    */
   join(first: Node, second: Node, read: string): Node | null;
