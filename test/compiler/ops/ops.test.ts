@@ -24,7 +24,6 @@ import { joinTrace } from "../../support/join-trace.ts";
 type Tensors = Record<string, Float64Array>;
 const table: readonly (readonly [string, Op])[] = Object.entries(ops);
 
-const LONG = 60_000; // ms
 /** Larger cases are the bench's, which compares them too; the reference alone would take seconds. */
 const MOST_FLOPS = 4e6;
 const costOf = (op: Op, c: Case): number =>
@@ -84,41 +83,35 @@ async function checkKernels(name: string, op: Op, cases: readonly Case[], target
 
 describe("kernel = reference", () => {
   for (const target of targets)
-    test.each(table)(
-      `${target} %s`,
-      (name, op) => checkKernels(name, op, target === "wide" ? tested(op) : tested(op).slice(0, 2), target),
-      LONG,
+    test.each(table)(`${target} %s`, (name, op) =>
+      checkKernels(name, op, target === "wide" ? tested(op) : tested(op).slice(0, 2), target),
     );
 });
 
 describe("rows that are not live are left out, and change no bit of the others", () => {
-  test.each(table.filter(([, op]) => op.rowTasks))(
-    "%s",
-    async (name, op) => {
-      const cases = tested(op)
-        .filter((c) => c.d[op.rows!]! > 1)
-        .slice(0, 2);
-      expect(cases.length).toBeGreaterThan(0);
-      const whole = cases.map((c) => ({ ...c, with: (c.with ?? []).filter((t) => !isStatistic(op, t)) }));
-      const some = whole.map((c) => ({ ...c, with: [...c.with, "live"] }));
-      const benches = await kernelBenches(name, op, [...whole, ...some], "wide");
-      for (const [i, c] of some.entries()) {
-        const inputs = inputsFor(op, c);
-        const live = (outputs: Tensors): Tensors => liveOutputs(op, c, inputs, outputs);
-        const all = live(benches[i]!.run(inputs));
-        for (const workers of [1, 3]) {
-          const found = benches[cases.length + i]!.run(inputs, { workers });
-          expect(sameBits(live(found), all), show(c)).toBe(true);
-          for (const [out, values] of Object.entries(found))
-            expect(
-              [...values.subarray(all[out]!.length)].every((v) => Number.isNaN(v) || v === CANARY),
-              `${show(c)}: the other rows of ${out} are untouched`,
-            ).toBe(true);
-        }
+  test.each(table.filter(([, op]) => op.rowTasks))("%s", async (name, op) => {
+    const cases = tested(op)
+      .filter((c) => c.d[op.rows!]! > 1)
+      .slice(0, 2);
+    expect(cases.length).toBeGreaterThan(0);
+    const whole = cases.map((c) => ({ ...c, with: (c.with ?? []).filter((t) => !isStatistic(op, t)) }));
+    const some = whole.map((c) => ({ ...c, with: [...c.with, "live"] }));
+    const benches = await kernelBenches(name, op, [...whole, ...some], "wide");
+    for (const [i, c] of some.entries()) {
+      const inputs = inputsFor(op, c);
+      const live = (outputs: Tensors): Tensors => liveOutputs(op, c, inputs, outputs);
+      const all = live(benches[i]!.run(inputs));
+      for (const workers of [1, 3]) {
+        const found = benches[cases.length + i]!.run(inputs, { workers });
+        expect(sameBits(live(found), all), show(c)).toBe(true);
+        for (const [out, values] of Object.entries(found))
+          expect(
+            [...values.subarray(all[out]!.length)].every((v) => Number.isNaN(v) || v === CANARY),
+            `${show(c)}: the other rows of ${out} are untouched`,
+          ).toBe(true);
       }
-    },
-    LONG,
-  );
+    }
+  });
 });
 
 /** A number for each row, or lines of 16 columns (kit/lines.ts), which only a backward reads. */
@@ -127,31 +120,27 @@ const isStatistic = (op: Op, name: string): boolean =>
 
 describe("in place = apart", () => {
   for (const [name, op] of table.filter(([, o]) => o.inPlace))
-    test(
-      name,
-      async () => {
-        for (const [out, places] of Object.entries(op.inPlace!))
-          for (const from of [places!].flat()) {
-            const cases = tested(op)
-              .filter((c) => present(op, c, from) && present(op, c, out))
-              .slice(0, 2);
-            if (cases.length === 0) continue;
-            const benches = await kernelBenches(name, { ...op, mutates: { [out]: from } }, cases, "wide");
-            for (const [i, bench] of benches.entries()) {
-              const c = cases[i]!;
-              const inputs = inputsFor(op, c);
-              const reference = liveOutputs(op, c, inputs, referenceOutputs(op, c, inputs));
-              const got = bench.run(inputs, { workers: 2 });
-              for (const [tensor, expected] of Object.entries(reference))
-                expect(
-                  difference(got[tensor]!.subarray(0, expected.length), expected).worst,
-                  `${tensor}; ${out} in ${from}`,
-                ).toBeLessThanOrEqual(1);
-            }
+    test(name, async () => {
+      for (const [out, places] of Object.entries(op.inPlace!))
+        for (const from of [places!].flat()) {
+          const cases = tested(op)
+            .filter((c) => present(op, c, from) && present(op, c, out))
+            .slice(0, 2);
+          if (cases.length === 0) continue;
+          const benches = await kernelBenches(name, { ...op, mutates: { [out]: from } }, cases, "wide");
+          for (const [i, bench] of benches.entries()) {
+            const c = cases[i]!;
+            const inputs = inputsFor(op, c);
+            const reference = liveOutputs(op, c, inputs, referenceOutputs(op, c, inputs));
+            const got = bench.run(inputs, { workers: 2 });
+            for (const [tensor, expected] of Object.entries(reference))
+              expect(
+                difference(got[tensor]!.subarray(0, expected.length), expected).worst,
+                `${tensor}; ${out} in ${from}`,
+              ).toBeLessThanOrEqual(1);
           }
-      },
-      LONG,
-    );
+        }
+    });
 });
 
 const present = (op: Op, c: Case, tensor: string): boolean =>
@@ -184,18 +173,14 @@ const unjoined = new RegExp(
 );
 
 describe("V8 joins the pairs of a wide kernel", () => {
-  test.each(table.filter(([name]) => !unjoined.test(name)))(
-    "%s",
-    async (name, op) => {
-      // a last line with padding, and a real size
-      const trace = await joinTrace(name, op, [tested(op)[0]!, op.cases.at(-1)!]);
-      expect(trace).not.toMatch(/Build tree failed/);
-      expect(
-        trace.match(/Decide to vectorize, [1-9]\d* revectorizable nodes/g)?.length,
-      ).toBeGreaterThanOrEqual(2);
-    },
-    LONG,
-  );
+  test.each(table.filter(([name]) => !unjoined.test(name)))("%s", async (name, op) => {
+    // a last line with padding, and a real size
+    const trace = await joinTrace(name, op, [tested(op)[0]!, op.cases.at(-1)!]);
+    expect(trace).not.toMatch(/Build tree failed/);
+    expect(trace.match(/Decide to vectorize, [1-9]\d* revectorizable nodes/g)?.length).toBeGreaterThanOrEqual(
+      2,
+    );
+  });
 });
 
 /** The check of a large product computes a few rows of its reference alone. */
@@ -215,7 +200,7 @@ describe("independent: a few indices come out alone as they do among all", () =>
 describe("gradient = finite differences", () => {
   for (const [name, op] of table.filter(([, o]) => o.backward)) {
     const cases = small(op, 20_000).slice(0, 6);
-    test.skipIf(cases.length === 0)(name, () => cases.forEach((c) => checkGradient(op, c)), LONG);
+    test.skipIf(cases.length === 0)(name, () => cases.forEach((c) => checkGradient(op, c)));
   }
 });
 
