@@ -154,7 +154,7 @@ function scalingTable(entries: readonly Entry[]): string {
       ofLimitText(row),
     ]),
   );
-  const head = ["", "workers", "speed", "gain", "gain of the limit", "of limit"];
+  const head = ["measured", "workers", "speed", "gain", "gain of the limit", "of limit"];
   const signs = doubtLines(entries.flatMap((entry) => entry.rows));
   return table("scaling", head, rows) + signs.map((sign) => element("p", { class: "note" }, sign)).join("");
 }
