@@ -17,7 +17,7 @@ export interface Found {
   readonly gflops?: number;
 }
 
-/** What the table is read for: faster than PyTorch by this, and 16 workers as far ahead of 8 as the limit is. */
+/** What is aimed at: ahead of PyTorch by this, and from 8 to 16 workers so much of what the limit gains. */
 const LEAST_RATIO = 1.2;
 const LEAST_SCALING = 0.9;
 
