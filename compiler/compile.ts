@@ -72,6 +72,9 @@ interface EntryContext {
   record(event: FusionEvent): void;
 }
 
+const recomputes = ({ isTrain, model }: EntryContext): boolean =>
+  isTrain && model.train.recompute === "layers";
+
 /** An entry's graph → the graph that is compiled. The order is that of the list. */
 const graphPasses: readonly Pass<Graph, EntryContext>[] = [
   {
@@ -110,13 +113,13 @@ const graphPasses: readonly Pass<Graph, EntryContext>[] = [
   },
   {
     name: "recompute",
-    when: ({ isTrain, model }) => isTrain && model.train.recompute === "layers",
+    when: recomputes,
     why: "after fusion: the backward reads the very values of a run that saves them",
     run: recomputeLayers,
   },
   {
     name: "forward",
-    when: ({ isTrain, model }) => isTrain && model.train.recompute === "layers",
+    when: recomputes,
     why: "after what is computed again: the forward itself leaves out what only the backward would read",
     run: dropUnread,
   },

@@ -32,6 +32,7 @@ if (model === undefined || data === undefined || pairs === undefined)
 
 const folder = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-instructions-"));
 const at = (name: string): string => join(folder, name);
+
 /** In every second pair, chosen and rejected have changed places. */
 function mixed(): string {
   const rows = JSON.parse(readFileSync(pairs!, "utf8")) as Readonly<Record<string, string>>[];

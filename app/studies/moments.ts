@@ -24,7 +24,7 @@ import { createModel, type Batch, type RunningModel } from "../../runtime/engine
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { TrainEvent } from "../../runtime/train/events.ts";
 import { named } from "../cli/options/option.ts";
-import { runVerb } from "./run-verb.ts";
+import { logOf, runVerb } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -53,9 +53,7 @@ function trained(optimizer: Optimizer, seed: string, folder: string): number {
     ["train", o.spec, ...(o.data === undefined ? [] : ["--data", o.data]), ...set, "--out", out],
     "hidden",
   );
-  const lines = readFileSync(join(out, "log.jsonl"), "utf8").trimEnd().split("\n");
-  const events = lines.map((line) => JSON.parse(line) as TrainEvent);
-  return events.findLast((event) => event.kind === "eval")!.loss!;
+  return logOf<TrainEvent>(out).findLast((event) => event.kind === "eval")!.loss!;
 }
 
 function compareLosses(): void {

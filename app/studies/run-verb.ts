@@ -27,10 +27,13 @@ export function runStage(
 export const setting = (...settings: readonly string[]): string[] =>
   settings.flatMap((one) => ["--set", one]);
 
-/** The evaluations of a run, from its log. */
-export function evaluationsOf(run: string): readonly Readonly<Record<string, number>>[] {
-  const lines = readFileSync(join(run, "log.jsonl"), "utf8").trimEnd().split("\n");
-  return lines
-    .map((line) => JSON.parse(line) as Readonly<Record<string, number>>)
-    .filter((event) => "eval_loss" in event);
-}
+/** The events of a run's log. */
+export const logOf = <T>(run: string): readonly T[] =>
+  readFileSync(join(run, "log.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as T);
+
+/** The evaluations of a stage's run. */
+export const evaluationsOf = (run: string): readonly Readonly<Record<string, number>>[] =>
+  logOf<Readonly<Record<string, number>>>(run).filter((event) => "eval_loss" in event);

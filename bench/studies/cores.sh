@@ -23,24 +23,10 @@ all=(export limits S M gpt2 1b table)
 declare -A most=([export]=120 [limits]=45 [S]=90 [M]=120 [gpt2]=180 [1b]=90 [table]=10)
 least_cores=8
 
-usage() {
-  sed -n '2,15s/^# \{0,1\}//p' "$0"
-}
-
 try=
 [ "${1:-}" != --try ] || { try=1; shift; }
-parts=("$@")
-[ $# -gt 0 ] || parts=("${all[@]}")
-for part in "${parts[@]}"; do
-  case " ${all[*]} " in
-    *" $part "*) ;;
-    *)
-      [ "$part" = --help ] && usage && exit 0
-      echo "there is no part $part: ${all[*]}" >&2
-      exit 2
-      ;;
-  esac
-done
+source "$root/bench/studies/parts.sh"
+parts_of "$0" "$@"
 
 cores=$(getconf _NPROCESSORS_ONLN)
 mkdir -p "$OUT"
@@ -62,7 +48,7 @@ export_bundles() {
 needs_bundles() {
   [ -d "$OUT/bundles" ] && return
   if [ ! -d "$root/node_modules/assemblyscript" ]; then
-    echo "no bundles in $OUT: run the part export where the project is installed, and carry the folder here" >&2
+    echo "no bundles in $OUT: run the part export where the project is installed, and carry the folder" >&2
     exit 1
   fi
   rm -rf "$OUT/unfinished"

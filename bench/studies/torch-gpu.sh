@@ -20,22 +20,8 @@ all=(export cpu exact curve witness gpt2 gpt2-xl llama table)
 # seconds that each part may take
 declare -A most=([cpu]=150 [exact]=60 [curve]=90 [witness]=90 [gpt2]=150 [gpt2-xl]=120 [llama]=120)
 
-usage() {
-  sed -n '2,14s/^# \{0,1\}//p' "$0"
-}
-
-parts=("$@")
-[ $# -gt 0 ] || parts=("${all[@]}")
-for part in "${parts[@]}"; do
-  case " ${all[*]} " in
-    *" $part "*) ;;
-    *)
-      [ "$part" = --help ] && usage && exit 0
-      echo "there is no part $part: ${all[*]}" >&2
-      exit 2
-      ;;
-  esac
-done
+source "$root/bench/studies/parts.sh"
+parts_of "$0" "$@"
 
 mkdir -p "$out"
 export ROWS=$out/rows.jsonl PYTHONPATH=$here

@@ -37,9 +37,6 @@ export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
   return Object.fromEntries(checked) as StagesOfModel;
 }
 
-/** What a model's training says by saying nothing. */
-const usual = { optimizer: "adamw", recompute: "none" } as const;
-
 function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] | undefined {
   const { written, train, outer, report } = o;
   const bindings = written.stages.get(stage) ?? new Map<string, never>();
@@ -60,7 +57,7 @@ function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] 
   /** As the block says, or as the model's training has it; absent where it is the usual. */
   const orAsTrained = (name: "optimizer" | "recompute"): unknown => {
     const said = bindings.has(name) ? own?.[name] : train[name];
-    return said === usual[name] ? undefined : said;
+    return said === trainFields[name].shown ? undefined : said;
   };
   const trained = {
     ...own,

@@ -69,8 +69,8 @@ export interface Host {
 export interface Findings {
   /** Undefined: it was not found out yet. */
   read(about: readonly string[]): Promise<unknown>;
-  /** Does nothing where it cannot be kept. */
-  write(about: readonly string[], found: boolean | number): Promise<void>;
+  /** Anything that JSON can say. Does nothing where it cannot be kept. */
+  write(about: readonly string[], found: unknown): Promise<void>;
 }
 
 /** The exported entries of an instance. */

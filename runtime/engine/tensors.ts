@@ -5,6 +5,7 @@
  */
 import { nameInLayer } from "../contract/parameter-names.ts";
 import type { TensorPlace } from "../contract/manifest.ts";
+import type { Moment } from "../contract/moment-codes.ts";
 import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { decodeWeights } from "../contract/weight-rows.ts";
 import { rowWriter, wordsOf, type Words } from "./quantise.ts";
@@ -26,6 +27,10 @@ export interface Tensor {
   /** Sets every element of a slice, in row-major order. */
   fill(slice: number, next: () => number): void;
 }
+
+/** Which moment a tensor is, where it is one in 8 bits. */
+export const momentInCodes = ({ storage, dtype }: TensorPlace): Moment | undefined =>
+  dtype === "i32" && (storage === "moment1" || storage === "moment2") ? storage : undefined;
 
 /** The name of a slice in a checkpoint: slice 3 of "layers.mlp.up.weight" is "layers.3.mlp.up.weight". */
 export const checkpointName = ({ name, layered, slices }: TensorPlace, slice: number): string =>

@@ -6,6 +6,7 @@
  * time than they took. Nobody waits for that, since each of these runs is one that was asked for, and no bit
  * of a result depends on the number.
  */
+import { isObject } from "../base/schema.ts";
 import type { Findings } from "./host.ts";
 
 /** What was fastest, and how many milliseconds a run took then; where runs differ in length, a unit of it. */
@@ -111,18 +112,17 @@ export class WorkerChoices {
   async of(run: string): Promise<WorkerChoice> {
     const known = this.#choices.get(run);
     if (known) return known;
-    const about = (what: string): string[] => [what, run, `${this.#most}`, this.#code];
-    const read = (what: string): Promise<unknown> | undefined => this.#findings?.read(about(what));
-    const [workers, ms] = [await read(WORKERS), await read(MS)];
-    const found = typeof workers === "number" && typeof ms === "number" ? { workers, ms } : undefined;
-    const choice = new WorkerChoice(this.#most, found, (best) => {
-      void this.#findings?.write(about(WORKERS), best.workers);
-      void this.#findings?.write(about(MS), best.ms);
-    });
+    const about = ["fastest workers", run, `${this.#most}`, this.#code];
+    const found = await this.#findings?.read(about);
+    const choice = new WorkerChoice(
+      this.#most,
+      isFastest(found) ? found : undefined,
+      (best) => void this.#findings?.write(about, best),
+    );
     this.#choices.set(run, choice);
     return choice;
   }
 }
 
-const WORKERS = "fastest workers";
-const MS = "milliseconds with them";
+const isFastest = (found: unknown): found is Fastest =>
+  isObject(found) && typeof found["workers"] === "number" && typeof found["ms"] === "number";

@@ -3,7 +3,7 @@
  * and checks the model that it is for.
  */
 import { statSync } from "node:fs";
-import { Worker } from "node:worker_threads";
+import { sideThread } from "./side-thread.ts";
 
 /** A smaller file is read before a thread is there. */
 const WORTH_A_THREAD = 128 * 2 ** 20;
@@ -12,12 +12,5 @@ const WORTH_A_THREAD = 128 * 2 ** 20;
 export async function readAhead(path: string, least = WORTH_A_THREAD): Promise<void> {
   const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (bytes < least) return;
-  const thread = new Worker(new URL("./read-ahead-thread.ts", import.meta.url), {
-    workerData: path,
-    name: "sinter reads ahead",
-    execArgv: [],
-  });
-  thread.on("error", () => {}); // whoever reads the file says what is wrong with it
-  thread.unref();
-  await new Promise((ended) => thread.on("exit", ended));
+  await sideThread(new URL("./read-ahead-thread.ts", import.meta.url), path, "sinter reads ahead");
 }

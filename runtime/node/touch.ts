@@ -3,8 +3,8 @@
  * when it is touched first, which for the weights of a large model takes longer than to read them.
  */
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
 import type { MemoryRange } from "../engine/partitions.ts";
+import { sideThread } from "./side-thread.ts";
 import type { TouchData } from "./touch-thread.ts";
 
 /** A thread is there after 40 ms, in which one that writes anyway makes some 40 MB. */
@@ -22,15 +22,6 @@ export async function touch(all: readonly MemoryRange[], least = WORTH_A_THREAD)
   const threads = Math.min(MOST_THREADS, availableParallelism() - 1);
   if (bytes < least) return;
   const workerData: TouchData = { ranges, next: new Int32Array(new SharedArrayBuffer(4)) };
-  const ends = Array.from({ length: threads }, () => {
-    const thread = new Worker(new URL("./touch-thread.ts", import.meta.url), {
-      workerData,
-      name: "sinter pages",
-      execArgv: [],
-    });
-    thread.on("error", () => {}); // whoever writes a page makes it then
-    thread.unref();
-    return new Promise((ended) => thread.on("exit", ended));
-  });
-  await Promise.all(ends);
+  const program = new URL("./touch-thread.ts", import.meta.url);
+  await Promise.all(Array.from({ length: threads }, () => sideThread(program, workerData, "sinter pages")));
 }

@@ -19,7 +19,7 @@ import type { Moment } from "../contract/moment-codes.ts";
 import { nameIn } from "./renamed.ts";
 import { plainFormat } from "./stored-format.ts";
 import { rowTaker } from "./take-rows.ts";
-import { checkpointName, type Tensor } from "../engine/tensors.ts";
+import { checkpointName, momentInCodes, type Tensor } from "../engine/tensors.ts";
 import type { TrainState } from "./train-state.ts";
 
 /** A slice of a tensor, under its name in a checkpoint. */
@@ -45,13 +45,13 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
           ? tensor.place
           : { ...tensor.place, name: tensor.place.of ?? tensor.place.name };
       const prefix = storage === "parameter" ? "" : `${storage}.`;
-      const of = storage !== "parameter" && tensor.place.dtype === "i32" && model.tensors.get(named.name);
+      const moment = momentInCodes(tensor.place);
       return Array.from({ length: tensor.place.slices }, (_, slice) => ({
         name: prefix + checkpointName(named, slice),
         tensor,
         slice,
-        shape: of ? of.place.shape : tensor.place.shape,
-        ...(of && { moment: storage }),
+        shape: (moment ? model.tensors.get(named.name)! : tensor).place.shape,
+        ...(moment && { moment }),
       }));
     }),
   );

@@ -261,7 +261,11 @@ class Trainer {
     });
     if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     report({ kind: "eval", step: this.#step, whole, ms: performance.now() - began, ...result });
-    if (best && !whole) await this.#compare(figureOf(result, best), isBeyond(result, best));
+    if (best && !whole)
+      await this.#compare(
+        figureOf(result, best),
+        isBeyond("metrics" in result ? result.metrics : undefined, best.limit),
+      );
   }
 
   /** As the source does; else the mean of the module's objective; else the cross-entropy of a text. */
@@ -353,5 +357,6 @@ function figureOf({ loss, ...rest }: Evaluation | Measured, { by }: BestOptions)
   throw new SinterError("bug", `the evaluation says no ${by?.metric ?? "loss"}`);
 }
 
-const isBeyond = (found: Evaluation | Measured, { limit }: BestOptions): boolean =>
-  limit !== undefined && "metrics" in found && (found.metrics[limit.metric] ?? 0) > limit.most;
+/** Whether what an evaluation says is beyond its limit, where there is one. */
+export const isBeyond = (metrics: Figures | undefined, limit: BestOptions["limit"]): boolean =>
+  limit !== undefined && (metrics?.[limit.metric] ?? 0) > limit.most;

@@ -5,8 +5,8 @@ and of its papers: what the kernel adamw8 has to agree with, bit for bit.
     /usr/bin/python3 test/parity/adamw8.py            writes fixtures/adamw8.safetensors
     /usr/bin/python3 test/parity/adamw8.py --check    compares the file with what it would write
 
-Two blocks of 256 numbers, with gradients of very different sizes and some that are zero; three steps. A tensor
-of floats is rounded to float32 after every operation.
+Two blocks of 256 numbers, with gradients of very different sizes and some that are zero; three steps. A
+tensor of floats is rounded to float32 after every operation.
 
     p [2, 256]                            before the first step
     <step>.g  <step>.norm [1]             the gradient, and the length of all gradients
@@ -30,7 +30,7 @@ FORMATS = {"m": (4, True, 0), "v": (5, False, 1)}
 
 
 def thresholds(step: int, fraction: int) -> torch.Tensor:
-    """0 ... 1, in units of the bits of a float32 that a code leaves out; float64, as are other exact numbers."""
+    """0 ... 1, in units of the bits of a float32 that a code leaves out; float64, as all exact numbers."""
     places = [(place * PLACE + step * STEP) % 2**32 >> (9 + fraction) for place in range(BLOCKS * BLOCK)]
     return torch.tensor(places, dtype=torch.float64).reshape(BLOCKS, BLOCK) / 2 ** (23 - fraction)
 

@@ -9,7 +9,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { randomFrom } from "../../../runtime/base/random.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import type { Moment } from "../../../runtime/contract/moment-codes.ts";
-import { checkpointName } from "../../../runtime/engine/tensors.ts";
+import { checkpointName, momentInCodes } from "../../../runtime/engine/tensors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
@@ -65,10 +65,11 @@ export async function importTorch(run: Run, from: string, io: Io): Promise<numbe
 const momentsInCodes = ({ bundle }: Run): ReadonlyMap<string, Moment> =>
   new Map(
     (bundle.manifest.modules.train?.tensors ?? []).flatMap((place): [string, Moment][] => {
-      const { storage, dtype, slices, of } = place;
-      if ((storage !== "moment1" && storage !== "moment2") || dtype !== "i32") return [];
-      const named = { ...place, name: of! };
-      return Array.from({ length: slices }, (_, i) => [`${storage}.${checkpointName(named, i)}`, storage]);
+      const moment = momentInCodes(place);
+      if (!moment) return [];
+      const named = { ...place, name: place.of! };
+      const names = Array.from({ length: place.slices }, (_, i) => `${moment}.${checkpointName(named, i)}`);
+      return names.map((name) => [name, moment]);
     }),
   );
 

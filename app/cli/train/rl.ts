@@ -9,9 +9,10 @@ import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { renderPrompt } from "../../../runtime/tokenizers/chat/render-dialogue.ts";
-import type { TrainEvent } from "../../../runtime/train/events.ts";
+import type { EvaluationEvent } from "../../../runtime/train/events.ts";
 import type { PromptExample } from "../../../runtime/train/examples/example.ts";
 import { droppedLine } from "../../../runtime/train/examples/read-examples.ts";
+import { isBeyond, type BestOptions } from "../../../runtime/train/train.ts";
 import type { WeighedReward } from "../../../runtime/train/rewards/read-reward.ts";
 import type { Prompt } from "../../../runtime/train/rl/experience.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
@@ -64,6 +65,7 @@ export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "promp
   record: (settings) => ({ settings: { ...plainSettings(settings), rewards: opened.written } }),
   data(run, settings, prompts) {
     say(`reference: the weights that it begins with, ${sizeText(referenceBytes(run))} beside the model`);
+    const limit = settings.maxKl > 0 ? { metric: DIVERGENCE, most: settings.maxKl } : undefined;
     return {
       source: new PolicySource({
         settings,
@@ -80,9 +82,10 @@ export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "promp
       best: {
         patience: run.record.stage!.patience,
         by: { metric: "reward", largest: true },
-        ...(settings.maxKl > 0 && { limit: { metric: DIVERGENCE, most: settings.maxKl } }),
+        ...(limit && { limit }),
       },
-      remark: (event) => tooFar(event, settings.maxKl),
+      remark: (event) =>
+        limit && event.kind === "eval" && isBeyond(event.metrics, limit) ? tooFar(event, limit) : undefined,
       headline: ["reward", "kl", "objective/kl", "pass@1", "completions/mean_length"],
       keepsStart: true,
       close: opened.close,
@@ -91,15 +94,9 @@ export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "promp
 });
 
 /** Why the stage ends before its last step: what the model says is too far from what it said at first. */
-function tooFar(event: TrainEvent, maxKl: number): string | undefined {
-  if (event.kind !== "eval" || maxKl === 0) return undefined;
-  const nats = event.metrics?.[DIVERGENCE] ?? 0;
-  if (nats <= maxKl) return undefined;
-  return (
-    `answers are ${nats.toFixed(2)} nats from what the model said at first, more than max_kl ${maxKl}: the ` +
-    "stage ends here, and the best checkpoint before is kept"
-  );
-}
+const tooFar = ({ metrics }: EvaluationEvent, { metric, most }: NonNullable<BestOptions["limit"]>): string =>
+  `answers are ${metrics![metric]!.toFixed(2)} nats from what the model said at first, more than max_kl ` +
+  `${most}: the stage ends here, and the best checkpoint before is kept`;
 
 /** What is trained is there twice (runtime/train/rl/reference.ts). */
 function referenceBytes({ bundle }: Run): number {
