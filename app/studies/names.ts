@@ -49,10 +49,11 @@ const io: Io = {
   cwd: process.cwd(),
 };
 
-const firstLetters = readFileSync(text, "utf8")
-  .split("\n")
-  .flatMap((name) => name.trim().slice(0, 1));
-const letterCount = new Set(readFileSync(text, "utf8").replaceAll(/\s/g, "")).size;
+const names = readFileSync(text, "utf8")
+  .trim()
+  .split(/\s*\n\s*/);
+const firstLetters = names.map((name) => name[0]!);
+const letterCount = new Set(names.join("")).size;
 
 /** The sizes of S (POSTTRAINING, section 3): 0.8 M parameters. One letter more, which ends a name. */
 const spec = `model names {
