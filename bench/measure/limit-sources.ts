@@ -1,12 +1,16 @@
 /**
  * AssemblyScript of the programs that find out what a machine can do at most: loops of arithmetic in
- * registers, in enough chains to hide the latency, and a loop that reads.
+ * registers, in enough chains to hide the latency, a function applied to numbers in L1, and a loop that
+ * reads.
  */
 import { prelude } from "../../compiler/8-emit/prelude.ts";
+import { activations } from "../../compiler/ops/kit/activations.ts";
 import { Writer } from "../../compiler/ops/kit/writer.ts";
 import { quickFours, unsignedFours, type SumsName } from "../../compiler/ops/matmul/quantised/group-sums.ts";
 import { CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
+import type { Activation } from "../../runtime/contract/model.ts";
+import type { ElementFunction } from "../../runtime/contract/profile-site.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 
 /** Three f32: the operands of the chains and what they begin with. */
@@ -114,6 +118,52 @@ ${round.join("\n")}
 ${stores.join("\n")}
   barrier();
 }`;
+}
+
+/** Each worker's numbers, and their values behind them; both, and a slope for each, stay in L1. */
+const ELEMENT_COUNT = 1024;
+export const ELEMENT_BYTES = 3 * 4 * ELEMENT_COUNT;
+const ELEMENT_ROUNDS = 1 << 12;
+/** To so many numbers each worker applies the function in a call. */
+export const ELEMENTS = ELEMENT_COUNT * ELEMENT_ROUNDS;
+/** So many vectors at a time, as in a row of a register tile: they share the function's constants. */
+const VECTORS = 4;
+
+/** A module whose entry applies the function to zeros. */
+export function elementsSource(what: ElementFunction, target: Target): string {
+  const { common, value, bend } = textOf(what);
+  const lines = (text: (i: number) => string): string =>
+    Array.from({ length: VECTORS }, (_, i) => `      ${text(i)}`).join("\n");
+  const store = (i: number, y: string, area: number): string =>
+    `v128.store(at, ${y}${i}, ${16 * i + 4 * area * ELEMENT_COUNT});`;
+  return `${prelude(target)}
+export function elements(worker: i32): void {
+  const from: usize = ${READ_FROM} + <usize>worker * ${ELEMENT_BYTES}, end = from + ${4 * ELEMENT_COUNT};
+  for (let round = 0; round < ${ELEMENT_ROUNDS}; round++) {
+    for (let at = from; at < end; at += ${16 * VECTORS}) {
+${lines((i) => `const x${i} = v128.load(at, ${16 * i});`)}
+${lines((i) => `const c${i} = ${common(`x${i}`)};`)}
+${bend ? lines((i) => `const b${i} = ${bend(`x${i}`, `c${i}`)};`) : ""}
+${lines((i) => `const y${i} = ${value(`x${i}`, `c${i}`)};`)}
+${bend ? lines((i) => store(i, "b", 2)) : ""}
+${lines((i) => store(i, "y", 1))}
+    }
+  }
+  barrier();
+}`;
+}
+
+interface FunctionText {
+  common(x: string): string;
+  value(x: string, common: string): string;
+  readonly bend?: (x: string, common: string) => string;
+}
+
+function textOf(what: ElementFunction): FunctionText {
+  if (what === "exp") return { common: (x) => x, value: (x) => `exp_low4(${x})` };
+  const [name, bend] = what.split("_bend") as [Activation, string?];
+  const { emitCommon, emitValue, emitBend } = activations[name];
+  return { common: emitCommon, value: emitValue, ...(bend !== undefined && { bend: emitBend }) };
 }
 
 /** A module whose entry sums up what stands at READ_FROM; each worker reads its part, as often as is said. */

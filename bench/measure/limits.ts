@@ -5,10 +5,12 @@
  *
  *   arithmetic   GFLOP/s of multiply-adds in registers; GOP/s of integer dot products, by those instructions
  *                that products of weights in this format take here (2 operations for each multiply-add)
+ *   elements     1e9 numbers per second to which e^x, or an activation, is applied in L1
  *   read         GB/s of reading as many bytes again and again, each worker its part: what the cache gives
  *                that holds them, or memory where none does
  */
 import { waysOf } from "../../compiler/ops/matmul/quantised/group-sums.ts";
+import type { ElementFunction } from "../../runtime/contract/profile-site.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { IntegerFormat } from "../../runtime/contract/weight-rows.ts";
 import { measuredModule } from "./kernel-module.ts";
@@ -17,6 +19,9 @@ import {
   chainNames,
   chainOperations,
   chainsSource,
+  ELEMENT_BYTES,
+  ELEMENTS,
+  elementsSource,
   OPERANDS,
   READ_BLOCK,
   READ_BLOCKS,
@@ -32,6 +37,8 @@ export type Arithmetic = "f32" | IntegerFormat;
 export interface LimitMeter {
   /** 1e9 operations per second. */
   arithmetic(what: Arithmetic, target: Target, workers: number): Promise<number>;
+  /** 1e9 numbers per second to which a function is applied, in L1. */
+  elements(what: ElementFunction, target: Target, workers: number): Promise<number>;
   /** GB/s (1e9 bytes). More bytes than MEMORY_BYTES are read like those: no cache holds them. */
   read(bytes: number, workers: number): Promise<number>;
   close(): Promise<void>;
@@ -70,6 +77,10 @@ export function limitMeter(): LimitMeter {
       const ms = await least(CHAIN_SAMPLES, () => module.call(name));
       return (chainOperations(name, target) * workers) / ms / 1e6;
     },
+    async elements(what, target, workers) {
+      const module = await once(`${what} ${target} ${workers}`, () => openElements(what, target, workers));
+      return (ELEMENTS * workers) / (await least(CHAIN_SAMPLES, () => module.call("elements"))) / 1e6;
+    },
     async read(bytes, workers) {
       const module = await once(`read ${workers}`, () => openRead(workers));
       return readRate(module, bytes, workers);
@@ -93,6 +104,13 @@ async function openChains(target: Target, workers: number): Promise<Opened> {
   const module = await openModule(chainsSource(target), target, READ_FROM, workers, entries);
   await module.call("ask");
   await warm(() => module.call("fma"));
+  return module;
+}
+
+async function openElements(what: ElementFunction, target: Target, workers: number): Promise<Opened> {
+  const end = READ_FROM + workers * ELEMENT_BYTES;
+  const module = await openModule(elementsSource(what, target), target, end, workers, ["elements"]);
+  await warm(() => module.call("elements"));
   return module;
 }
 

@@ -8,20 +8,24 @@ import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise, randomTokens } from "./kernel-numbers.ts";
 import { PROMPT } from "./random-tokens.ts";
-import { median, ratesOf, timesOf, type Rates } from "./statistics.ts";
+import { median, timesOf, type Rates } from "./statistics.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
+import type { ElementFunction } from "../../runtime/contract/profile-site.ts";
 import type { SiteTimes } from "../../runtime/engine/profile.ts";
-import { counted, percent, rateText } from "../../runtime/contract/amounts.ts";
 import { MEMORY_BYTES, type LimitMeter } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;
 export type ProfiledEntry = (typeof profiled)[number];
 
-/** Rates are of all workers together. */
+/**
+ * Rates are of all workers together. Bytes are those that a call touches: a core writes in place what it has
+ * read, and the limit is one of reading.
+ */
 export interface KernelRow extends Rates {
   readonly section: string;
+  readonly op: string;
   readonly kernel: string;
   readonly calls: number;
   /** Milliseconds per run of the entry, mean over the workers: in the kernel, and at the barrier after it. */
@@ -29,6 +33,18 @@ export interface KernelRow extends Rates {
   readonly waitingMs: number;
   /** Share of the entry's time. */
   readonly share: number;
+  readonly least: LeastMs;
+}
+
+/**
+ * Milliseconds per run that a kernel takes at least on this machine: for its arithmetic, or, where that is
+ * more, for the bytes that it touches. What does not decide is 0.
+ */
+export interface LeastMs {
+  readonly multiplyAdds: number;
+  /** Functions applied to numbers one by one. */
+  readonly functions: number;
+  readonly bytes: number;
 }
 
 export interface Profile {
@@ -40,6 +56,8 @@ export interface Profile {
   readonly runs: number;
   readonly tokens: number;
   readonly gflops: number;
+  /** Multiply-adds in registers: the larger reading of the two. */
+  readonly limitGflops: number;
   /**
    * Milliseconds per run, mean over the workers: in kernels, at barriers, and the rest (starting threads,
    * copying logits).
@@ -55,7 +73,7 @@ export interface ProfileOptions {
   readonly entry: ProfiledEntry;
   readonly target: Target;
   readonly workers: number;
-  /** Is read right after the runs. */
+  /** Is read just before and just after the runs. */
   readonly meter: LimitMeter;
   /** Milliseconds of measuring. */
   readonly ms: number;
@@ -81,10 +99,12 @@ export async function profileModel(source: Model, o: ProfileOptions): Promise<Pr
     seed: 1,
   });
   try {
+    const before = await multiplyAdds(o);
     const run = o.entry === "train" ? steps(model) : prompts(model, o.entry);
     for (let warm = 0; warm < WARM_RUNS; warm++) await run();
     model.profile("clear");
-    return await summary(model, o, await timesOf({ warm: 0, least: 3, ms: o.ms }, run));
+    const times = await timesOf({ warm: 0, least: 3, ms: o.ms }, run);
+    return await summary(model, o, times, Math.max(before, await multiplyAdds(o)));
   } finally {
     await model.close();
   }
@@ -116,7 +136,12 @@ function prompts(model: RunningModel, entry: "prefill" | "decode"): () => Promis
   };
 }
 
-async function summary(model: RunningModel, o: ProfileOptions, times: readonly number[]): Promise<Profile> {
+async function summary(
+  model: RunningModel,
+  o: ProfileOptions,
+  times: readonly number[],
+  arithmetic: number,
+): Promise<Profile> {
   const { batch, context, flops } = model.entry(o.entry);
   const sites = model.profile()!.filter((s) => s.entry === o.entry && s.calls > 0);
   const runs = sites[0]!.calls / sites[0]!.times;
@@ -124,20 +149,25 @@ async function summary(model: RunningModel, o: ProfileOptions, times: readonly n
   const sum = (of: (s: SiteTimes) => number): number => sites.reduce((total, s) => total + of(s), 0);
   const busyMs = sum((s) => mean(s.busy));
   const waitingMs = sum((s) => mean(s.waiting));
-  const arithmetic = await o.meter.arithmetic("f32", o.target, o.workers);
-  const readRates = await readRatesOf(sites, o);
+  const limits = await limitsOf(sites, o, arithmetic);
   const kernels = sites
     .map((s): KernelRow => {
       const ms = mean(s.busy);
-      const work = { flops: s.flops * s.times, bytes: s.bytes * s.times, ms };
+      const least = leastOf(s, limits);
+      const leastMs = least.multiplyAdds + least.functions + least.bytes;
       return {
         section: s.section,
+        op: s.op,
         kernel: s.kernel,
         calls: s.times,
         ms,
         waitingMs: mean(s.waiting),
         share: (ms + mean(s.waiting)) / (busyMs + waitingMs),
-        ...ratesOf(work, { arithmetic, read: readRates.get(readTogether(s, o))! }),
+        least,
+        gflops: (s.flops * s.times) / ms / 1e6,
+        gbs: (s.touches * s.times) / ms / 1e6,
+        bound: least.bytes > 0 ? "memory" : "arithmetic",
+        ofLimit: leastMs / ms,
       };
     })
     .sort((a, b) => b.share - a.share);
@@ -150,6 +180,7 @@ async function summary(model: RunningModel, o: ProfileOptions, times: readonly n
     runs: times.length,
     tokens: o.entry === "decode" ? 1 : batch * context,
     gflops: flops / ms / 1e6,
+    limitGflops: arithmetic,
     busyMs,
     waitingMs,
     outsideMs: Math.max(0, times.reduce((a, b) => a + b, 0) / times.length - busyMs - waitingMs),
@@ -167,64 +198,39 @@ function readTogether({ touches, times }: SiteTimes, { entry }: ProfileOptions):
   return Math.min(MEMORY_BYTES, Math.round(2 ** (Math.round(2 * Math.log2(Math.max(1, together))) / 2)));
 }
 
-/** GB/s, by bytes. */
-async function readRatesOf(sites: readonly SiteTimes[], o: ProfileOptions): Promise<Map<number, number>> {
-  const rates = new Map<number, number>();
-  for (const bytes of new Set(sites.map((s) => readTogether(s, o))))
-    rates.set(bytes, await o.meter.read(bytes, o.workers));
-  return rates;
+const multiplyAdds = ({ meter, target, workers }: ProfileOptions): Promise<number> =>
+  meter.arithmetic("f32", target, workers);
+
+/** What the machine does at most, 1e9 per second. */
+interface KernelLimits {
+  readonly arithmetic: number;
+  readonly functions: ReadonlyMap<ElementFunction, number>;
+  /** By a site's bytes. */
+  read(site: SiteTimes): number;
 }
 
-const KERNEL_COLUMNS = 46;
-/** Kernels with a smaller share are summed up in a last line. */
-const LEAST_SHARE = 0.002;
+async function limitsOf(
+  sites: readonly SiteTimes[],
+  o: ProfileOptions,
+  arithmetic: number,
+): Promise<KernelLimits> {
+  const { meter, target, workers } = o;
+  const functions = new Map<ElementFunction, number>();
+  for (const name of new Set(sites.flatMap((s) => s.applies?.function ?? [])))
+    functions.set(name, await meter.elements(name, target, workers));
+  const reads = new Map<number, number>();
+  for (const bytes of new Set(sites.map((s) => readTogether(s, o))))
+    reads.set(bytes, await meter.read(bytes, workers));
+  return { arithmetic, functions, read: (site) => reads.get(readTogether(site, o))! };
+}
 
-/** The table, 100 columns wide. */
-export function profileLines(p: Profile): string[] {
-  const ms = (n: number): string => (n < 1 ? n.toFixed(3) : n < 100 ? n.toFixed(2) : n.toFixed(0));
-  const line = (...cells: readonly string[]): string =>
-    cells
-      .map((cell, i) =>
-        i === 0
-          ? cell.slice(0, KERNEL_COLUMNS).padEnd(KERNEL_COLUMNS)
-          : cell.padStart([0, 5, 8, 7, 8, 14, 6][i]!),
-      )
-      .join(" ")
-      .trimEnd();
-  const shown = p.kernels.filter((k) => k.share >= LEAST_SHARE);
-  const rest = p.kernels.slice(shown.length);
-  const total = (of: (k: KernelRow) => number): number => rest.reduce((sum, k) => sum + of(k), 0);
-  const rows = shown.flatMap((k, i) => [
-    ...(i > 0 ? [] : [line("kernel", "calls", "ms", "wait", "share", "rate", "limit")]),
-    line(
-      `${k.kernel}`,
-      `${k.calls}`,
-      ms(k.ms),
-      ms(k.waitingMs),
-      percent(k.share, 1),
-      k.bound === "arithmetic" ? `${k.gflops.toFixed(0)} GFLOP/s` : `${k.gbs.toFixed(0)} GB/s`,
-      percent(k.ofLimit),
-    ),
-  ]);
-  return [
-    ...rows,
-    ...(rest.length > 0
-      ? [
-          line(
-            `${rest.length} more`,
-            "",
-            ms(total((k) => k.ms)),
-            ms(total((k) => k.waitingMs)),
-            percent(
-              total((k) => k.share),
-              1,
-            ),
-          ),
-        ]
-      : []),
-    `${p.entry}, ${p.target}, ${counted(p.workers, "worker")}: ${ms(p.ms)} ms, ` +
-      `${rateText((1000 * p.tokens) / p.ms)}, ${p.gflops.toFixed(0)} GFLOP/s. ` +
-      `In kernels ${ms(p.busyMs)}, at barriers ${ms(p.waitingMs)} ` +
-      `(${percent(p.waitingMs / (p.busyMs + p.waitingMs), 1)}), outside ${ms(p.outsideMs)} ms.`,
-  ];
+function leastOf(site: SiteTimes, limits: KernelLimits): LeastMs {
+  const { flops, touches, applies, times } = site;
+  const msOf = (work: number, rate: number): number => (work * times) / rate / 1e6;
+  const multiplyAdds = msOf(flops, limits.arithmetic);
+  const functions = applies ? msOf(applies.numbers, limits.functions.get(applies.function)!) : 0;
+  const bytes = msOf(touches, limits.read(site));
+  return bytes > multiplyAdds + functions
+    ? { multiplyAdds: 0, functions: 0, bytes }
+    : { multiplyAdds, functions, bytes: 0 };
 }

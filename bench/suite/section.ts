@@ -4,7 +4,8 @@
  */
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { LimitMeter } from "../measure/limits.ts";
-import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../measure/profile.ts";
+import { profileModel, type Profile, type ProfiledEntry } from "../measure/profile.ts";
+import { profileLines } from "../measure/profile-lines.ts";
 import type { InferRow } from "./bench-infer.ts";
 import { benchModel } from "./bench-models.ts";
 import type { OpRow } from "./bench-ops.ts";

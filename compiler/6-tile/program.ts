@@ -4,6 +4,7 @@
  */
 import { leastTraffic, touchedBytes, type Op } from "../ops/kit/op.ts";
 import { unify } from "../ops/kit/signature.ts";
+import type { Applied } from "../../runtime/contract/profile-site.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
 import { printNode, sectionTitle } from "../3-graph/print.ts";
@@ -56,6 +57,10 @@ export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number =>
 /** Bytes of memory that one call touches. */
 export const callTouches = ({ spec: { op, d, attrs, tensors } }: Call): number =>
   touchedBytes(op, d, attrs, (t) => tensors.includes(t));
+
+/** What one call applies to numbers one by one, beside its floating-point operations. */
+export const callApplies = ({ spec: { op, d, attrs, tensors } }: Call): Applied | undefined =>
+  op.applies?.(d, attrs, (t) => tensors.includes(t));
 
 /** Scratch per worker that the whole program needs: kernels run one after the other, so the largest. */
 export const programScratch = (p: Program): number =>

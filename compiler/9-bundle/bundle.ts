@@ -25,7 +25,14 @@ import { sliceBytes } from "../3-graph/ir.ts";
 import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
-import { callBytes, callFlops, callTouches, programFlops, type Program } from "../6-tile/program.ts";
+import {
+  callApplies,
+  callBytes,
+  callFlops,
+  callTouches,
+  programFlops,
+  type Program,
+} from "../6-tile/program.ts";
 import { cacheBytes, bytesFor, type Place, type Placement } from "../7-place/place.ts";
 import { cachePieces } from "../ops/attention/kit/cache-layout.ts";
 import { PANEL } from "../ops/kit/panels.ts";
@@ -286,15 +293,20 @@ function withPartitions(
 const profileSites = (programs: readonly Program[]): ProfileSite[] =>
   programs.flatMap((p) =>
     p.sections.flatMap((s) =>
-      s.calls.map((call) => ({
-        entry: p.graph.entry,
-        section: s.name,
-        kernel: kernelName(call.spec),
-        times: s.times,
-        flops: callFlops(call),
-        bytes: callBytes(call),
-        touches: callTouches(call),
-      })),
+      s.calls.map((call) => {
+        const applies = callApplies(call);
+        return {
+          entry: p.graph.entry,
+          section: s.name,
+          op: call.spec.opName,
+          kernel: kernelName(call.spec),
+          times: s.times,
+          flops: callFlops(call),
+          bytes: callBytes(call),
+          touches: callTouches(call),
+          ...(applies && { applies }),
+        };
+      }),
     ),
   );
 

@@ -10,6 +10,7 @@ import type { control, hyper } from "./control.ts";
 import type { CacheFormat, DType } from "./memory-formats.ts";
 import type { Target } from "./targets.ts";
 import type { Unit } from "./objective.ts";
+import type { Applied } from "./profile-site.ts";
 import type { Init, Quantised, Storage } from "./storage.ts";
 
 /** A runtime reads manifests of this version only. */
@@ -147,6 +148,8 @@ export interface WasmFile {
 export interface ProfileSite {
   readonly entry: string;
   readonly section: string;
+  /** The operation, and its kernel with sizes. */
+  readonly op: string;
   readonly kernel: string;
   /** How many calls there are in one run of the entry. */
   readonly times: number;
@@ -155,6 +158,8 @@ export interface ProfileSite {
   readonly bytes: number;
   /** The bytes of memory that one call touches: what it changes in place counts once. */
   readonly touches: number;
+  /** What one call applies to numbers one by one, which is not in `flops`. */
+  readonly applies?: Applied;
 }
 
 /** Where a module that times itself keeps its times; what each site keeps is in profile-site.ts. */

@@ -1,6 +1,7 @@
 /** `sinter profile SPEC`: where a step's time goes, kernel by kernel. */
 import { limitMeter, limitsNow } from "../../../bench/measure/limits.ts";
-import { profiled, profileLines, profileModel } from "../../../bench/measure/profile.ts";
+import { profiled, profileModel } from "../../../bench/measure/profile.ts";
+import { profileLines } from "../../../bench/measure/profile-lines.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
@@ -30,8 +31,10 @@ export const profileVerb = defineVerb({
   },
   notes: [
     "Wait: at the barrier after a kernel, for the workers that are not done.",
-    "Limit: the time that multiply-adds, and reading as many bytes from the cache that holds them or from",
-    "memory, take at least on this machine, in per cent of the time taken.",
+    "Limit: the time that a kernel takes at least on this machine, in per cent of the time taken: for its",
+    "multiply-adds and functions (e^x, activations), or for reading what it touches from the cache that",
+    "holds it, or from memory.",
+    "Then the same by operation, in ms: at least for multiply-adds, functions or bytes, and what is above.",
   ],
   examples: [
     "sinter profile specs/nanogpt-cpu.sinter",

@@ -24,6 +24,7 @@ import {
   areas,
   attentionAttrs,
   blocks,
+  exponentials,
   firstSeen,
   pairs,
   sizesOf,
@@ -48,6 +49,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 documents[R]?:i32 -
   doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
   attrs: attentionAttrs,
   flops: ({ R }, a) => 4 * a.heads * a.head_dim * pairs(a) * (R / a.context),
+  applies: exponentials,
   reference({ qkv, window, documents, out, lse }, { R, Q, O }, a) {
     const H = a.heads;
     const G = a.kv_heads;

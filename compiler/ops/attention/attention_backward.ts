@@ -15,6 +15,7 @@ import { emitGradientLocals, emitGradientTask, gradientAreas, gradientOf } from 
 import {
   attentionAttrs,
   blocks,
+  exponentials,
   firstSeen,
   pairs,
   sizesOf,
@@ -40,6 +41,7 @@ export const attention_backward = defineOp(
       "√D − lse)",
     attrs: attentionAttrs,
     flops: ({ R }, a) => 10 * a.heads * a.head_dim * pairs(a) * (R / a.context),
+    applies: exponentials,
     reference({ qkv, window, documents, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
       const H = a.heads;
       const G = a.kv_heads;

@@ -18,6 +18,7 @@ import {
   type TensorSlot,
 } from "./signature.ts";
 import type { Replacements } from "./replacements.ts";
+import type { Applied } from "../../../runtime/contract/profile-site.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { TileChoices } from "./tile-choices.ts";
 import type { Writer } from "./writer.ts";
@@ -101,6 +102,8 @@ interface Body<
   /** Defaults of attributes; an op accepts no others. */
   readonly attrs?: A;
   flops(d: Record<D, number>, attrs: AttrTypes<A>): number;
+  /** What it applies to numbers one by one, where that is not in `flops`. */
+  applies?(d: Record<D, number>, attrs: AttrTypes<A>, has: (tensor: N) => boolean): Applied | undefined;
   /** Bytes that must move at least. Default: every tensor once. */
   bytes?(d: Record<D, number>, attrs: AttrTypes<A>): number;
   /** The share of an input that is read, where a call does not read all of it: a row of a table. */

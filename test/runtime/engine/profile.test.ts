@@ -6,10 +6,14 @@ import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { leastBytes } from "../../../compiler/7-place/place.ts";
+import type { Profile } from "../../../bench/measure/profile.ts";
 import { compileModel, planModule } from "../../../compiler/compile.ts";
 import { createModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { shippedSpec } from "../../support/paths.ts";
+
+/** Of specs/tiny.sinter. */
+const HEADS = 2;
 
 const specOf = (name: string): string => shippedSpec(name);
 
@@ -38,6 +42,9 @@ test(
       else {
         for (const s of sites!) expect(s.calls, s.kernel).toBe(3 * s.times);
         expect(sites!.reduce((sum, s) => sum + s.flops * s.times, 0)).toBe(running.entry("train").flops);
+        const pairs = (context * (context + 1)) / 2;
+        const softmax = { function: "exp", numbers: batch * HEADS * pairs };
+        expect(sites!.find((s) => s.op === "attention")!.applies).toEqual(softmax);
         for (const worker of [0, 1])
           expect(sites!.reduce((sum, s) => sum + s.busy[worker]!, 0)).toBeGreaterThan(0);
         expect(running.profile()!.every((s) => s.calls === 0 && s.busy[0] === 0)).toBe(true);
@@ -72,8 +79,10 @@ test.each(["train", "decode"])("sinter profile makes a table of %s", (entry) => 
   expect(lines[1]).toMatch(/^kernel +calls +ms +wait +share +rate +limit$/);
   expect(lines.at(-1)).toMatch(new RegExp(`^${entry}, relaxed, 1 worker: .* tok/s`));
   for (const line of lines.slice(1, -1)) expect(line.length).toBeLessThanOrEqual(100);
-  const { kernels } = JSON.parse(run("--json")) as { kernels: { share: number }[] };
+  const { kernels } = JSON.parse(run("--json")) as Pick<Profile, "kernels">;
   expect(kernels.reduce((sum, k) => sum + k.share, 0)).toBeCloseTo(1, 6);
+  for (const { ofLimit, ms, least } of kernels)
+    expect(ofLimit).toBeCloseTo((least.multiplyAdds + least.functions + least.bytes) / ms, 6);
 });
 
 test("a training step of GPT-2 is planned within a tenth of what it needs at least", () => {

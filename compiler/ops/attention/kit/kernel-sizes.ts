@@ -13,6 +13,7 @@ import type { Dims } from "../../kit/signature.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import { registerTile } from "../../kit/register-tile.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import type { Applied } from "../../../../runtime/contract/profile-site.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export interface Sizes {
@@ -119,6 +120,12 @@ export function pairs({ context: T, causal, window, dense_share }: AttentionAttr
   if (window === 0 || window >= T) return dense;
   return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
 }
+
+/** Each pair's weight is e to the power of something, forward and backward. */
+export const exponentials = ({ R }: Readonly<Record<"R", number>>, a: AttentionAttrs): Applied => ({
+  function: "exp",
+  numbers: a.heads * pairs(a) * (R / a.context),
+});
 
 /**
  * The first of the keys 0 … p that position p may see; for references. `document`: where its document begins.

@@ -2,6 +2,7 @@
  * What the files of the three products have in common: tiles, tasks, scratch, the kernel's body, and the f64
  * reference.
  */
+import type { Applied } from "../../../../runtime/contract/profile-site.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations, bendOf } from "../../kit/activations.ts";
 import { placeInLines } from "../../kit/lines.ts";
@@ -71,11 +72,22 @@ export const matmulAttrs = {
 };
 export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
 
+/** The activation of each element, and its slope where the kernel keeps it. */
+const activationOf = (
+  { M, N }: Sizes,
+  { activation }: Epilogue,
+  has: (tensor: "bend") => boolean,
+): Applied | undefined =>
+  activation === "none"
+    ? undefined
+    : { function: has("bend") ? `${activation}_bend` : activation, numbers: M * N };
+
 /** What the two products of forward layers, a·b and a·bᵀ, have in common. */
 export const forwardProduct = (form: Form) =>
   ({
     attrs: matmulAttrs,
     flops: matmulFlops,
+    applies: activationOf,
     independent: "M",
     rows: "M",
     inPlace: { out: "add" },
