@@ -106,7 +106,10 @@ export function blockTiles(
   const stripBytes = (KC: number): number => KC * MR * 4;
   if (form === "tn") {
     const KC = Math.min(K, 512);
-    return blocks(KC, pieceFloats / NR, (1024 * KIB) / stripBytes(KC));
+    // as equal as they can be: each block of rows packs b anew, and a last one of few rows would be dear
+    const most = (1024 * KIB) / stripBytes(KC);
+    const RB = Math.ceil(rowTiles / Math.max(1, Math.round(rowTiles / most)));
+    return blocks(KC, pieceFloats / NR, RB);
   }
   if (K > LONGEST_BLOCK) {
     const KC = stretches ? Math.ceil(K / stretches) : evenBlocks(K, 256, multiple);
