@@ -23,6 +23,7 @@ export const runSh = `#!/usr/bin/env bash
 # bash run.sh TOKENS [PROCESSES]: trains on this machine.
 set -euo pipefail
 cd "$(dirname "$0")"
+export USE_LIBUV=\${USE_LIBUV:-0}  # Debian's PyTorch is built without it
 exec torchrun --standalone --nproc_per_node "\${2:-1}" train.py --data "$1" "\${@:3}"
 `;
 

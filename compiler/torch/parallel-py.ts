@@ -4,12 +4,14 @@ export const parallelPy = `"""How processes share the work.
 What PyTorch 1.13 lacks is imported where it is used.
 
 Gradients are summed over processes and divided by the tokens of the whole step, wherever these are. DDP
-averages, so the loss is multiplied by the number of processes; FSDP2 is told to sum on every module
-that it wraps (set on the root alone, #162338). PyTorch 2.11 averages the gradients of the blocks; and
-with gloo its own average was a sum, pytorch/pytorch
+averages, so the loss is multiplied by the number of processes. FSDP2 is told to sum, on every module that
+it wraps: told on the root alone, PyTorch 2.11 averages the gradients of the blocks, and with gloo its own
+average has been a sum (pytorch/pytorch #162338).
 """
 import contextlib
+import importlib.util
 import json
+import math
 import os
 
 import torch
@@ -17,6 +19,15 @@ import torch.distributed as dist
 from torch.utils.checkpoint import checkpoint
 
 import weights
+
+
+def can_shard():
+    """Whether this PyTorch has FSDP2. An older one's fsdp cannot be imported with every Python."""
+    if importlib.util.find_spec("torch.distributed.tensor") is None:
+        return False
+    import torch.distributed.fsdp
+
+    return hasattr(torch.distributed.fsdp, "fully_shard")
 
 
 class Single:
@@ -179,8 +190,21 @@ class Sharded(Many):
         model.set_requires_gradient_sync(is_last)
 
     def clip(self, model, most):
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), most if most > 0 else float("inf"))
-        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        own = [gradient.to_local() for gradient in gradients]
+        lengths = [torch.linalg.vector_norm(part) for part in own]
+        squares = sum(n.square() / self.copies(g) for n, g in zip(lengths, gradients))
+        dist.all_reduce(squares)
+        norm = squares.sqrt()
+        if most > 0:
+            torch._foreach_mul_(own, (most / (norm + 1e-6)).clamp(max=1))
+        return norm
+
+    def copies(self, tensor):
+        """On how many processes the same part of it stands."""
+        mesh = tensor.device_mesh
+        parts = [mesh.size(i) for i, place in enumerate(tensor.placements) if not place.is_replicate()]
+        return self.ranks // math.prod(parts)
 
     def save(self, model, optimizer, out, step):
         import torch.distributed.checkpoint as dcp
@@ -211,6 +235,12 @@ def divide(model, mesh):
     """Tensor parallelism: maps into a part are divided by columns, maps out of it by rows."""
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
+    for name, part in model.sizes["parts"].items():
+        for what in ("heads", "kv_heads", "hidden"):
+            if part.get(what, 0) % mesh.size():
+                raise SystemExit(f"--tensor {mesh.size()} does not divide the {part[what]} {what} of {name}")
+    if any(name.endswith("q_norm") for name, _ in model.named_parameters()):
+        raise SystemExit("--tensor: the norms of queries and keys cannot be divided; leave it out")
     columns, rows = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), ("o_proj", "down_proj")
     for block in model.model.layers:
         plan = {}
@@ -235,8 +265,8 @@ def started(given):
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
-    if given.mode == "fsdp" and not hasattr(torch.distributed, "fsdp"):
-        raise SystemExit("--mode fsdp needs PyTorch 2.6 or later")
+    if given.mode == "fsdp" and not can_shard():
+        raise SystemExit(f"--mode fsdp needs PyTorch 2.6 or later; this is {torch.__version__}")
     try:
         yield (Replicated if given.mode == "ddp" else Sharded)(given, device)
     finally:

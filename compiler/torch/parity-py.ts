@@ -48,15 +48,12 @@ def batch():
 
 def far(got, wanted):
     """The largest distance, beside the largest number of what was wanted."""
-    return float(
-        (got.double() - wanted.double()).abs().max() / wanted.double().abs().max().clamp(min=1e-30)
-    )
+    got, wanted = (torch.as_tensor(x, dtype=torch.float64).detach() for x in (got, wanted))
+    return float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
 
 
 def near(what, got, wanted, most):
-    distance = far(
-        torch.as_tensor(got, dtype=torch.float64), torch.as_tensor(wanted, dtype=torch.float64)
-    )
+    distance = far(got, wanted)
     print(f"  {what}: {distance:.1e} of {most:.0e}")
     if not distance <= most:
         raise SystemExit(f"{what} is {distance:.1e} off, and may be {most:.0e}")
@@ -104,8 +101,12 @@ def test_training():
     model = fresh(torch.float32)
     losses, _ = steps(spread, model)
     near("losses", losses, FOUND["losses"], 1e-4)
-    after = part("after.")
-    worst = max((far(value, after[name]), name) for name, value in weights.state(model).items())
+    after, gradients = part("after."), part("gradient.")
+    largest = max(float(g.abs().max()) for g in gradients.values())
+    # a bias of keys changes nothing: its gradient is rounding, and AdamW makes whole steps of it
+    moved = [name for name, g in gradients.items() if float(g.abs().max()) > 1e-6 * largest]
+    state = weights.state(model)
+    worst = max((far(state[name], after[name]), name) for name in moved)
     near(f"weights after {len(losses)} steps, {worst[1]}", 1.0 + worst[0], 1.0, 1e-3)
 
 
@@ -118,6 +119,7 @@ def test_recomputation():
 
 
 def process(rank, ranks, port, out, mode):
+    os.environ.setdefault("USE_LIBUV", "0")  # which Debian's PyTorch is built without
     os.environ.update(
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
@@ -152,7 +154,7 @@ def test_two_processes():
 
 
 def test_two_shards():
-    if not hasattr(torch.distributed, "fsdp") or not hasattr(torch.distributed.fsdp, "fully_shard"):
+    if not parallel.can_shard():
         return skip("fsdp2 on 2 processes", f"torch {torch.__version__} has no fully_shard")
     near("losses of two shards (FSDP2)", many(2, "fsdp"), FOUND["losses"], 1e-4)
 

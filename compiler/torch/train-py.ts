@@ -98,12 +98,13 @@ def learning_rate(step, t):
 
 
 def make_optimizer(model, t, device):
-    """AdamW; matrices decay, vectors do not."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
+    """AdamW; matrices decay, vectors do not. A fused step wants the devices of a group to be the same."""
+    groups = {}
+    for p in model.parameters():
+        groups.setdefault((p.dim() >= 2, getattr(p, "device_mesh", None)), []).append(p)
     groups = [
-        {"params": matrices, "weight_decay": t["decay"]},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": params, "weight_decay": t["decay"] if decays else 0.0}
+        for (decays, _), params in groups.items()
     ]
     fused = {"fused": True} if device.type == "cuda" else {}
     return torch.optim.AdamW(groups, lr=t["lr"], betas=(t["beta1"], t["beta2"]), eps=t["eps"], **fused)

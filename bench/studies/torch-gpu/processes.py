@@ -1,5 +1,6 @@
-"""Processes that share a model, on CPUs by gloo: DDP, FSDP2, tensor parallelism, both, recomputation, and a
-checkpoint of four processes that two go on from. python processes.py PROGRAMS
+"""Processes that share a model, on CPUs by gloo: DDP, FSDP2, tensor parallelism, both, recomputation, layers
+compiled, the loss in pieces, and a checkpoint of four processes that two go on from.
+python processes.py PROGRAMS
 
 Each run takes the steps that Sinter took with the program's shadow, and is held against Sinter's losses.
 """
@@ -16,7 +17,6 @@ import rows
 
 PART = "cpu"
 LOSS = 1e-4
-HAS_FSDP2 = hasattr(torch.distributed, "fsdp") and hasattr(torch.distributed.fsdp, "fully_shard")
 
 # what is run: how many processes, how they share the model
 RUNS = {
@@ -26,12 +26,20 @@ RUNS = {
     "tensor 2": (2, {"mode": "fsdp", "tensor": 2}),
     "fsdp2 x tensor 2, 4 processes": (4, {"mode": "fsdp", "tensor": 2}),
     "fsdp2, layers computed again": (2, {"mode": "fsdp", "recompute": True}),
+    "fsdp2, the loss in 4 pieces": (2, {"mode": "fsdp", "chunks": 4}),
+    "1 process, compiled": (1, {"mode": "ddp", "compile": True, "chunks": 4}),
+    "ddp, 2 processes, compiled": (2, {"mode": "ddp", "compile": True}),
+    "fsdp2 x tensor 2, compiled, layers computed again": (
+        4,
+        {"mode": "fsdp", "tensor": 2, "compile": True, "recompute": True},
+    ),
 }
 
 
 def started(rank, ranks, port, folder, asked):
     """The program's own modules, and the processes that it starts."""
     sys.path.insert(0, folder)
+    os.environ.setdefault("USE_LIBUV", "0")  # which Debian's PyTorch is built without
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK="0", CUDA_VISIBLE_DEVICES="")
     torch.set_num_threads(1)
@@ -57,7 +65,8 @@ def learn(rank, ranks, port, folder, asked, out):
         first = spread.resume(model, optimizer, pathlib.Path(kept)) if asked.get("go_on") else 0
         last = asked.get("steps", len(parity.FOUND["losses"]))
         mine = [spread.share(*parity.batch())]
-        losses = [train.train_step(model, optimizer, mine, t, t["lr"], spread)[0] for _ in range(first, last)]
+        step = lambda: train.train_step(model, optimizer, mine, t, t["lr"], spread, asked.get("chunks", 1))
+        losses = [step()[0] for _ in range(first, last)]
         if asked.get("keep"):
             spread.save(model, optimizer, pathlib.Path(kept), last)
         if rank == 0:
@@ -114,15 +123,17 @@ def checkpoint(folder, wanted):
 def main(programs):
     folder = pathlib.Path(programs) / "shared"
     sys.path.insert(0, str(folder))
+    import parallel
     import weights
 
+    has_fsdp2 = parallel.can_shard()
     wanted = weights.read(folder / "parity" / "parity.safetensors")["losses"].clone()
     for what, (ranks, asked) in RUNS.items():
-        if asked["mode"] == "fsdp" and not HAS_FSDP2:
+        if asked["mode"] == "fsdp" and not has_fsdp2:
             rows.skip(PART, what, f"torch {torch.__version__} has no fully_shard")
             continue
         rows.put(PART, f"{what}: losses", far(together(learn, ranks, folder, asked), wanted), most=LOSS)
-    if not HAS_FSDP2:
+    if not has_fsdp2:
         return rows.skip(PART, "a checkpoint of 4 processes", f"torch {torch.__version__} has no fully_shard")
     checkpoint(folder, wanted)
     ratio = float(together(without_guard, 2, folder, {"mode": "fsdp"}))

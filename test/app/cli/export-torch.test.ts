@@ -81,6 +81,13 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
       expect(Math.abs(back4.get(step)! - here.get(step)!)).toBeLessThan(1e-5);
   });
 
+  test("GPT-2's program, whose biases of keys change nothing, learns as Sinter does", async () => {
+    const out = path("gpt2");
+    await sinter("export", "specs/gpt2.sinter", "--to", "torch", "-o", out);
+    const said = execFileSync(PYTHON, [join(out, "test_parity.py"), "test_training"], { encoding: "utf8" });
+    expect(said).toMatch(/weights after 20 steps, \S+: \S+ of 1e-03\n1 passed/);
+  });
+
   test("the program of a model with 405 B parameters passes its own tests", async () => {
     const out = path("llama");
     const plan = ["--plan", "meta-llama3.1-405b"];
