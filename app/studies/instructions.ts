@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
+import { spreadLine } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
@@ -70,6 +70,6 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
       `${last["eval_loss"]!.toFixed(3)} nats, right ${last["eval_rewards/accuracies"]!.toFixed(3)}`,
   );
 }
-const spread = (values: readonly number[]): string =>
-  `${meanOf(values).toFixed(3)}, SD ${deviationOf(values).toFixed(3)}`;
-console.log(`${falls.length} seeds: the loss fell by ${spread(falls)}; pairs right ${spread(accuracies)}`);
+console.log(`${falls.length} seeds`);
+console.log(spreadLine("the loss fell by", falls));
+console.log(spreadLine("pairs right", accuracies));

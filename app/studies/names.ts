@@ -15,10 +15,11 @@ import { parseArgs } from "node:util";
 import { randomStream } from "../../runtime/base/random.ts";
 import { generate } from "../../runtime/sample/generate.ts";
 import { samplerDefaults } from "../../runtime/sample/sampler.ts";
-import { deviationOf, meanOf, sumOf } from "../../runtime/train/rl/statistics.ts";
+import { meanOf, sumOf } from "../../runtime/train/rl/statistics.ts";
 import { oneWord } from "../cli/options/option.ts";
 import { loadRun, openRunAt } from "../cli/runs/use-run.ts";
 import type { Io } from "../cli/terminal/io.ts";
+import { spreadLine } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
@@ -168,9 +169,16 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
       `${after.toFixed(3)} (${(100 * (after / before - 1)).toFixed(1)} %)`,
   );
 }
-const spread = (values: readonly number[]): string =>
-  `${meanOf(values).toFixed(4)}, SD ${deviationOf(values).toFixed(4)}`;
+console.log(`${results.length} seeds`);
 console.log(
-  `${results.length} seeds: right more often than the rule by ${spread(results.map((one) => one.excess))}; ` +
-    `vowels grow by ${spread(results.map((one) => one.growth))}`,
+  spreadLine(
+    "right above the rule",
+    results.map((one) => one.excess),
+  ),
+);
+console.log(
+  spreadLine(
+    "vowels grow by",
+    results.map((one) => one.growth),
+  ),
 );

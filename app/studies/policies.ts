@@ -1,23 +1,27 @@
 /**
- * npm run study -- policies addition|sorting|echo [--seeds 5] [--steps 300] [--control shuffled|untrained]
+ * npm run study -- policies addition|sorting|echo [--seeds 5] [--steps N] [--control shuffled|untrained]
  *                                                 [--results FILE]
  *
  * Experiments X12, X14 and X13: tasks that are learnt from rewards, each with its own objective
  * (posttraining/policy-tasks.ts). `--results` keeps what was measured: a study that was stopped goes on with
  * the next seed.
  */
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { oneWord } from "../cli/options/option.ts";
-import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
-import { policyControls, runPolicyTask, type PolicyResult } from "./posttraining/policy-task.ts";
+import {
+  policyControls,
+  runPolicyTask,
+  type PolicyPoint,
+  type PolicyResult,
+} from "./posttraining/policy-task.ts";
 import { policyTasks, type PolicyTaskName } from "./posttraining/policy-tasks.ts";
+import { keepResult, keptResults, spreadLine } from "./posttraining/seeds.ts";
 
 const { values: o, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seeds: { type: "string", default: "5" },
-    steps: { type: "string", default: "300" },
+    steps: { type: "string" },
     lr: { type: "string", default: "1e-3" },
     prompts: { type: "string", default: "32" },
     control: { type: "string" },
@@ -31,21 +35,28 @@ const control = o.control === undefined ? undefined : oneWord(policyControls, o.
 interface Kept extends PolicyResult {
   readonly task: PolicyTaskName;
 }
-const kept = (): readonly Kept[] =>
-  o.results !== undefined && existsSync(o.results)
-    ? readFileSync(o.results, "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as Kept)
-    : [];
+const results = keptResults<Kept>(o.results).filter(
+  (one) => one.task === name && one.control === (control ?? "none"),
+);
+const ofValues = [
+  [
+    "variance explained at best",
+    (points: readonly PolicyPoint[]) => Math.max(...points.map(({ value }) => value!.explained)),
+  ],
+  [
+    "value loss at the end ÷ at most",
+    (points: readonly PolicyPoint[]) =>
+      points.at(-1)!.value!.loss / Math.max(...points.map(({ value }) => value!.loss)),
+  ],
+] as const;
 
-const results = kept().filter((one) => one.task === name && one.control === (control ?? "none"));
 for (let seed = 1; seed <= Number(o.seeds); seed++) {
   if (results.some((result) => result.seed === seed)) continue;
   const began = performance.now();
-  const result = await runPolicyTask(policyTasks[name](), {
+  const task = policyTasks[name]();
+  const result = await runPolicyTask(task, {
     seed,
-    steps: Number(o.steps),
+    steps: o.steps === undefined ? task.steps : Number(o.steps),
     lr: Number(o.lr),
     prompts: Number(o.prompts),
     asked: 800,
@@ -54,14 +65,22 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
     heard: (line) => console.log(`  ${line}`),
   });
   results.push({ task: name, ...result });
-  if (o.results !== undefined) appendFileSync(o.results, `${JSON.stringify(results.at(-1))}\n`);
+  keepResult(o.results, results.at(-1)!);
   const { sftSteps, before, points } = result;
   console.log(
     `seed ${seed}: pass@1 ${before.toFixed(3)} after ${sftSteps} steps of supervised learning → ` +
       `${points.at(-1)!.pass1.toFixed(3)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`,
   );
 }
-const ends = results.map(({ points }) => points.at(-1)!.pass1);
-console.log(
-  `${results.length} seeds: pass@1 at the end ${meanOf(ends).toFixed(4)}, SD ${deviationOf(ends).toFixed(4)}`,
-);
+const figures: readonly (readonly [name: string, of: (points: readonly PolicyPoint[]) => number])[] = [
+  ["pass@1 at the end", (points) => points.at(-1)!.pass1],
+  ...(policyTasks[name]().objective === "ppo" ? ofValues : []),
+];
+console.log(`${results.length} seeds`);
+for (const [what, of] of figures)
+  console.log(
+    spreadLine(
+      what,
+      results.map(({ points }) => of(points)),
+    ),
+  );

@@ -1,5 +1,6 @@
 /**
  * npm run study -- string-tasks [--seeds 5] [--folder DIR] [--seconds N] [--steps 2400] [--text FILE]
+ *                               [--lora 8] [--workers N]
  *
  * Experiment X4: five string tasks, learnt by supervised fine-tuning from a base that has read other text.
  * Prints held-out exact match and the share of answers that end, for each seed, with the negative control,
@@ -7,9 +8,10 @@
  * `--folder` keeps checkpoints and what was measured: a study that was stopped, by `--seconds` or Ctrl-C,
  * goes on where it was.
  */
-import { existsSync, readFileSync, appendFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { builtinText } from "../../runtime/train/sources/builtin-text.ts";
+import { keepResult, keptResults, spreadLine } from "./posttraining/seeds.ts";
 import {
   runStringTasks,
   stringTasks,
@@ -29,8 +31,9 @@ const { values: o } = parseArgs({
     words: { type: "string", default: "150000" },
     text: { type: "string" },
     lora: { type: "string" },
-    "lora-lr": { type: "string", default: "1e-2" },
+    "lora-lr": { type: "string", default: "5e-3" },
     asked: { type: "string", default: "1000" },
+    workers: { type: "string" },
   },
 });
 
@@ -53,26 +56,20 @@ const options = (seed: number): TaskOptions => ({
   asked: Number(o.asked),
   seed,
   ...(o.folder !== undefined && { folder: o.folder }),
+  ...(o.workers !== undefined && { workers: Number(o.workers) }),
   signal: stop.signal,
 });
 
 const file = o.folder === undefined ? undefined : `${o.folder}/results.jsonl`;
-const kept = (): readonly TaskResult[] =>
-  file !== undefined && existsSync(file)
-    ? readFileSync(file, "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as TaskResult)
-    : [];
-
-const results = [...kept()];
+const isWhole = ({ adapted }: TaskResult): boolean => o.lora === undefined || adapted !== undefined;
+const kept = keptResults<TaskResult>(file).filter(isWhole);
+const results: TaskResult[] = [];
 for (let seed = 1; seed <= Number(o.seeds); seed++) {
-  if (results.some((result) => result.seed === seed)) continue;
-  const began = performance.now();
-  const result = await runStringTasks(options(seed));
+  const earlier = kept.find((result) => result.seed === seed);
+  const result = earlier ?? (await runStringTasks(options(seed)));
   results.push(result);
-  if (file !== undefined) appendFileSync(file, `${JSON.stringify(result)}\n`);
-  console.log(`${lineOf(result)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`);
+  if (!earlier) keepResult(file, result);
+  console.log(lineOf(result));
 }
 
 function lineOf({ seed, before, after, byTask, control, adapted }: TaskResult): string {
@@ -85,31 +82,15 @@ function lineOf({ seed, before, after, byTask, control, adapted }: TaskResult): 
   ].join("  ");
 }
 
-/** Mean, standard deviation over the seeds, and mean − 4 SD, which is the bar that a test may hold. */
-function spreadOf(name: string, values: readonly number[]): string {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, values.length - 1);
-  const sd = Math.sqrt(variance);
-  return (
-    `${name.padEnd(14)}mean ${mean.toFixed(4)}  SD ${sd.toFixed(4)}  mean − 4 SD ` +
-    `${(mean - 4 * sd).toFixed(4)}`
-  );
+const ofParts: readonly (readonly [name: string, of: (result: TaskResult) => number | undefined])[] = [
+  ["exact match", ({ after }) => after.exactMatch],
+  ["ended", ({ after }) => after.stopped],
+  ["control ended", ({ control }) => control.stopped],
+  ["adapters", ({ adapted }) => adapted?.exactMatch],
+  ["adapters ÷ all", ({ adapted, after }) => adapted && adapted.exactMatch / after.exactMatch],
+];
+console.log(`${results.length} seeds`);
+for (const [name, of] of ofParts) {
+  const values = results.map(of).filter((value) => value !== undefined);
+  if (values.length > 0) console.log(spreadLine(name, values));
 }
-
-console.log(
-  [
-    `${results.length} seeds`,
-    spreadOf(
-      "exact match",
-      results.map(({ after }) => after.exactMatch),
-    ),
-    spreadOf(
-      "ended",
-      results.map(({ after }) => after.stopped),
-    ),
-    spreadOf(
-      "control ended",
-      results.map(({ control }) => control.stopped),
-    ),
-  ].join("\n"),
-);

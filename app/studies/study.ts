@@ -19,7 +19,9 @@ const studies = {
   "write-text": "a built-in text as a file, for sinter tokenizer train: scenes|pronouns -o FILE",
   drawing: "tokens drawn in the module beside tokens drawn from logits: [--model SPEC:NAME]",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
-  "string-tasks": "X4, five string tasks learnt by sft, with its control: [--seeds 5] [--folder DIR]",
+  "string-tasks":
+    "X4, five string tasks learnt by sft, with its control, and by adapters (X17): [--seeds 5] [--lora 8] " +
+    "[--folder DIR]",
   "lora-instructions":
     "X17, adapters that learn instructions, and llama.cpp's answers with them merged: --model CHECKPOINT " +
     "--data FILE",

@@ -7,13 +7,13 @@
  * `--picture` draws reward and what was meant against the divergence, of the last seed. `--results` keeps
  * what was measured: a study that was stopped goes on with the next seed.
  */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { chart, type Curve } from "../../runtime/report/chart.ts";
 import { htmlPage } from "../../runtime/report/markup.ts";
 import { pageStyle } from "../../runtime/report/page-style.ts";
-import { deviationOf, meanOf } from "../../runtime/train/rl/statistics.ts";
 import { oneWord } from "../cli/options/option.ts";
+import { keepResult, keptResults, spreadLine } from "./posttraining/seeds.ts";
 import { runStyle, styles, type StyleName, type StyleResult } from "./posttraining/vowel-style.ts";
 
 const { values: o, positionals } = parseArgs({
@@ -41,13 +41,7 @@ interface Kept {
   readonly isControl: boolean;
   readonly result: StyleResult;
 }
-const all: Kept[] =
-  o.results !== undefined && existsSync(o.results)
-    ? readFileSync(o.results, "utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as Kept)
-    : [];
+const all = keptResults<Kept>(o.results);
 const isOf = (seed: number, beta: number) => (one: Kept) =>
   one.name === name && one.seed === seed && one.beta === beta && one.isControl === o.control;
 
@@ -65,7 +59,7 @@ for (let seed = 1; seed <= Number(o.seeds); seed++)
     });
     const kept = { name, seed, beta, isControl: o.control, result };
     all.push(kept);
-    if (o.results !== undefined) appendFileSync(o.results, `${JSON.stringify(kept)}\n`);
+    keepResult(o.results, kept);
     console.log(name === "leash" ? leashLine(kept) : hackingLine(kept));
   }
 
@@ -102,8 +96,8 @@ for (const beta of betas) {
       : last.meant - before.meant;
   });
   const what = name === "leash" ? "of the way to the best" : "change of what was meant";
-  const [mean, deviation] = [meanOf(shares), deviationOf(shares)];
-  console.log(`${some.length} seeds, beta ${beta}: ${what} ${mean.toFixed(3)}, SD ${deviation.toFixed(3)}`);
+  console.log(`${some.length} seeds, beta ${beta}`);
+  console.log(spreadLine(what, shares));
 }
 if (o.picture !== undefined) {
   writeFileSync(o.picture, picture(betas.map((beta) => ours.findLast((one) => one.beta === beta)!)));

@@ -5,13 +5,17 @@
  * among the answers to a prompt, and a start that is never right.
  */
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { objectiveOf, type ObjectiveName } from "../../../compiler/2-check/objectives.ts";
+import {
+  objectiveOf,
+  type ObjectiveName,
+  type ObjectiveSetting,
+} from "../../../compiler/2-check/objectives.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import type { Head, Model } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import { createModel, type RunningModel, type StepResult } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { builtInReward, type WeighedReward } from "../../../runtime/train/rewards/read-reward.ts";
@@ -23,6 +27,7 @@ import type { Prompt } from "../../../runtime/train/rl/experience.ts";
 import type { PolicySettings } from "../../../runtime/train/rl/policy-settings.ts";
 import { PolicySource } from "../../../runtime/train/rl/policy-source.ts";
 import { referenceNow, type Reference } from "../../../runtime/train/rl/reference.ts";
+import { meanOf } from "../../../runtime/train/rl/statistics.ts";
 import type { Figures } from "../../../runtime/train/sources/batch-source.ts";
 import { shuffled } from "../../../runtime/train/sources/row-plan.ts";
 import { copyParameters } from "./copy-parameters.ts";
@@ -38,7 +43,11 @@ export interface PolicyTask {
   /** Tokens of an answer, with the end. */
   readonly most: number;
   readonly objective: ObjectiveName;
+  /** Numbers of the equation that are other than in the table. */
+  readonly weights?: Readonly<Partial<Record<ObjectiveSetting, number>>>;
   readonly settings: Partial<PolicySettings>;
+  /** Updates, with which it is measured. */
+  readonly steps: number;
   /** What is learnt from. Evaluations count right answers, whatever it is. */
   readonly reward: Reward;
   /** Supervised learning until pass@1 is within a window; undefined: the start has learnt nothing. */
@@ -84,8 +93,15 @@ export interface PolicyPoint {
   readonly entropy: number;
   /** Of the step's groups; undefined where answers are not compared within groups. */
   readonly zeroStd?: number;
-  /** Of a value head: the share of the returns' variance that it foretells. */
-  readonly explained?: number;
+  /** Of a value head, means since the point before. */
+  readonly value?: ValueFigures;
+}
+
+export interface ValueFigures {
+  /** The share of the returns' variance that it foretells, before it learns from them. */
+  readonly explained: number;
+  /** ½ (value − return)² of a token. */
+  readonly loss: number;
 }
 
 export interface PolicyResult {
@@ -104,8 +120,9 @@ const valueHead: Head = { name: "value", bias: true };
 export async function runPolicyTask(task: PolicyTask, o: PolicyTaskOptions): Promise<PolicyResult> {
   const { learnt, heldOut } = task.prompts;
   const asked = heldOut.slice(0, o.asked);
+  const objective = objectiveOf(task.objective);
   const policy = await opened(task, o, {
-    objective: objectiveOf(task.objective),
+    objective: { ...objective, settings: { ...objective.settings, ...task.weights } },
     perRow: { weights: true, logprobs: true, entropies: true },
   });
   try {
@@ -124,14 +141,17 @@ export async function runPolicyTask(task: PolicyTask, o: PolicyTaskOptions): Pro
       identity: "",
     });
     const points: PolicyPoint[] = [];
+    let values: ValueFigures[] = [];
     await learnPolicy(policy, source, {
       steps: o.steps,
       lr: o.lr,
-      async heard(step) {
+      async heard(step, result) {
+        if (task.objective === "ppo") values.push(valuesOf(source.figures(), result));
         if (step % o.evalEvery !== 0 && step !== o.steps) return;
         const now = await measured(policy, task, asked, reference, o);
-        const point = pointOf(step, before, now, source.figures());
+        const point = { ...pointOf(step, before, now, source.figures()), ...valueMeans(values) };
         points.push(point);
+        values = [];
         o.heard?.(lineOf(point));
       },
     });
@@ -143,7 +163,7 @@ export async function runPolicyTask(task: PolicyTask, o: PolicyTaskOptions): Pro
 
 function pointOf(step: number, before: number, now: Figures, round: Figures): PolicyPoint {
   const pass1 = now["pass@1"]!;
-  const { frac_reward_zero_std: zeroStd, "val/explained_variance": explained } = round;
+  const { frac_reward_zero_std: zeroStd } = round;
   return {
     step,
     pass1,
@@ -151,16 +171,32 @@ function pointOf(step: number, before: number, now: Figures, round: Figures): Po
     ...(before > 0 && { least: leastDivergence(pass1, before) }),
     entropy: now["entropy"]!,
     ...(zeroStd !== undefined && { zeroStd }),
-    ...(explained !== undefined && { explained }),
   };
 }
 
-const lineOf = ({ step, pass1, divergence, least, entropy, zeroStd, explained }: PolicyPoint): string =>
+const valuesOf = (round: Figures, { objective }: StepResult): ValueFigures => ({
+  explained: round["val/explained_variance"]!,
+  loss: objective!.metrics["loss/value_avg"]!,
+});
+
+const valueMeans = (values: readonly ValueFigures[]): Pick<PolicyPoint, "value"> =>
+  values.length === 0
+    ? {}
+    : {
+        value: {
+          explained: meanOf(values.map(({ explained }) => explained)),
+          loss: meanOf(values.map(({ loss }) => loss)),
+        },
+      };
+
+const lineOf = ({ step, pass1, divergence, least, entropy, zeroStd, value }: PolicyPoint): string =>
   `step ${step}  pass@1 ${pass1.toFixed(3)}  KL ${divergence.toFixed(3)}` +
   (least === undefined ? "" : ` (at least ${least.toFixed(3)})`) +
   `  entropy ${entropy.toFixed(3)}` +
   (zeroStd === undefined ? "" : `  groups without a difference ${zeroStd.toFixed(2)}`) +
-  (explained === undefined ? "" : `  variance explained ${explained.toFixed(2)}`);
+  (value === undefined
+    ? ""
+    : `  variance explained ${value.explained.toFixed(2)}  value loss ${value.loss.toFixed(5)}`);
 
 /** Eight answers to each prompt, compared with each other, in one update; no divergence is paid for. */
 export const plainSettings = (name: ObjectiveName, prompts: number, most: number): PolicySettings => ({
