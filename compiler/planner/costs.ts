@@ -26,6 +26,10 @@ export interface SavedTensor {
   readonly name: string;
   /** Of one token in one layer. */
   readonly bytes: number;
+  /** Made element by element from others, so that a compiler computes it again rather than keep it. */
+  readonly isCheap: boolean;
+  /** The residual stream: the layer's input, or a sum. */
+  readonly isSum: boolean;
 }
 
 export interface ModelCosts {
@@ -116,16 +120,26 @@ const kept: Partial<Record<OpName, Kept>> = {
   from_slots: { ins: ["x"] },
 };
 
+const cheap: ReadonlySet<OpName> = new Set(["layernorm", "rmsnorm", "activate", "gated"]);
+
 /** Each tensor once, whoever keeps it. */
 function savedOf(graph: Graph, layer: Section): SavedTensor[] {
-  const saved = new Map<string, number>();
+  const makers = new Map(layer.nodes.flatMap((n) => Object.values(n.outs).map((ref) => [ref.value, n.op])));
+  const saved = new Map<string, SavedTensor>();
+  const keep = (name: string, bytes: number, isCheap: boolean, isSum = false): void =>
+    void saved.set(name, { name, bytes, isCheap, isSum });
   for (const node of layer.nodes) {
     const { ins = [], outs = [], like } = kept[node.op] ?? {};
     const values = [...ins.map((name) => node.ins[name]), ...outs.map((name) => node.outs[name])];
-    for (const ref of values) if (ref) saved.set(ref.value, bytesOf(graph, ref.value));
-    if (like) saved.set(`${node.outs["out"]!.value}: f(gate)`, bytesOf(graph, node.ins[like]!.value));
+    for (const ref of values) {
+      if (!ref) continue;
+      const maker = makers.get(ref.value);
+      const isSum = maker === undefined || maker === "add";
+      keep(ref.value, bytesOf(graph, ref.value), maker !== undefined && cheap.has(maker), isSum);
+    }
+    if (like) keep(`${node.outs["out"]!.value}: f(gate)`, bytesOf(graph, node.ins[like]!.value), true);
   }
-  return [...saved].map(([name, bytes]) => ({ name, bytes }));
+  return [...saved.values()];
 }
 
 /** Bytes of all that these operations give. */

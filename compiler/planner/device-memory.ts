@@ -29,74 +29,123 @@ export interface MemoryTerm {
 
 export interface DeviceMemory {
   readonly terms: readonly MemoryTerm[];
+  /** What PyTorch reserves, which is what others publish; and with what lies beside it. */
+  readonly reserved: number;
   readonly bytes: number;
 }
 
-/** CUDA's context and the collectives' buffers; and by how much an allocator reserves more than is used. */
+/** CUDA's context and the collectives' buffers, beside what PyTorch reserves. */
 const CONTEXT_BYTES = 1.5 * 2 ** 30;
+/** By how much an allocator reserves more than is used. */
 const ALLOCATOR = 1.07;
 /**
- * Of each logit at the loss. Compiled: bf16 logits, one copy in fp32, bf16 gradients and temporaries
- * (calibrated on torchtitan's rows, where chunks spare 7.5 to 9). As it stands, and with tensor parallelism,
- * whose loss over parts of the vocabulary is not compiled, log-softmax and gradient in fp32 come on top.
+ * Of each logit at the loss, by whoever measured it. A model that is whole, compiled with its loss: logits
+ * and their gradient in bf16 (GPT-2, 32 × 1024, PyTorch 2.11: 15.1 GiB). Sharded: a copy in fp32 and
+ * temporaries besides (torchtitan, where chunks spare 7.5). With tensor parallelism, whose loss over parts of
+ * the vocabulary is not compiled, log-softmax and gradient in fp32 come on top.
  */
-const LOGIT_BYTES = { compiled: 9, eager: 18 } as const;
+const LOGIT_BYTES = { compiled: 4, sharded: 9.5, eager: 18 } as const;
 /** FSDP2: two blocks gathered in bf16, one's gradients in bf16, and its reduction in fp32. */
 const GATHERED_BYTES = 2 * 2 + 2 + 4;
 /**
  * The table's unit stays gathered between forward and backward: bf16 weight, bf16 gradient, fp32 reduction.
  */
 const TABLE_BYTES = 2 + 2 + 4;
+/**
+ * Under a pipeline a stage stays gathered for all micro-batches, and adds up its gradients in fp32; then it
+ * reduces layer by layer.
+ */
+const STAGE_BYTES = 2 + 4;
+const REDUCTION_BYTES = 4;
 
 export function deviceMemory(costs: ModelCosts, s: MemorySettings): DeviceMemory {
-  const local = stageParameters(costs, s);
-  const { divided, whole } = stateSchemes[s.states];
-  const tokens = (s.micro * s.sequence) / s.context;
-  const isGathered = divided > 0 && whole === 0 && s.shard > 1;
   const used: MemoryTerm[] = [
-    { name: "weights, gradients, moments", bytes: local.all * (divided / s.shard + whole) },
-    {
-      name: "gathered while they are used",
-      bytes: isGathered ? GATHERED_BYTES * local.layer + TABLE_BYTES * local.tables : 0,
-    },
-    { name: "activations", bytes: activationBytes(costs, s, tokens) },
-    {
-      name: "logits and their loss",
-      bytes: (logitBytes(s) * tokens * paddedVocab(costs.model.sizes.vocab)) / s.tensor / s.lossChunks,
-    },
+    { name: "weights, gradients, moments", bytes: stateBytes(costs, s) },
+    { name: "gathered while they are used", bytes: gatheredBytes(costs, s) },
+    ...textBytes(costs, s),
   ];
-  const sum = used.reduce((a, { bytes }) => a + bytes, 0);
-  const terms = [
-    ...used,
-    { name: "allocator (7 %)", bytes: (ALLOCATOR - 1) * sum },
-    { name: "context and collectives", bytes: CONTEXT_BYTES },
-  ];
-  return { terms, bytes: terms.reduce((a, { bytes }) => a + bytes, 0) };
+  const sum = total(used);
+  const reserved = [...used, { name: "allocator (7 %)", bytes: (ALLOCATOR - 1) * sum }];
+  const terms = [...reserved, { name: "context and collectives", bytes: CONTEXT_BYTES }];
+  return { terms, reserved: total(reserved), bytes: total(terms) };
 }
 
-const logitBytes = ({ tensor }: Degrees): number => LOGIT_BYTES[tensor > 1 ? "eager" : "compiled"];
+const total = (terms: readonly MemoryTerm[]): number => terms.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** What a layer keeps of one token for the backward. */
-export function savedBytes(costs: ModelCosts, recompute: Recompute): number {
-  const all = costs.saved.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (recompute === "none") return all;
+/** Experts that are divided already are sharded among fewer devices: all of them together stay `shard`. */
+export const expertShard = ({ shard, expert }: Degrees): number => Math.max(1, shard / expert);
+
+function stateBytes(costs: ModelCosts, s: MemorySettings): number {
+  const { all, experts } = stageParameters(costs, s);
+  const { divided, whole } = stateSchemes[s.states];
+  return divided * ((all - experts) / s.shard + experts / expertShard(s)) + whole * all;
+}
+
+/** FSDP's copies of what other devices keep. */
+function gatheredBytes(costs: ModelCosts, s: MemorySettings): number {
+  const { all, layer, tables } = stageParameters(costs, s);
+  const { divided, whole } = stateSchemes[s.states];
+  if (divided === 0 || whole > 0 || s.shard === 1) return 0;
+  return s.pipeline > 1
+    ? STAGE_BYTES * all + REDUCTION_BYTES * layer
+    : GATHERED_BYTES * layer + TABLE_BYTES * tables;
+}
+
+/**
+ * What the tokens of micro-batches take on the fullest device: of a pipeline the first stage has most of them
+ * in flight, the last one has the logits.
+ */
+function textBytes(costs: ModelCosts, s: MemorySettings): MemoryTerm[] {
+  const tokens = (s.micro * s.sequence) / s.context;
+  const { vocab } = costs.model.sizes;
+  const logits = (logitBytes(s) * tokens * paddedVocab(vocab)) / s.tensor / s.lossChunks;
+  const end = (flying: number, loss: number): MemoryTerm[] => [
+    { name: "activations", bytes: activationBytes(costs, s, tokens, flying) },
+    { name: "logits and their loss", bytes: loss },
+  ];
+  const { first, last } = inFlight(s);
+  const [begin, finish] = [end(first, s.pipeline === 1 ? logits : 0), end(last, logits)];
+  return total(begin) >= total(finish) ? begin : finish;
+}
+
+function logitBytes({ tensor, states }: MemorySettings): number {
+  if (tensor > 1) return LOGIT_BYTES.eager;
+  return LOGIT_BYTES[stateSchemes[states].divided === 0 ? "compiled" : "sharded"];
+}
+
+/**
+ * What a layer keeps of one token for the backward. A compiler computes again what is made element by
+ * element; under autocast (states on every device) sums stay in four bytes.
+ */
+export function savedBytes(costs: ModelCosts, { recompute, states }: RecomputeSettings): number {
+  const isWide = stateSchemes[states].divided === 0;
+  const input = costs.inputBytes * (isWide ? 2 : 1);
+  if (recompute === "full") return input;
+  const all = costs.saved
+    .filter(({ isCheap }) => !isCheap)
+    .reduce((sum, { bytes, isSum }) => sum + bytes * (isSum && isWide ? 2 : 1), 0);
   // "selective": what attention gives, and every second product
-  const selective = costs.inputBytes + costs.attendedBytes + costs.productBytes / 2;
-  return recompute === "full" ? costs.inputBytes : Math.min(all, selective);
+  return recompute === "none" ? all : Math.min(all, input + costs.attendedBytes + costs.productBytes / 2);
 }
+type RecomputeSettings = Pick<MemorySettings, "recompute" | "states">;
 
 /** With tensor parallelism sequences are divided where rows are whole (sequence parallelism). */
-function activationBytes(costs: ModelCosts, s: MemorySettings, tokens: number): number {
+function activationBytes(costs: ModelCosts, s: MemorySettings, tokens: number, flying: number): number {
   const layers = Math.ceil(costs.model.sizes.layers / s.pipeline);
-  const each = (recompute: Recompute): number => (savedBytes(costs, recompute) * tokens) / s.tensor;
+  const each = (recompute: Recompute): number => (savedBytes(costs, { ...s, recompute }) * tokens) / s.tensor;
   const again = s.recompute === "none" ? 0 : each("none") - each(s.recompute);
-  return layers * inFlight(s) * each(s.recompute) + again;
+  return layers * flying * each(s.recompute) + again;
 }
 
-/** Micro-batches whose activations the first stage keeps: 1F1B, interleaved where stages are cut further. */
-function inFlight({ pipeline: p, interleaved: v, accumulation }: MemorySettings): number {
-  if (p === 1) return 1;
-  return v === 1 ? Math.min(accumulation, p) : 1 + (p - 1) / (p * v);
+/**
+ * Micro-batches whose activations a stage keeps at most: 1F1B has as many as stages follow, and with stages
+ * in pieces a few more pieces are begun.
+ */
+function inFlight(s: MemorySettings): { first: number; last: number } {
+  const { pipeline: p, interleaved: v, accumulation } = s;
+  const first = v === 1 ? p : p + (p - 1) / v;
+  const last = ((v - 1) * p + 1) / v;
+  return { first: Math.min(accumulation, first), last: Math.min(accumulation, last) };
 }
 
 interface StageParameters {
@@ -104,24 +153,33 @@ interface StageParameters {
   readonly all: number;
   readonly layer: number;
   readonly tables: number;
+  /** How many of all are experts'. */
+  readonly experts: number;
 }
 
 /** The fullest stage has as many layers as any, and the token table or the output, or both. */
-export function stageParameters(costs: ModelCosts, { tensor, pipeline, expert }: Degrees): StageParameters {
+export function stageParameters(costs: ModelCosts, s: Degrees): StageParameters {
   const rows = parameterRows(costs.model);
-  const onDevice = (section: string): number =>
-    rows
-      .filter((row) => row.section === section)
-      .flatMap((row) => row.tensors)
-      .reduce((sum, t) => {
-        const elements = t.shape.reduce((a, b) => a * b, 1);
-        const isExperts = t.shape.length === 3;
-        return sum + elements / (isWhole(t.name, t.shape) ? 1 : tensor) / (isExperts ? expert : 1);
-      }, 0);
+  const onDevice = (section: string): { all: number; experts: number } => {
+    const tensors = rows.filter((row) => row.section === section).flatMap((row) => row.tensors);
+    const isExperts = ({ shape }: { shape: readonly number[] }): boolean => shape.length === 3;
+    const elements = (t: (typeof tensors)[number]): number =>
+      t.shape.reduce((a, b) => a * b, 1) /
+      (isWhole(t.name, t.shape) ? 1 : s.tensor) /
+      (isExperts(t) ? s.expert : 1);
+    const sum = (some: typeof tensors): number => some.reduce((n, t) => n + elements(t), 0);
+    return { all: sum(tensors), experts: sum(tensors.filter(isExperts)) };
+  };
   const layer = onDevice("layer");
-  const ends = [onDevice("embed"), onDevice("output") + onDevice("head")];
-  const tables = pipeline === 1 ? ends[0]! + ends[1]! : Math.max(...ends);
-  return { all: layer * Math.ceil(costs.model.sizes.layers / pipeline) + tables, layer, tables };
+  const ends = [onDevice("embed").all, onDevice("output").all + onDevice("head").all];
+  const tables = s.pipeline === 1 ? ends[0]! + ends[1]! : Math.max(...ends);
+  const layers = Math.ceil(costs.model.sizes.layers / s.pipeline);
+  return {
+    all: layer.all * layers + tables,
+    layer: layer.all,
+    tables,
+    experts: layer.experts * layers,
+  };
 }
 
 /**

@@ -3,17 +3,18 @@
  * a smaller one, what is done element by element at the memory's rate; each layer of a micro-batch costs a
  * fixed time; then what devices say to each other, as far as it does not hide behind the rest.
  *
- * The constants of a card are fitted on every second row of MosaicML's table (app/studies/planner), and hold
- * on the others; cards without rows have those of the one that is most alike.
+ * The constants of a card are fitted on half of the published rows (app/studies/planner), and hold on the
+ * others; cards without rows have those of the one that is most alike.
  */
-import { savedBytes, stageParameters, type MemorySettings } from "./device-memory.ts";
+import { layerParts } from "../2-check/parameters.ts";
+import { expertShard, stageParameters, type MemorySettings } from "./device-memory.ts";
 import type { ModelCosts } from "./costs.ts";
 import { attentionFlops, trainingFlops } from "./flops.ts";
 import type { Convention } from "./tables/choices.ts";
 import type { Accelerator, Precision } from "./tables/hardware.ts";
 import { dataRanks } from "./degrees.ts";
 import { paddedVocab } from "./padded-vocab.ts";
-import { fitted, type StepConstants } from "./step-constants.ts";
+import { constantsOf, type StepConstants } from "./step-constants.ts";
 
 export interface StepTime {
   /** Seconds of one step, and its parts. */
@@ -28,13 +29,11 @@ export function stepTime(
   s: MemorySettings,
   card: Accelerator,
   precision: Precision,
-  constants: StepConstants = fitted[card.name] ?? fitted["h100"]!,
+  constants: StepConstants = constantsOf(card.name),
 ): StepTime {
-  const peak = peakOf(card, precision);
   const { tensor: t, pipeline: p, context: c, accumulation } = s;
   const tokens = (s.micro * s.sequence) / c;
-  const local = stageParameters(costs, s).all;
-  const compute = computeParts(costs, s, card, peak, constants).map(({ name, seconds }) => ({
+  const compute = computeParts(costs, s, card, precision, constants).map(({ name, seconds }) => ({
     name,
     seconds: (seconds * tokens * accumulation) / (t * p),
   }));
@@ -44,12 +43,12 @@ export function stepTime(
       name: "starting kernels",
       seconds: (constants.layer * (costs.model.sizes.layers / p) * accumulation * passes(s)) / 3,
     },
-    ...exchanges(costs, s, card, { tokens, local }, constants),
+    ...exchanges(costs, s, card, tokens, constants),
   ];
   const busy = parts.reduce((sum, { seconds }) => sum + seconds, 0);
   const bubble = p === 1 ? 0 : (busy * (p - 1)) / (s.interleaved * accumulation);
   const all = bubble > 0 ? [...parts, { name: "pipeline's bubble", seconds: bubble }] : parts;
-  const optimizer = optimizerSeconds(local, s, card, constants);
+  const optimizer = optimizerSeconds(costs, s, card, constants);
   const seconds = busy + bubble + optimizer;
   return {
     seconds,
@@ -70,20 +69,22 @@ function computeParts(
   costs: ModelCosts,
   s: MemorySettings,
   card: Accelerator,
-  peak: number,
+  precision: Precision,
   k: StepConstants,
 ): { name: string; seconds: number }[] {
   const { layers, vocab } = costs.model.sizes;
   const times = passes(s);
+  const isFp8 = precision === "fp8";
+  const products = (times * 2 * costs.multiplying) / peakOf(card, precision);
+  const attention =
+    (times * attentionFlops(costs, s.sequence, "causal")) / peakOf(card, isFp8 ? "bf16" : precision);
+  const kept = costs.saved.reduce((sum, { bytes }) => sum + bytes, 0);
   return [
-    { name: "products", seconds: (k.products * times * 2 * costs.multiplying) / peak },
-    {
-      name: "attention",
-      seconds: (k.attention * times * attentionFlops(costs, s.sequence, "causal")) / peak,
-    },
+    { name: "products", seconds: (isFp8 ? k.fp8 : 1) * k.products * products },
+    { name: "attention", seconds: k.attention * attention },
     {
       name: "element by element",
-      seconds: (k.elements * (times / 3) * layers * savedBytes(costs, "none")) / card.bandwidth.value,
+      seconds: (k.elements * (times / 3) * layers * kept) / card.bandwidth.value,
     },
     { name: "loss", seconds: (k.loss * 18 * paddedVocab(vocab)) / card.bandwidth.value },
   ];
@@ -93,45 +94,48 @@ function computeParts(
  * AdamW reads weights, gradients and moments, and writes all but the gradients: 28 bytes of each parameter.
  */
 const OPTIMIZER_BYTES = 28;
-/** `local`: parameters of the fullest stage on one of its devices. */
-const optimizerSeconds = (local: number, s: MemorySettings, card: Accelerator, k: StepConstants): number =>
-  (k.optimizer * OPTIMIZER_BYTES * local) / (s.states === "replicated" ? 1 : s.shard) / card.bandwidth.value;
-
-/**
- * Time of tensor parallelism's exchanges over that of their bytes at the link's rate: they wait for products,
- * and products that are divided are less efficient (torchtitan's row of 8B, FSDP 8 × tensor 8).
- */
-const TENSOR_EXCHANGE = 2;
+function optimizerSeconds(costs: ModelCosts, s: MemorySettings, card: Accelerator, k: StepConstants): number {
+  const { all, experts } = stageParameters(costs, s);
+  const own = s.states === "replicated" ? all : (all - experts) / s.shard + experts / expertShard(s);
+  return (k.optimizer * OPTIMIZER_BYTES * own) / card.bandwidth.value;
+}
 
 /** What devices say to each other in one step, and how much of it shows. */
 function exchanges(
   costs: ModelCosts,
   s: MemorySettings,
   card: Accelerator,
-  { tokens, local }: { readonly tokens: number; readonly local: number },
+  tokens: number,
   k: StepConstants,
 ): { name: string; seconds: number }[] {
-  const { tensor: t, pipeline: p, context: c, shard, accumulation } = s;
+  const { tensor: t, pipeline: p, context: c, expert: x, shard, accumulation } = s;
   const { width, layers } = costs.model.sizes;
-  const sharded = shard * t <= card.node ? card.link.value : card.network.value;
+  const { all, experts } = stageParameters(costs, s);
+  const rate = (devices: number): number => (devices <= card.node ? card.link.value : card.network.value);
+  const rest = (among: number): number => (among - 1) / among; // of a sum's bytes, those of other devices
   const gathers = s.states === "sharded" || s.states === "half" ? 2 : 0;
-  const perStep = gathers > 0 ? accumulation : 1;
-  const fsdp = ((shard - 1) / shard) * (gathers * 2 + 4) * local * perStep;
-  const tensor = ((t - 1) / t) * 8 * (layers / p) * tokens * width * 2 * accumulation;
+  // a stage of a pipeline stays gathered for all micro-batches
+  const perStep = gathers > 0 && p === 1 ? accumulation : 1;
+  const divided = rest(shard) * (all - experts) + rest(expertShard(s)) * experts;
+  const fsdp = (gathers * 2 + 4) * divided * perStep;
+  const tensor = rest(t) * 8 * (layers / p) * tokens * width * 2 * accumulation;
   const ring = costs.attentions.reduce((sum, a) => sum + a.layers * 2 * a.kvHeads * a.headDim * 2, 0);
   const context = c === 1 ? 0 : ((3 * ring * tokens * (c - 1)) / p / t) * accumulation;
   const ranks = dataRanks(s) / (shard / c);
-  const among = ranks > 1 ? (2 * (ranks - 1) * 4 * local) / ranks / shard : 0;
+  const among = ranks > 1 ? (2 * rest(ranks) * 4 * all) / shard : 0;
+  const sent = (4 * rest(x) * choices(costs) * tokens * width * 2 * accumulation) / p / t;
   return [
-    { name: "weights among devices (FSDP)", seconds: (k.exchange * fsdp) / sharded },
-    { name: "rows among devices (tensor)", seconds: (TENSOR_EXCHANGE * tensor) / card.link.value },
-    {
-      name: "keys and values among devices (context)",
-      seconds: (k.exchange * context) / (t * c <= card.node ? card.link.value : card.network.value),
-    },
+    { name: "weights among devices (FSDP)", seconds: (k.exchange * fsdp) / rate(shard * t) },
+    { name: "rows among devices (tensor)", seconds: (k.tensor * tensor) / card.link.value },
+    { name: "rows among experts", seconds: sent / rate(t * x) },
+    { name: "keys and values among devices (context)", seconds: (k.exchange * context) / rate(t * c) },
     { name: "gradients among replicas", seconds: (k.exchange * among) / card.network.value },
   ].filter(({ seconds }) => seconds > 0);
 }
+
+/** To how many experts a token is sent, over all layers. */
+const choices = ({ model }: ModelCosts): number =>
+  model.sizes.layers * layerParts(model).reduce((sum, p) => sum + (p.part === "experts" ? p.top : 0), 0);
 
 /** Model FLOPs utilisation: the operations of the convention, none that are done twice, over the peak. */
 export const utilisation = (

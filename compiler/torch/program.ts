@@ -58,7 +58,7 @@ export async function programTexts(
         accumulation: settings.accumulation,
         recompute: settings.recompute,
         tokens_per_second: plan.tokensPerSecond,
-        memory_bytes: memory.bytes,
+        memory_bytes: memory.reserved,
         step_seconds: step.seconds,
         run_hours: plan.run.hours,
       }),

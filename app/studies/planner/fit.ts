@@ -1,14 +1,25 @@
 /**
- * `npm run study -- fit-planner`: fits the constants of compiler/planner/step-constants.ts on every second
- * row of MosaicML's table, and says how far the other rows are from what follows. It takes some seconds.
+ * `npm run study -- fit-planner`: fits the constants of compiler/planner/step-constants.ts on every second row
+ * of published steps, and says how far the other rows are from what follows. It takes some seconds.
  */
+import { readFileSync } from "node:fs";
 import { check } from "../../../compiler/index.ts";
 import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
-import { accelerators, type Accelerator } from "../../../compiler/planner/tables/hardware.ts";
+import type { MemorySettings } from "../../../compiler/planner/device-memory.ts";
+import { settingsOf } from "../../../compiler/planner/plan.ts";
+import { publishedSteps, type PublishedStep } from "../../../compiler/planner/published-steps.ts";
+import {
+  acceleratorNamed,
+  accelerators,
+  type Accelerator,
+  type Precision,
+} from "../../../compiler/planner/tables/hardware.ts";
 import { stepTime } from "../../../compiler/planner/step-time.ts";
 import type { StepConstants } from "../../../compiler/planner/step-constants.ts";
 import { percent } from "../../../runtime/contract/amounts.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { MPT_VOCAB, mosaicRows, mptShapes, type MosaicRow, type MptSize } from "./mosaicml.ts";
+import { otherModel, otherSteps } from "./other-steps.ts";
 
 /** An MPT model as a spec: GPT-2's layer with all its biases. */
 export function mptSpec(size: MptSize, context: number): string {
@@ -30,84 +41,187 @@ export const mptCosts = (size: MptSize, context: number): ModelCosts =>
 export const cardOf = ({ card }: MosaicRow): Accelerator =>
   accelerators.find(({ name }) => name === (card === "a100-80" ? "a100" : card))!;
 
-/** Tokens per second of all devices together, as the planner predicts them. */
-export function predictedRate(row: MosaicRow, costs: ModelCosts, constants?: StepConstants): number {
-  const { devices, sequence, micro, accumulation } = row;
-  const settings = {
-    devices,
-    tensor: 1,
-    pipeline: 1,
-    context: 1,
-    expert: 1,
-    shard: devices,
-    states: "sharded",
-    recompute: row.recompute ? "full" : "none",
-    sequence,
-    micro,
-    accumulation,
-    interleaved: 1,
-    lossChunks: 1,
-  } as const;
-  return stepTime(costs, settings, cardOf(row), row.precision, constants).tokensPerSecond;
+/** A published step in the planner's terms. */
+export interface FitRow {
+  readonly title: string;
+  readonly costs: ModelCosts;
+  readonly settings: MemorySettings;
+  readonly card: Accelerator;
+  readonly precision: Precision;
+  /** Of all devices together, as published. */
+  readonly tokensPerSecond: number;
+  /** It is known to differ in something that no constant can stand for. */
+  readonly isOther: boolean;
 }
 
-const START = { products: 1.4, attention: 3, elements: 1, loss: 1, optimizer: 1, exchange: 0.1 };
-/** The descent ends in different valleys; which one is best shows. */
-const STARTS: readonly StepConstants[] = [3e-4, 3e-3, 1e-2].flatMap((layer) =>
-  [1, 5].map((loss) => ({ ...START, loss, optimizer: loss, layer })),
-);
+export function mosaicFitRow(row: MosaicRow): FitRow {
+  const { size, devices, sequence, micro, accumulation, precision, tokensPerSecond } = row;
+  return {
+    title: `mpt-${size}, ${sequence} on ${devices}`,
+    costs: mptCosts(size, sequence),
+    settings: {
+      devices,
+      tensor: 1,
+      pipeline: 1,
+      context: 1,
+      expert: 1,
+      shard: devices,
+      states: "sharded",
+      recompute: row.recompute ? "full" : "none",
+      sequence,
+      micro,
+      accumulation,
+      interleaved: 1,
+      lossChunks: 1,
+    },
+    card: cardOf(row),
+    precision,
+    tokensPerSecond,
+    isOther: false,
+  };
+}
 
-/** Where the table says little of a constant, it stays what it can be: an exchange never hides entirely. */
-const isPossible = (k: StepConstants): boolean => k.products >= 1 && k.optimizer >= 0.5 && k.exchange >= 0.03;
+function stepFitRow(model: Model, { card: name, asked, rate, differs }: PublishedStep): FitRow {
+  const card = acceleratorNamed(name)!;
+  const costs = costsOf(model);
+  const settings = settingsOf(costs, { ...asked, card });
+  if ("together" in settings) throw new Error(`${model.name}: the batch does not come out even`);
+  const title = `${model.name} on ${asked.devices} ${name}, ${settings.precision}`;
+  return {
+    title,
+    costs,
+    settings,
+    card,
+    precision: settings.precision,
+    tokensPerSecond: rate! * asked.devices,
+    isOther: differs?.rate !== undefined,
+  };
+}
+
+const specFiles = ["gpt2", "llama3"];
+
+/** Published steps of compiled programs, with their speeds. */
+export function compiledRows(): FitRow[] {
+  const models = specFiles.flatMap(
+    (file) => check(readFileSync(new URL(`../../../specs/${file}.sinter`, import.meta.url), "utf8")).models,
+  );
+  const named = (name: string): Model => models.find((model) => model.name === name)!;
+  return [
+    ...publishedSteps.map((step) => [named(step.model), step] as const),
+    ...otherSteps.map((step) => [otherModel(step.model), step] as const),
+  ].flatMap(([model, step]) => (step.rate === undefined ? [] : [stepFitRow(model, step)]));
+}
+
+/** Predicted tokens per second over the published ones. */
+export const ratioOf = (
+  { costs, settings, card, precision, tokensPerSecond }: FitRow,
+  constants?: StepConstants,
+): number => stepTime(costs, settings, card, precision, constants).tokensPerSecond / tokensPerSecond;
+
+/** Where the rows say little of a constant, it stays what it can be. */
+type Bounds = Readonly<Partial<Record<keyof StepConstants, readonly [low: number, high: number]>>>;
+
+interface Kind {
+  readonly title: string;
+  /** Of which the rows say something. */
+  readonly free: readonly (keyof StepConstants)[];
+  /** Which descent is best shows: they end in different valleys. */
+  readonly starts: readonly StepConstants[];
+  readonly bounds: Bounds;
+}
+
+const START = {
+  products: 1.4,
+  attention: 3,
+  fp8: 1,
+  elements: 1,
+  loss: 1,
+  optimizer: 1,
+  exchange: 0.1,
+  tensor: 2,
+};
+export const mosaicKind: Kind = {
+  title: "not compiled",
+  free: ["products", "attention", "elements", "loss", "optimizer", "exchange", "layer"],
+  starts: [3e-4, 3e-3, 1e-2].flatMap((layer) =>
+    [1, 5].map((loss) => ({ ...START, loss, optimizer: loss, layer })),
+  ),
+  bounds: { products: [1, Infinity], optimizer: [0.5, Infinity], exchange: [0.03, Infinity] },
+};
+/** 798 TFLOP/s of a large product were measured on an H100 at 700 W: 1.24; a program has smaller ones. */
+export const compiledKind: Kind = {
+  title: "compiled",
+  free: Object.keys({ ...START, layer: 0 }) as (keyof StepConstants)[],
+  starts: [1.2, 1.4, 1.6].flatMap((products) =>
+    [2, 4].map((elements) => ({ ...START, products, elements, optimizer: 1.7, layer: 1e-4, tensor: 1.5 })),
+  ),
+  bounds: {
+    products: [1.15, 2],
+    attention: [2.5, 6.5],
+    fp8: [1, 1.6],
+    elements: [1, 5],
+    loss: [0.5, 3],
+    optimizer: [1, 3],
+    layer: [2e-5, 5e-4],
+    exchange: [0.03, 0.3],
+    tensor: [1.1, 3],
+  },
+};
 
 interface Fit {
   readonly constants: StepConstants;
   readonly wrong: number;
 }
 
-export function fitConstants(rows: readonly MosaicRow[], costs: readonly ModelCosts[]): StepConstants {
-  const fits = STARTS.map((start) => descend(start, rows, costs));
+export function fitConstants(rows: readonly FitRow[], kind: Kind): StepConstants {
+  const fits = kind.starts.map((start) => descend(start, rows, kind));
   return fits.reduce((best, fit) => (fit.wrong < best.wrong ? fit : best)).constants;
 }
 
 /** Coordinate descent on the sum of |ln(predicted / published)|^1.5, with steps that grow smaller. */
-function descend(start: StepConstants, rows: readonly MosaicRow[], costs: readonly ModelCosts[]): Fit {
+function descend(start: StepConstants, rows: readonly FitRow[], { free, bounds }: Kind): Fit {
   const wrong = (k: StepConstants): number =>
-    rows.reduce(
-      (sum, row, i) =>
-        sum + Math.abs(Math.log(predictedRate(row, costs[i]!, k) / row.tokensPerSecond)) ** 1.5,
-      0,
-    );
+    rows.reduce((sum, row) => sum + Math.abs(Math.log(ratioOf(row, k))) ** 1.5, 0);
   let best = start;
   let least = wrong(best);
   for (let factor = 2; factor > 1.002; factor = 1 + (factor - 1) * 0.96)
-    for (const name of Object.keys(start) as (keyof StepConstants)[])
+    for (const name of free)
       for (const by of [factor, 1 / factor]) {
-        const tried = { ...best, [name]: best[name] * by };
-        const now = isPossible(tried) ? wrong(tried) : Infinity;
+        const [low, high] = bounds[name] ?? [0, Infinity];
+        const tried = { ...best, [name]: Math.min(high, Math.max(low, best[name] * by)) };
+        const now = wrong(tried);
         if (now < least) [best, least] = [tried, now];
       }
   return { constants: best, wrong: least };
 }
 
+/** Whether a row is fitted on; the others are held out. */
+export const isFitted = ({ isOther }: FitRow, i: number): boolean => i % 2 === 0 && !isOther;
+
 /** Fits each card's constants on every second row, and prints them with how far off the others are. */
 export function reportFit(): void {
   for (const card of ["h100", "a100-80", "a100-40"] as const) {
     const rows = mosaicRows.filter((row) => row.card === card && row.precision === "bf16");
-    const costs = rows.map(({ size, sequence }) => mptCosts(size, sequence));
-    const even = rows.map((_, i) => i % 2 === 0);
-    const constants = fitConstants(
-      rows.filter((_, i) => even[i]),
-      costs.filter((_, i) => even[i]),
-    );
-    const off = rows.map((row, i) => predictedRate(row, costs[i]!, constants) / row.tokensPerSecond - 1);
-    const held = off.filter((_, i) => !even[i]);
-    const near = held.filter((e) => Math.abs(e) <= 0.15).length;
-    const mean = held.reduce((sum, e) => sum + Math.abs(e), 0) / held.length;
-    const numbers = Object.entries(constants).map(([name, value]) => `${name}: ${value.toPrecision(3)}`);
-    console.log(`${card}: { ${numbers.join(", ")} }`);
-    const far = Math.max(...off.map(Math.abs));
-    console.log(`  ${held.length} rows held out: ${near} within 15 %, mean distance ${percent(mean, 1)}`);
-    console.log(`  the row that is farthest off, of all: ${percent(far)}`);
+    reportKind(card, rows.map(mosaicFitRow), mosaicKind);
   }
+  for (const family of ["h", "a100"])
+    reportKind(
+      family === "h" ? "h100, h200" : family,
+      compiledRows().filter(({ card }) => card.name.startsWith(family)),
+      compiledKind,
+    );
+}
+
+function reportKind(title: string, rows: readonly FitRow[], kind: Kind): void {
+  const constants = fitConstants(rows.filter(isFitted), kind);
+  const off = rows.map((row) => ratioOf(row, constants) - 1);
+  const held = off.filter((_, i) => !isFitted(rows[i]!, i));
+  const near = held.filter((e) => Math.abs(e) <= 0.15).length;
+  const mean = held.reduce((sum, e) => sum + Math.abs(e), 0) / held.length;
+  const numbers = Object.entries(constants).map(([name, value]) => `${name}: ${value.toPrecision(3)}`);
+  console.log(`${title}, ${kind.title}: { ${numbers.join(", ")} }`);
+  console.log(`  ${held.length} rows held out: ${near} within 15 %, mean distance ${percent(mean, 1)}`);
+  for (const [i, row] of rows.entries())
+    if (Math.abs(off[i]!) > 0.15)
+      console.log(`  ${isFitted(row, i) ? "fitted on" : "held out"}, ${percent(off[i]!)} off: ${row.title}`);
 }

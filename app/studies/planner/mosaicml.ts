@@ -127,7 +127,21 @@ const tables = {
     125m 2048 8 26 3 n 1090678 42.75 | 125m 1024 8 52 3 n 1186314 40.89 | 125m 512 8 104 3 n 1253886 40.26`,
 } as const satisfies Readonly<Record<string, string>>;
 
-export const mosaicRows: readonly MosaicRow[] = Object.entries(tables).flatMap(([title, table]) => {
+/** An earlier version of the table (commit c90b9b3) has 128 to 512 devices, too. */
+const largeTable = `
+    70b 2048 512 8 1 y 515636 41.25 | 70b 2048 256 8 1 y 265149 42.42 | 70b 2048 128 8 1 y 135490 43.36
+    30b 2048 512 8 1 y 1083366 40.27 | 30b 2048 256 8 1 y 550022 40.89 | 30b 2048 128 8 1 y 281491 41.85
+    13b 2048 512 16 1 y 2535811 41.12 | 13b 2048 256 16 1 y 1277214 41.42 | 13b 2048 128 16 1 y 650264 42.18
+    7b 2048 512 6 1 n 4951479 42.2 | 7b 2048 256 6 1 n 2590548 44.15 | 7b 2048 128 6 1 n 1340830 45.71
+    3b 2048 512 8 1 n 11092218 39.24 | 3b 2048 256 8 1 n 5829686 41.25 | 3b 2048 128 8 1 n 2998098 42.43
+    1b 2048 512 12 1 n 20396905 36.65 | 1b 2048 256 12 1 n 10894207 39.15 | 1b 2048 128 12 1 n 5647854 40.6`;
+
+export const mosaicRows: readonly MosaicRow[] = Object.entries(tables).flatMap(([title, table]) =>
+  rowsOf(title, table),
+);
+export const largeMosaicRows: readonly MosaicRow[] = rowsOf("h100 bf16", largeTable);
+
+function rowsOf(title: string, table: string): MosaicRow[] {
   const [card, precision] = title.split(" ") as [MosaicRow["card"], MosaicRow["precision"]];
   return table.split(/[|\n]/).flatMap((line): MosaicRow[] => {
     const [size, sequence, devices, micro, accumulation, recompute, tokens, mfu] = line.trim().split(" ");
@@ -147,4 +161,4 @@ export const mosaicRows: readonly MosaicRow[] = Object.entries(tables).flatMap((
       },
     ];
   });
-});
+}

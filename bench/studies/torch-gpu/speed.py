@@ -149,7 +149,7 @@ def main(shape, programs):
         bound = utilised if convention == "causal" and known else None
         planned = plan["mfu"][convention]
         rows.put("speed", f"{shape}: MFU, {convention}", share, predicted=planned, least=bound)
-    memory = plan["memory"]["bytes"] / GIB
+    memory = plan["memory"]["reserved"] / GIB
     rows.put("speed", f"{shape}: GiB reserved", reserved, predicted=memory, near=memory_near)
     rows.put("speed", f"{shape}: GiB allocated", allocated)
     if shape == "gpt2":

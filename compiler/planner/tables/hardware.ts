@@ -44,6 +44,8 @@ const links = from("75 % of NVLink's rate in one direction", "2026-11");
 const v100 = from("NVIDIA V100 data sheet", "2018-01");
 const a100 = from("NVIDIA A100 data sheet", "2021-06");
 const h100 = from("NVIDIA H100 data sheet", "2023-03");
+/** Meta's hosts: at 500 W the peak lies between those of SXM and NVL. */
+const slow = from("torchtitan, benchmarks of Llama 3, the peak as NVL's", "2024-12");
 const h200 = from("NVIDIA H200 data sheet", "2024-11");
 const b200 = from("NVIDIA DGX B200 data sheet", "2024-10");
 const mi300 = from("AMD Instinct MI300X data sheet", "2023-12");
@@ -104,6 +106,15 @@ export const accelerators: readonly Accelerator[] = [
     title: "NVIDIA H100 SXM 80 GB",
     memory: h100(80 * GB),
     bandwidth: h100(3350 * G),
+  },
+  {
+    ...hopper,
+    name: "h100-96",
+    title: "NVIDIA H100 SXM 96 GB of HBM2e at 500 W",
+    peak: { bf16: slow(835 * T), fp16: slow(835 * T), fp8: slow(1671 * T) },
+    memory: slow(96 * GB),
+    bandwidth: slow(2400 * G),
+    power: slow(500),
   },
   {
     ...hopper,

@@ -75,7 +75,7 @@ describe("what is offered first", () => {
     ["plan p ‸", ["of"]],
     [`${base}plan p of ‸`, ["base"]],
     [`${base}plan p of base ‸`, ["on"]],
-    ["plan p of base on h1‸", ["h100", "h100-pcie"]],
+    ["plan p of base on h1‸", ["h100", "h100-96", "h100-pcie"]],
     ["plan p of base on h100 { ‸", ["devices", "tokens", "sequence"]],
     ["plan p of base on h100 { devices 8 ‸", ["tokens", "sequence"]],
     ["plan p of base on h100 { recompute ‸", ["none", "selective", "full"]],
