@@ -51,13 +51,22 @@ const fp8 = { precision: "fp8" } as const;
 const long = { micro: 1, ...full, ...fp8 } as const;
 /** Of 405B, in torchtitan: eight micro-batches of four sequences for each rank. */
 const staged = {
-  ...{ tensor: 8, pipeline: 8, shard: 8, sequence: 8192, micro: 4, batchTokens: 8 * 32 * 8192 },
+  tensor: 8,
+  pipeline: 8,
+  shard: 8,
+  sequence: 8192,
+  micro: 4,
+  batchTokens: 8 * 32 * 8192,
   ...full,
   ...fp8,
 } as const;
 /** Of 405B, at Meta: stages of eight layers, each layer a piece. */
 const largest = {
-  ...{ tensor: 8, pipeline: 16, interleaved: 8, micro: 1, batchTokens: 2 ** 24 },
+  tensor: 8,
+  pipeline: 16,
+  interleaved: 8,
+  micro: 1,
+  batchTokens: 2 ** 24,
   recompute: "none",
 } as const;
 /** Operations of a token, counted causally, at 8,192 and at 131,072 positions. */

@@ -1,6 +1,6 @@
 /**
- * `npm run study -- fit-planner`: fits the constants of compiler/planner/step-constants.ts on every second row
- * of published steps, and says how far the other rows are from what follows. It takes some seconds.
+ * `npm run study -- fit-planner`: fits the constants of compiler/planner/step-constants.ts on every second
+ * published step, and says how far the others are from what follows. It takes some seconds.
  */
 import { readFileSync } from "node:fs";
 import { check } from "../../../compiler/index.ts";

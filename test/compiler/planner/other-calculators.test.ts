@@ -44,7 +44,7 @@ test("Megatron-LM's 34 · width of a layer has no third matrix, no grouped heads
   expect(experts(2) - experts(1)).toBeGreaterThan(2 * (4 * 4096 + 4096));
 });
 
-test("with attention that keeps no scores, twice the sequence keeps twice as much (Megatron-LM 1345, 1225)", () => {
+test("attention keeps no scores: twice the sequence is twice as much (Megatron-LM 1345, 1225)", () => {
   const at = (sequence: number, recompute: "none" | "selective"): number =>
     term(plan(gated, { devices: 8, sequence, micro: 1, recompute }).memory, "activations");
   expect(at(8192, "none") / at(4096, "none")).toBeCloseTo(2, 9);
@@ -65,7 +65,7 @@ test.each([
     const { costs, settings, memory } = plan(of, { devices: 256, micro: 1, ...degrees });
     const together = term(memory, "weights") * settings.tensor * settings.pipeline * settings.shard;
     const all = stateSchemes.sharded.divided * costs.parameters;
-    // tables stand at an end of a pipeline, norms on each device of a tensor: a little more than all, never less
+    // tables stand at an end of a pipeline, norms on each device of a tensor: a little more than all
     expect(together).toBeGreaterThanOrEqual(0.999 * all);
     expect(together).toBeLessThan(1.35 * all);
   },
