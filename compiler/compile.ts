@@ -300,8 +300,7 @@ function planPartition(
   const dump = dumpIn(options, folder);
   const trains = trainsOf(model, name, options);
   const fusions = new Map<string, FusionEvent[]>();
-  const graphOf = (spec: EntrySpec, segment: Partition[number], i: number): Graph => {
-    const entry = segmentEntry(spec.entry, i);
+  const graphOf = (spec: EntrySpec, segments: Partition, entry: string): Graph => {
     const events: FusionEvent[] = [];
     fusions.set(entry, events);
     const context: EntryContext = {
@@ -315,7 +314,7 @@ function planPartition(
       trains,
       record: (event) => events.push(event),
     };
-    return runPasses(buildGraph(model, spec, segment, entry), graphPasses, context, printGraph, {
+    return runPasses(buildGraph(model, spec, segments, entry), graphPasses, context, printGraph, {
       ...(dump && { dump: (file, text) => dump(`${entry}/${file}`, text) }),
       ...(options.verify && folder !== undefined && { verify: verifyGraph }),
     });
@@ -324,7 +323,12 @@ function planPartition(
   const specs = entriesOf(model, name, options).filter(
     ({ entry }) => isWhole || !undividedEntries.includes(entry),
   );
-  const graphs = partition.flatMap((segment, i) => specs.map((spec) => graphOf(spec, segment, i)));
+  const graphs = partition.flatMap((segment, i) =>
+    specs.flatMap((spec) => {
+      if (spec.entry !== "train") return graphOf(spec, [segment], segmentEntry(spec.entry, i));
+      return i === 0 ? graphOf(spec, partition, spec.entry) : [];
+    }),
+  );
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);
   const objective = objectiveIn(name, options);

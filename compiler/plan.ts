@@ -1,13 +1,12 @@
 /**
  * What a module needs before any code is made of it: programs, an address for everything, and over how many
- * memories it goes. Where one memory does not hold an infer module, it is cut into partitions.
+ * memories it goes. Where one memory does not hold a module, it is cut into partitions.
  */
 import type { ModuleName, Numerics } from "../runtime/contract/manifest.ts";
 import type { Lora, Model } from "../runtime/contract/model.ts";
 import type { Objective } from "../runtime/contract/objective.ts";
 import type { Target } from "../runtime/contract/targets.ts";
 import { partitionModel, type Cut, type Partition } from "./3-graph/partition.ts";
-import { partitionText } from "./3-graph/print.ts";
 import { wholeModel } from "./3-graph/segment.ts";
 import type { FusionEvent } from "./5-fuse/fuse.ts";
 import type { Program } from "./6-tile/program.ts";
@@ -37,8 +36,8 @@ export interface ModulePlan extends PartitionPlan {
   };
 }
 
-/** What no memory holds: all of a training module, or a piece that is not cut further. */
-export type TooLarge = "training" | Extract<Cut, { tooLarge: string }>["tooLarge"];
+/** What no memory holds, and is not cut further. */
+export type TooLarge = Extract<Cut, { tooLarge: string }>["tooLarge"];
 
 /** Plans one memory's share of the model. `folder` is that of its dumps; without one, nothing is dumped. */
 export type PlanPartition = (partition: Partition, folder?: string) => PartitionPlan;
@@ -47,13 +46,21 @@ export type PlanPartition = (partition: Partition, folder?: string) => Partition
 export function planMemories(model: Model, name: ModuleName, limit: number, plan: PlanPartition): ModulePlan {
   const whole = plan([wholeModel(model)], name);
   if (whole.placement.bytes <= limit) return whole;
-  if (name === "train") return { ...whole, over: { limit, tooLarge: { what: "training", plan: whole } } };
-  const cut = partitionModel(model, limit, (partition) => plan(partition).placement.bytes);
-  if ("tooLarge" in cut)
-    return { ...whole, over: { limit, tooLarge: { what: cut.tooLarge, plan: plan(cut.partition) } } };
-  const partitions = cut.partitions.map((partition, i) => plan(partition, `${name}/part${i}`));
-  for (const { partition, placement } of partitions)
-    if (placement.bytes > limit)
-      throw new Error(`${partitionText(model, partition)} has ${placement.bytes} bytes, more than ${limit}`);
-  return { ...whole, over: { limit, partitions } };
+  const bytesOf = (partition: Partition): number => plan(partition).placement.bytes;
+  // an arena may have gaps that a sum of layers does not foresee: then a little less is asked for
+  for (let asked = limit; ;) {
+    const cut = partitionModel(model, asked, bytesOf);
+    if ("tooLarge" in cut)
+      return { ...whole, over: { limit, tooLarge: { what: cut.tooLarge, plan: plan(cut.partition) } } };
+    const most = Math.max(...cut.partitions.map(bytesOf));
+    if (most > limit) asked -= most - limit;
+    else
+      return {
+        ...whole,
+        over: {
+          limit,
+          partitions: cut.partitions.map((partition, i) => plan(partition, `${name}/part${i}`)),
+        },
+      };
+  }
 }

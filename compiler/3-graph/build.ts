@@ -16,7 +16,8 @@
  *
  * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
- * not end with the output.
+ * not end with the output. A graph that trains computes all segments of its partition, since their backward
+ * reads what their forward has left: what `x_out` weighs in the objective comes in as `d_x_out`.
  */
 import { loopField, type OutputName } from "../../runtime/contract/entries.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
@@ -31,6 +32,7 @@ import {
   input,
   isIncremental,
   isLook,
+  isTraining,
   layersOf,
   parameter,
   liveRows,
@@ -49,19 +51,20 @@ import { wholeModel, type Segment } from "./segment.ts";
 
 export type { EntrySpec } from "./builder.ts";
 
-/** `entry` is the graph's name; it differs from the spec's where a partition has two segments. */
+/** `entry` is the graph's name; it differs from the spec's for the second segment of a partition. */
 export function buildGraph(
   model: Model,
   job: EntrySpec,
-  segment: Segment = wholeModel(model),
+  segments: readonly Segment[] = [wholeModel(model)],
   entry: string = job.entry,
 ): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
+  const computed = segments.map((s) => (job.entry === "lens" ? { ...s, embed: false, from: s.to } : s));
   const b: Builder = {
     live: undefined,
     model,
     job,
-    segment: job.entry === "lens" ? { ...segment, embed: false, from: segment.to } : segment,
+    segment: computed[0]!,
     rows,
     values: new Map(),
     nodes: [],
@@ -70,15 +73,20 @@ export function buildGraph(
     stem: "output",
   };
   b.live = liveRows(b);
-  const sections = [
-    b.segment.embed ? embedSection(b) : enterSection(b),
-    ...(layersOf(b) > 0 ? [layerSection(b)] : []),
-    ...(job.entry === "look" ? [] : segment.output ? outputSections(b) : [leaveSection(b)]),
-  ].filter((s) => s.nodes.length > 0);
+  const sections = computed.flatMap((segment) => segmentSections({ ...b, segment }));
   positionsOf(b); // an input of every run, also where no row depends on its position
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
   const again = job.entry === "generate" && { again: { value: "loop", element: loopField.more } };
   return { entry, batch, context, values: b.values, sections, objective: b.objective, ...again };
+}
+
+function segmentSections(b: Builder): readonly Section[] {
+  const end = b.segment.output ? outputSections : (of: Builder) => [leaveSection(of)];
+  return [
+    b.segment.embed ? embedSection(b) : enterSection(b),
+    ...(layersOf(b) > 0 ? [layerSection(b)] : []),
+    ...(b.job.entry === "look" ? [] : end(b)),
+  ].filter((s) => s.nodes.length > 0);
 }
 
 function embedSection(b: Builder): Section {
@@ -109,14 +117,18 @@ function embedSection(b: Builder): Section {
 function enterSection(b: Builder): Section {
   const shape = [b.rows, b.model.sizes.width];
   const x = input(b, "x_in", shape);
+  if (isTraining(b)) entryOutput(b, "d_x_in", shape);
   layerTables(b);
   if (layersOf(b) > 0) emit(b, "copy", { x }, { out: activation(b, "x", shape) });
   return section(b, "embed", "enter");
 }
 
 function leaveSection(b: Builder): Section {
-  emit(b, "copy", { x: rowsOut(b) }, { out: entryOutput(b, "x_out", [b.rows, b.model.sizes.width]) });
-  return section(b, "head", "leave");
+  const shape = [b.rows, b.model.sizes.width];
+  const out = entryOutput(b, "x_out", shape);
+  emit(b, "copy", { x: rowsOut(b) }, { out });
+  if (isTraining(b)) b.objective.push({ value: out, weights: input(b, "d_x_out", shape) });
+  return section(b, "leave", "leave");
 }
 
 /** The rows behind the segment's last layer. */

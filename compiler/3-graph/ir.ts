@@ -21,7 +21,7 @@
  *   train      tokens, targets, weights [R] → gradients       d_logits = (softmax − onehot) · weights[r]
  */
 import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
-import { inputTensors, type InputName } from "../../runtime/contract/entries.ts";
+import { inputTensors, type InputName, type TensorName } from "../../runtime/contract/entries.ts";
 import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Init, Quantised, Storage } from "../../runtime/contract/storage.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
@@ -95,8 +95,10 @@ export type Role =
   /** Makes the rows x [R, width] that the first layer reads. */
   | "embed"
   | "layer"
-  /** Makes what leaves the model of the rows behind the last layer: logits, or rows for the next segment. */
+  /** Makes what leaves the model of the rows behind the last layer: logits, for example. */
   | "head"
+  /** Hands the rows behind its last layer on to the next segment. */
+  | "leave"
   | "loss"
   /** Draws tokens from the logits, and makes the next run of them. */
   | "sample"
@@ -153,6 +155,10 @@ export const sliceOf = (value: string, index: number): Ref => ({
   slice: { kind: "at", step: 0, base: index },
 });
 export const all = (value: string): Ref => ({ value, slice: { kind: "all" } });
+
+/** Whether other memories have the rest of its model: rows come from them, or go to them (partition.ts). */
+export const isPartition = ({ values }: Pick<Graph, "values">): boolean =>
+  (["x_in", "x_out"] satisfies TensorName[]).some((name) => values.has(name));
 
 export const isTrained = ({ storage, trained }: Value): boolean =>
   storage === "parameter" && trained !== false;

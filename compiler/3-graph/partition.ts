@@ -8,6 +8,9 @@
  * Both ends of a tied model read the same table of embeddings. The rows therefore come back to the first
  * partition at the end: that costs the copy of one more row, a second table would cost hundreds of megabytes.
  *
+ * What trains goes the same way, and the cotangents of the rows come back; whatever belongs to a layer
+ * (parameters, gradients, moments, what its backward reads) is where the layer is.
+ *
  * Partitions with the same number of layers have the same code, whichever layers they are; where layers
  * alternate, they also have to begin at the same place of the pattern.
  */

@@ -4,8 +4,11 @@
  * each node's op says which nodes compute its cotangents (`Op.backward`). A section that runs × times up gets
  * a partner that runs × times down, whose carry is the cotangent of what the layers hand on. Cotangents of
  * one value from several uses are added; gradients of parameters are accumulated in place.
+ *
+ * Rows that another memory has made (`x_in`) have a cotangent too, which leaves as `d_x_in`.
  */
 import { cotangentOf, primalOf } from "../ops/kit/cotangent.ts";
+import type { InputName, OutputName } from "../../runtime/contract/entries.ts";
 import type { GradNode, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import { nodeOf } from "../3-graph/node.ts";
@@ -60,8 +63,13 @@ function transpose(tape: Tape, section: Section, terms: readonly Term[]): Sectio
     return { from, cotangent };
   });
   for (const { value, weights } of terms)
-    addCotangent(tape, value, weights ?? defaultWeights(tape, refShape(tape, value)));
+    addCotangent(
+      tape,
+      value,
+      weights ? rowsOf(tape, value, weights) : defaultWeights(tape, refShape(tape, value)),
+    );
   for (const node of section.nodes.toReversed()) transposeNode(tape, node);
+  handBack(tape, section);
   const carries = arriving.flatMap(({ from, cotangent }): Carry[] => {
     const leaving = tape.cotangents.get(from);
     if (!cotangent || !leaving) return [];
@@ -85,6 +93,24 @@ function defaultWeights(tape: Tape, shape: readonly number[]): Ref {
   tape.nodes.push(nodeOf("default_weight", { hyper: hyperOf(tape.values) }, { weights: whole(name) }));
   return whole(name);
 }
+
+/** What rows that leave for another memory weigh comes from there: a copy of it may be carried on. */
+function rowsOf(tape: Tape, value: Ref, weights: Ref): Ref {
+  if (weights.value !== ("d_x_out" satisfies InputName)) return weights;
+  const cotangent = newCotangent(tape, tape.values.get(value.value)!);
+  tape.nodes.push(nodeOf("copy", { x: weights }, { out: cotangent }));
+  return cotangent;
+}
+
+/** The cotangent of rows that came from another memory, behind the section that has read them. */
+function handBack(tape: Tape, { nodes }: Section): void {
+  if (!nodes.some((n) => Object.values(n.ins).some((r) => r.value === ROWS_IN))) return;
+  const cotangent = tape.cotangents.get(ROWS_IN);
+  const out = whole("d_x_in" satisfies OutputName);
+  if (cotangent) tape.nodes.push(nodeOf("copy", { x: cotangent }, { out }));
+}
+
+const ROWS_IN: InputName = "x_in";
 
 function transposeNode(tape: Tape, node: Node): void {
   const op: Op = ops[node.op];
@@ -124,7 +150,7 @@ function addGradNode(tape: Tape, node: Node, tensors: Tensors, step: GradNode): 
       outs[arg] = { ...forward, value: gradient };
       accumulate = tape.written.has(gradient) ? "always" : "flag";
       tape.written.add(gradient);
-    } else if (value.storage === "activation" || value.storage === "output") {
+    } else if (value.storage === "activation" || value.storage === "output" || value.name === ROWS_IN) {
       outs[arg] = newCotangent(tape, value);
       cotangents.push([forward, outs[arg]]);
     } else unwanted.push([arg, value]);

@@ -6,6 +6,9 @@
  *
  * With `adamw8`, moments of large matrices are codes (runtime/contract/moment-codes.ts). Such matrices come
  * first, and each has a kernel for all of its layers: it says where a layer's scales are.
+ *
+ * A partition's norm is that of the whole model: the sums of its own gradients leave it, and the norm comes
+ * in (runtime/engine/gradient-norm.ts).
  */
 import {
   LEAST_IN_BLOCKS,
@@ -13,14 +16,17 @@ import {
   MOMENT_ROW_WORDS,
   momentRows,
 } from "../../runtime/contract/moment-codes.ts";
+import { normChunks } from "../../runtime/contract/gradient-norm.ts";
 import type { Optimizer } from "../../runtime/contract/model.ts";
+import type { OutputName, TensorName } from "../../runtime/contract/entries.ts";
 import type { Storage } from "../../runtime/contract/storage.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
-import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
+import { slicesText } from "../ops/optimizer/grad_norm.ts";
 import { nodeOf } from "../3-graph/node.ts";
 import {
   all,
   hyperOf,
+  isPartition,
   isTrained,
   whole,
   type Graph,
@@ -36,28 +42,37 @@ const LINE = 16;
 export function addOptimizer(graph: Graph, optimizer: Optimizer = "adamw"): Graph {
   const values = new Map(graph.values);
   const parameters = [...values.values()].filter(isTrained);
-  if (parameters.length === 0) throw new Error("there is no parameter to train");
+  const divided = isPartition(graph);
+  if (parameters.length === 0) {
+    if (divided) return graph; // what is trained is in other memories
+    throw new Error("there is no parameter to train");
+  }
   const matrices = parameters.filter((v) => v.decay);
   const inCodes = optimizer === "adamw8" ? matrices.filter(fillsBlocks) : [];
   const plain = matrices.filter((v) => !inCodes.includes(v));
   const vectors = parameters.filter((v) => !v.decay);
   const ordered = [...inCodes, ...plain, ...vectors];
   declareState(values, ordered, inCodes);
-  const section: Section = {
-    name: "update",
-    role: "update",
-    times: 1,
-    order: "up",
-    carries: [],
-    nodes: [
-      ...globalNorm(values, ordered),
-      ...inCodes.map((p) => updateInCodes(values, p)),
-      ...update(values, "matrices", plain),
-      ...update(values, "vectors", vectors),
-    ],
-  };
-  return { ...graph, values, sections: [...graph.sections, section] };
+  const norm = globalNorm(values, ordered, divided);
+  const updates = [
+    ...inCodes.map((p) => updateInCodes(values, p)),
+    ...update(values, "matrices", plain),
+    ...update(values, "vectors", vectors),
+  ];
+  const sections = divided
+    ? [section("norm", norm), section("update", updates)]
+    : [section("update", [...norm, ...updates])];
+  return { ...graph, values, sections: [...graph.sections, ...sections] };
 }
+
+const section = (name: string, nodes: readonly Node[]): Section => ({
+  name,
+  role: "update",
+  times: 1,
+  order: "up",
+  carries: [],
+  nodes,
+});
 
 /** Bytes of a block of floats. */
 const BLOCK_BYTES = 4 * MOMENT_BLOCK;
@@ -100,16 +115,25 @@ function region(
   return whole(name);
 }
 
-function globalNorm(values: Map<string, Value>, parameters: readonly Value[]): readonly Node[] {
+/** Of a partition, the chunks' sums alone: they are an output then, and the norm is an input. */
+function globalNorm(
+  values: Map<string, Value>,
+  parameters: readonly Value[],
+  divided: boolean,
+): readonly Node[] {
   const g = region(values, "gradients", "gradient", parameters);
-  const chunks = Math.ceil(values.get(g.value)!.shape[0]! / GRAD_NORM_CHUNK);
+  const bytes = parameters.flatMap(({ slices, shape }) =>
+    Array.from({ length: slices }, () => tensorBytes(shape)),
+  );
+  const chunks = bytes.reduce((sum, n) => sum + normChunks(n), 0);
   const declare = (name: string, length: number, storage: Storage): Ref => {
     values.set(name, { name, shape: [length], dtype: "f32", storage, slices: 1 });
     return whole(name);
   };
-  const partial = declare("norm_partial", chunks, "activation");
-  const norm = declare("norm", 1, "output");
-  return [nodeOf("grad_norm", { g }, { partial }), nodeOf("grad_norm_total", { partial }, { norm })];
+  const partial = declare("norm_partial" satisfies OutputName, chunks, divided ? "output" : "activation");
+  const norm = declare("norm" satisfies TensorName, 1, divided ? "input" : "output");
+  const sums = nodeOf("grad_norm", { g }, { partial }, { slices: slicesText(bytes) });
+  return divided ? [sums] : [sums, nodeOf("grad_norm_total", { partial }, { norm })];
 }
 
 /** The kernel of all matrices, which decay, or of all vectors, which do not. */
@@ -134,7 +158,15 @@ function updateInCodes(values: Map<string, Value>, parameter: Value): Node {
   const g = region(values, `${name}.grad.blocks`, "gradient", [parameter], MOMENT_BLOCK);
   const [m, v] = [all(`${name}.${suffix.moment1}`), all(`${name}.${suffix.moment2}`)];
   const ins = { p, g, m, v, hyper: hyperOf(values), norm: whole("norm") };
-  return nodeOf("adamw8", ins, { p_out: p, m_out: m, v_out: v }, { blocks: blocksOf(parameter) });
+  return nodeOf(
+    "adamw8",
+    ins,
+    { p_out: p, m_out: m, v_out: v },
+    {
+      blocks: blocksOf(parameter),
+      layered: parameter.layered === true,
+    },
+  );
 }
 
 const suffix = { gradient: "grad", moment1: "moment1", moment2: "moment2" } as const;

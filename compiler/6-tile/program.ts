@@ -46,7 +46,7 @@ export function tileGraph(graph: Graph, target: Target, chosen?: ChosenTiles): P
 }
 
 /** Arithmetic of one run of the entry, in floating-point operations. */
-export const programFlops = (p: Program): number =>
+export const programFlops = (p: Pick<Program, "sections">): number =>
   p.sections.reduce((sum, s) => sum + s.times * s.calls.reduce((k, c) => k + callFlops(c), 0), 0);
 
 export const callFlops = ({ spec }: Call): number => spec.op.flops(spec.d, spec.attrs);

@@ -25,6 +25,7 @@ import { sliceBytes } from "../3-graph/ir.ts";
 import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
+import { legOrder, legsOf, type Leg } from "../6-tile/legs.ts";
 import {
   callApplies,
   callBytes,
@@ -169,7 +170,7 @@ function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): Mod
     tensors: [...placement.persistent.values()]
       .filter((p) => !p.value.members && p.value.storage !== "cache")
       .map((place) => tensorPlace(place, module.partition[0]!.from)),
-    entries: programs.map((p, index): EntryPlace => {
+    entries: entriesOf(programs).map(([p, { name, sections }], index): EntryPlace => {
       const namesOf = (storage: string) =>
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
       const { entry, batch, context } = p.graph;
@@ -177,13 +178,13 @@ function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): Mod
       const look = entry === ("look" satisfies EntryName) && lookPlace(model);
       const hasObjective = p.graph.values.has("objective" satisfies OutputName);
       return {
-        name: entry,
+        name,
         index,
         inputs: namesOf("input"),
         outputs: namesOf("output"),
         batch,
         context,
-        flops: programFlops(p),
+        flops: programFlops({ sections }),
         ...(hasObjective && { objective: objectivePlace(module.objective!) }),
         ...(look && { look }),
         ...(mixtures.length > 0 && { mixtures }),
@@ -199,6 +200,10 @@ function moduleManifest(module: BuiltModule, wasm: WasmFiles, model: Model): Mod
     }),
   };
 }
+
+/** What a module exports: entries, or legs of them. */
+const entriesOf = (programs: readonly Program[]): readonly (readonly [Program, Leg])[] =>
+  programs.flatMap((p) => legsOf(p).map((leg) => [p, leg] as const));
 
 /** Where the lanes of each layer's keys and values are. */
 const cachePlaces = ({ persistent }: Placement): CachePlace[] =>
@@ -267,6 +272,7 @@ function withPartitions(
   built: readonly BuiltModule[],
 ): ModuleManifest {
   const order = runOrder(built.map((p) => p.partition));
+  const legs = built.map((p) => trainLegs(p));
   const sum = (of: (part: PartitionManifest) => number): number =>
     parts.reduce((total, part) => total + of(part), 0);
   const there = (of: (part: PartitionManifest) => readonly { readonly name: string }[], name: string) =>
@@ -281,13 +287,23 @@ function withPartitions(
     tensors: tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
     entries: entries.map((e) => ({
       ...e,
-      runs: order.map(({ partition, segment }) => ({
-        part: partition,
-        entry: segmentEntry(e.name, segment),
-      })),
+      runs:
+        e.name === ("train" satisfies EntryName)
+          ? legOrder(legs)
+          : order.map(({ partition, segment }) => ({
+              part: partition,
+              entry: segmentEntry(e.name, segment),
+            })),
     })),
     parts,
   };
+}
+
+/** The legs of a partition's `train`. */
+function trainLegs({ programs }: BuiltModule): readonly Leg[] {
+  const [first] = programs.values();
+  const program = first!.find(({ graph }) => graph.entry === ("train" satisfies EntryName));
+  return program ? legsOf(program) : [];
 }
 
 const profileSites = (programs: readonly Program[]): ProfileSite[] =>

@@ -30,6 +30,7 @@ const HYPER_CORRECTION2: usize = 28;
 const HYPER_SCALE: usize = 32;
 const HYPER_LORA: usize = 36;
 const HYPER_STEP: usize = 40;
+const HYPER_LAYER: usize = 44;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 

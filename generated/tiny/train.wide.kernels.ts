@@ -30,6 +30,7 @@ const HYPER_CORRECTION2: usize = 28;
 const HYPER_SCALE: usize = 32;
 const HYPER_LORA: usize = 36;
 const HYPER_STEP: usize = 40;
+const HYPER_LAYER: usize = 44;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
@@ -3793,14 +3794,62 @@ function embed_dpositions_R16_C16_X8(d_out: usize, d_positions: usize, accumulat
   }
 }
 
-/** grad_norm  g[320,16] -> partial[1]
- *  partial[s] = Σ g² over the s-th 1024 lines */
-function grad_norm_N320_L16_S1(g: usize, partial: usize, spill: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
-  const end = g + <usize>320 * 64;
+/** grad_norm  g[320,16] -> partial[28]   slices=1x2048 1x512 2x3072 2x1024 4x2048 4x64 2x192 6x64 2x128 4x64
+ *  partial[s] = Σ g² over the s-th chunk */
+function grad_norm_N320_L16_S28(g: usize, partial: usize, spill: usize, worker: i32): void {
+  const first = share(28, worker), last = share(28, worker + 1);
   for (let s = first; s < last; s++) {
-    let at = g + <usize>s * 65536;
-    const chunkEnd = min<usize>(end, at + 65536);
+    let at = g, chunkEnd = at;
+    if (s < 1) {
+      const k = <usize>(s - 0), slice = g + 0 + k / 1 * 2048;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 2048, at + 65536);
+    }
+    else if (s < 2) {
+      const k = <usize>(s - 1), slice = g + 2048 + k / 1 * 512;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 512, at + 65536);
+    }
+    else if (s < 4) {
+      const k = <usize>(s - 2), slice = g + 2560 + k / 1 * 3072;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 3072, at + 65536);
+    }
+    else if (s < 6) {
+      const k = <usize>(s - 4), slice = g + 8704 + k / 1 * 1024;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 1024, at + 65536);
+    }
+    else if (s < 10) {
+      const k = <usize>(s - 6), slice = g + 10752 + k / 1 * 2048;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 2048, at + 65536);
+    }
+    else if (s < 14) {
+      const k = <usize>(s - 10), slice = g + 18944 + k / 1 * 64;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 64, at + 65536);
+    }
+    else if (s < 16) {
+      const k = <usize>(s - 14), slice = g + 19200 + k / 1 * 192;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 192, at + 65536);
+    }
+    else if (s < 22) {
+      const k = <usize>(s - 16), slice = g + 19584 + k / 1 * 64;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 64, at + 65536);
+    }
+    else if (s < 24) {
+      const k = <usize>(s - 22), slice = g + 19968 + k / 1 * 128;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 128, at + 65536);
+    }
+    else if (s < 28) {
+      const k = <usize>(s - 24), slice = g + 20224 + k / 1 * 64;
+      at = slice + k % 1 * 65536;
+      chunkEnd = min<usize>(slice + 64, at + 65536);
+    }
     let sum: f64 = 0;
     while (at < chunkEnd) {
       const blockEnd = min<usize>(chunkEnd, at + 2048);
@@ -3819,16 +3868,16 @@ function grad_norm_N320_L16_S1(g: usize, partial: usize, spill: usize, worker: i
     }
     store<f32>(partial + (<usize>s << 2), <f32>sum);
   }
-  if (last == 1 && first < last) memory.fill(partial + 4, 0, 60);
+  if (last == 28 && first < last) memory.fill(partial + 112, 0, 16);
 }
 
-/** grad_norm_total  partial[1] -> norm[1]
+/** grad_norm_total  partial[28] -> norm[1]
  *  norm = √(Σ_s partial[s]) */
-function grad_norm_total_S1_O1(partial: usize, norm: usize, spill: usize, worker: i32): void {
+function grad_norm_total_S28_O1(partial: usize, norm: usize, spill: usize, worker: i32): void {
   const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
   let sum: f64 = 0;
-  for (let s: usize = 0; s < 4; s += 4) sum += <f64>load<f32>(partial + s);
+  for (let s: usize = 0; s < 112; s += 4) sum += <f64>load<f32>(partial + s);
   memory.fill(norm, 0, 64);
   store<f32>(norm, <f32>sqrt<f64>(sum));
 }
@@ -4839,7 +4888,7 @@ export function train(worker: i32): void {
   const d_attention_qkv_out: usize = 110656; // [16,48]
   const d_layernorm_1_out: usize = 123968; // [16,16]
   const d_x_3: usize = 122944; // [16,16]
-  const norm_partial: usize = 93248; // [1]
+  const norm_partial: usize = 93248; // [28]
 
   // embed
   embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, worker);
@@ -4913,9 +4962,9 @@ export function train(worker: i32): void {
   // update
   if (load<i32>(CONTROL_UPDATE) != 0) {
     barrier();
-    grad_norm_N320_L16_S1(GRADIENTS, norm_partial, own, worker);
+    grad_norm_N320_L16_S28(GRADIENTS, norm_partial, own, worker);
     barrier();
-    grad_norm_total_S1_O1(norm_partial, NORM, own, worker);
+    grad_norm_total_S28_O1(norm_partial, NORM, own, worker);
     barrier();
     adamw_N296_L16_H16_O1(PARAMETERS_MATRICES, GRADIENTS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, HYPER, NORM, PARAMETERS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, own, worker);
     adamw_N24_L16_H16_O1(PARAMETERS_VECTORS, GRADIENTS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, HYPER, NORM, PARAMETERS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, own, worker);

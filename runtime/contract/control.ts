@@ -86,5 +86,7 @@ export const hyper = {
   lora: 9,
   /** The number of the step, from 1: 8-bit moments are rounded by it (moment-codes.ts). */
   step: 10,
+  /** In a module that is divided over several memories: the number of this memory's first layer. */
+  layer: 11,
 } as const;
 export const HYPER_FLOATS = 16;

@@ -68,6 +68,12 @@ export const entriesOfModule = {
  */
 export const segmentEntry = (entry: string, segment: number): string =>
   segment === 0 ? entry : `${entry}_output`;
+/**
+ * The export of a leg of a partition's `train`: what it computes until it has to wait for another memory.
+ * Then the next leg goes on with what the legs before have left in the memory.
+ */
+export const legEntry = (entry: string, leg: number): string => (leg === 0 ? entry : `${entry}_${leg + 1}`);
+
 /** The numbers that a partition's segments may have. */
 export const segmentNumbers = [0, 1] as const;
 
@@ -204,6 +210,8 @@ export const inputTensors = {
    * rows that the output is to read.
    */
   x_in: { dtype: "f32" },
+  /** train, in partitions that hand rows on: [R, width]. The cotangent of `x_out`. */
+  d_x_out: { dtype: "f32" },
 } as const satisfies Record<string, InputTensor>;
 export type InputName = keyof typeof inputTensors;
 
@@ -232,8 +240,13 @@ export const outputNames = [
    */
   "objective",
   "objective_losses",
-  /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
+  /**
+   * train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. In
+   * partitions it is an input: what each of them has of it are the sums of squares of its chunks
+   * (gradient-norm.ts).
+   */
   "norm",
+  "norm_partial",
   /**
    * prefill, decode, generate: [S, classes], after the last row of each live span. Classes are the
    * vocabulary's ids, or fewer where the model's output has fewer.
@@ -247,6 +260,8 @@ export const outputNames = [
   "hidden",
   /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */
   "x_out",
+  /** train, in partitions that take rows over: [R, width]. The cotangent of `x_in`. */
+  "d_x_in",
 ] as const;
 export type OutputName = (typeof outputNames)[number];
 

@@ -89,11 +89,21 @@ export interface EntryPlace {
   readonly look?: LookPlace;
   /** What the entry `train` of a model with experts says of each mixture. */
   readonly mixtures?: readonly MixturePlace[];
+  /** In a module that is divided: the entries of partitions that make up this one, in their order. */
+  readonly runs?: readonly EntryRun[];
+}
+
+export interface EntryRun {
+  readonly part: number;
+  /** An entry, or a leg of one (`legEntry`). */
+  readonly entry: string;
   /**
-   * In a module that is divided: the entries of partitions that make up this one, in their order. After each
-   * of them the rows [batch · context, width] are copied from its `x_out` to the `x_in` of the next.
+   * What is copied to its memory before it runs. x: rows [batch · context, width], from the `x_out` of the
+   * run before to its `x_in`. cotangent: as many, from the `d_x_in` of the run before to its `d_x_out`. norm:
+   * the norm of all gradients; such a run is left out where no update follows. Absent: nothing for the first
+   * run, x for all others.
    */
-  readonly runs?: readonly { readonly part: number; readonly entry: string }[];
+  readonly takes?: "x" | "cotangent" | "norm";
 }
 
 /**

@@ -2,8 +2,6 @@
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
 
-const F32_BYTES = 4;
-
 /**
  * Whether adapters count for what runs in a lane. Throws `input` where they count for all lanes alike: in
  * modules that train, and those of earlier releases.
@@ -21,11 +19,9 @@ export function adaptLane(entries: Entries, lane: number, on: boolean): void {
 
 /** Whether adapters count from now on. Returns whether they did before. */
 export function useAdapters(entries: Entries, on: boolean): boolean {
-  const { module, manifest } = entries;
+  const { module } = entries;
   if (!module.lora) throw new SinterError("input", "this module has no adapters", "Compile it with `lora`.");
-  const field = manifest.control.hyper + F32_BYTES * manifest.hyper.lora;
-  const before = entries.control(field) !== 0;
-  const [bits] = new Int32Array(Float32Array.of(on ? module.lora.alpha / module.lora.rank : 0).buffer);
-  entries.setControl(field, bits!);
+  const before = entries.hyper("lora") !== 0;
+  entries.setHyper("lora", on ? module.lora.alpha / module.lora.rank : 0);
   return before;
 }

@@ -6,11 +6,16 @@ import { MAX_WORKERS } from "../contract/control.ts";
 import { MOST_PAGES, PAGE_BYTES } from "../contract/memory-import.ts";
 import { memoryBytesFor } from "../contract/worker-memory.ts";
 import type { TensorName } from "../contract/entries.ts";
-import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
+import type { EntryPlace, EntryRun, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 
 /** Where rows of x come into a partition and leave it. */
-const partitionEnds: readonly string[] = ["x_in", "x_out"] satisfies readonly TensorName[];
+const partitionEnds: readonly string[] = [
+  "x_in",
+  "x_out",
+  "d_x_in",
+  "d_x_out",
+] satisfies readonly TensorName[];
 /** No count or address of a tensor is larger. */
 const MOST_COUNT = 2 ** 40;
 
@@ -114,7 +119,7 @@ function wrongSlices(place: TensorPlace, partitions: readonly ModuleManifest[]):
   )
     return `${place.name} has other shapes in its parts`;
   if (!place.layered)
-    return pieces.length === 1 || place.storage === "input"
+    return pieces.length === 1 || pieces.every((piece) => piece.storage === "input")
       ? undefined
       : `${place.name} is in ${pieces.length} parts`;
   let next = 0;
@@ -135,14 +140,30 @@ function wrongChain(
     if (!found) return `entry "${name}" runs "${entry}" of part ${part}, which does not exist`;
     if (found.batch * found.context !== batch * context)
       return `entry "${name}" has other rows than "${entry}" of part ${part}`;
-    const needed: TensorName[] = [];
-    if (i > 0) needed.push("x_in");
-    if (i < runs.length - 1) needed.push("x_out");
-    for (const end of needed)
-      if (rowsOf(partitions[part]!, end) < batch * context)
-        return `part ${part} has no ${end} for entry "${name}"`;
+    if (i === 0) continue;
+    for (const [p, end] of neededEnds(runs[i - 1]!, runs[i]!))
+      if (rowsOf(partitions[p]!, end) < (end === "norm" ? 1 : batch * context))
+        return `part ${p} has no ${end} for entry "${name}"`;
   }
   return undefined;
+}
+
+/** The tensors between a run and the next one, and in which partition they have to be. */
+function neededEnds(before: EntryRun, run: EntryRun): readonly (readonly [number, TensorName])[] {
+  switch (run.takes) {
+    case "norm":
+      return [[run.part, "norm"]];
+    case "cotangent":
+      return [
+        [before.part, "d_x_in"],
+        [run.part, "d_x_out"],
+      ];
+    default:
+      return [
+        [before.part, "x_out"],
+        [run.part, "x_in"],
+      ];
+  }
 }
 
 const rowsOf = ({ tensors }: ModuleManifest, name: string): number =>

@@ -1,12 +1,14 @@
 /**
  * A module that is ready to run: its tensors and entries by name. An entry of a module that is cut into
  * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`)
- * are copied to where the next expects them (`x_in`).
+ * are copied to where the next expects them (`x_in`). Where the chain goes back, in training, cotangents of
+ * these rows go the other way.
  */
-import { controlWord } from "../contract/control.ts";
+import { controlWord, HYPER_FLOATS } from "../contract/control.ts";
 import type { EntryName, InputName, TensorName } from "../contract/entries.ts";
-import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import type { EntryPlace, EntryRun, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
+import { totalNorm } from "./gradient-norm.ts";
 import type { Pool } from "./host.ts";
 import type { Partition } from "./partitions.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
@@ -40,6 +42,8 @@ export class Entries {
   readonly #choices: WorkerChoices | undefined;
   /** Each partition's memory as words, for its control block. */
   readonly #words: readonly Int32Array[];
+  /** The table `hyper` of each partition. */
+  readonly #hyper: readonly Float32Array[];
   readonly #ends: readonly PartitionEnds[];
   readonly #inputs: ReadonlyMap<string, readonly Int32Array[]>;
 
@@ -51,6 +55,12 @@ export class Entries {
     this.#pool = pool;
     this.#choices = choices;
     this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
+    this.#hyper = partitions.map(
+      ({ memory }) => new Float32Array(memory.buffer, manifest.control.hyper, HYPER_FLOATS),
+    );
+    if (module.parts && this.find("train"))
+      for (const [i, part] of module.parts.entries())
+        this.#hyper[i]![manifest.hyper.layer] = firstLayer(part);
     this.#ends = partitions.map(endsOf);
     this.#inputs = inputsOf(partitions);
   }
@@ -99,6 +109,16 @@ export class Entries {
     return this.#words[0]![controlWord(field)]!;
   }
 
+  /** Writes a number of the table `hyper`, in every partition. */
+  setHyper(name: HyperName, value: number): void {
+    for (const numbers of this.#hyper) numbers[this.manifest.hyper[name]] = value;
+  }
+
+  /** A number of the table `hyper`; all partitions have the same. */
+  hyper(name: HyperName): number {
+    return this.#hyper[0]![this.manifest.hyper[name]]!;
+  }
+
   /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */
   run(entry: EntryPlace, rows = entry.batch * entry.context, size: RunSize = {}): Promise<void> {
     return this.#choices ? this.#runTimed(entry, rows, size, this.#choices) : this.#runOn(entry, rows);
@@ -116,16 +136,22 @@ export class Entries {
   }
 
   async #runChain({ runs = [] }: EntryPlace, rows: number, workers: number | undefined): Promise<void> {
-    for (const [i, { part, entry }] of runs.entries()) {
-      if (i > 0) this.#carry(runs[i - 1]!.part, part, rows);
+    const updates = this.control(this.manifest.control.update) !== 0;
+    let hasNorm = false;
+    for (const [i, { part, entry, takes = "x" }] of runs.entries()) {
+      if (takes === "norm") {
+        if (!updates) continue;
+        if (!hasNorm) totalNorm(this.module, this.#partitions);
+        hasNorm = true;
+      } else if (i > 0) this.#carry(takes, runs[i - 1]!.part, part, rows);
       const found = this.#partitions[part]!.manifest.entries.find(({ name }) => name === entry)!;
       await this.#pool.run(found, part, workers);
     }
   }
 
-  #carry(from: number, to: number, rows: number): void {
-    const source = this.#ends[from]!.out!;
-    this.#ends[to]!.in!.padded().set(source.padded().subarray(0, rows * source.place.rowFloats));
+  #carry(what: Carried, from: number, to: number, rows: number): void {
+    const source = this.#ends[from]![what].out!;
+    this.#ends[to]![what].in!.padded().set(source.padded().subarray(0, rows * source.place.rowFloats));
   }
 }
 
@@ -141,16 +167,28 @@ function inputsOf(partitions: readonly Partition[]): ReadonlyMap<string, readonl
   );
 }
 
-/** Where rows come into a partition, and where they leave it. */
-interface PartitionEnds {
-  readonly in: Tensor | undefined;
-  readonly out: Tensor | undefined;
-}
+/** The numbers that are the same in all partitions. */
+type HyperName = Exclude<keyof Manifest["hyper"], "layer">;
+
+/** The number of a partition's first layer. */
+const firstLayer = ({ tensors }: ModuleManifest): number =>
+  Math.max(0, ...tensors.map((place) => place.firstLayer ?? 0));
+
+/** What goes from partition to partition. */
+type Carried = Exclude<NonNullable<EntryRun["takes"]>, "norm">;
+
+/** Where it comes into a partition, and where it leaves it. */
+type PartitionEnds = Readonly<
+  Record<Carried, { readonly in: Tensor | undefined; readonly out: Tensor | undefined }>
+>;
 
 function endsOf({ manifest, memory }: Partition): PartitionEnds {
   const end = (name: TensorName): Tensor | undefined => {
     const place = manifest.tensors.find((tensor) => tensor.name === name);
     return place && tensorIn(memory.buffer, place);
   };
-  return { in: end("x_in"), out: end("x_out") };
+  return {
+    x: { in: end("x_in"), out: end("x_out") },
+    cotangent: { in: end("d_x_out"), out: end("d_x_in") },
+  };
 }

@@ -75,7 +75,10 @@ export function tensorsOf(
   );
 }
 
-/** One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them. */
+/**
+ * One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them; an
+ * input may be in several, which are all written.
+ */
 function joined(place: TensorPlace, pieces: readonly Tensor[]): Tensor {
   const [first] = pieces;
   /** The piece that holds a slice, and which slice of the piece it is. */
@@ -93,7 +96,10 @@ function joined(place: TensorPlace, pieces: readonly Tensor[]): Tensor {
     place,
     padded: (slice = 0) => on(slice, (t, s) => t.padded(s)),
     dense: (slice = 0) => on(slice, (t, s) => t.dense(s)),
-    write: (values, slice = 0) => on(slice, (t, s) => t.write(values, s)),
+    write: (values, slice = 0) => {
+      if (first!.place.storage === "input") for (const piece of pieces) piece.write(values);
+      else on(slice, (t, s) => t.write(values, s));
+    },
     fill: (slice, next) => on(slice, (t, s) => t.fill(s, next)),
   };
 }

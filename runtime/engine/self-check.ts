@@ -5,7 +5,7 @@
  * so rounding is no excuse.
  */
 import { controlWord } from "../contract/control.ts";
-import { entryNames, segmentEntry, segmentNumbers, type InputName } from "../contract/entries.ts";
+import { entryNames, legEntry, segmentEntry, segmentNumbers, type InputName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
 import type { Partition } from "./partitions.ts";
@@ -17,17 +17,27 @@ const MOST_FLOPS = 5e10;
 /** The largest difference that is let pass, relative to the largest element of a tensor. */
 const TOLERANCE = 1e-6;
 
+/** An entry, or the legs of one, which run one after the other. */
+type Legs = readonly [EntryPlace, ...EntryPlace[]];
+
 /**
  * The entry that covers most and is not too much arithmetic; a decode step at least. The partition that ends
  * a model has a second one, for what it does after the last layer.
  */
-function entriesToCheck(module: ModuleManifest): EntryPlace[] {
-  const best = (segment: number): EntryPlace | undefined => {
+function entriesToCheck(module: ModuleManifest): Legs[] {
+  const named = (name: string): EntryPlace | undefined => module.entries.find((e) => e.name === name);
+  const legs = (name: string): Legs | undefined => {
+    const found: EntryPlace[] = [];
+    for (let next = named(name); next; next = named(legEntry(name, found.length))) found.push(next);
+    const [first, ...others] = found;
+    return first && [first, ...others];
+  };
+  const best = (segment: number): Legs | undefined => {
     const names = entryNames
       .filter((name) => name !== "generate") // a loop around what the others have
       .map((name) => segmentEntry(name, segment));
-    const found = names.flatMap((name) => module.entries.find((e) => e.name === name) ?? []);
-    return found.find((e) => e.flops <= MOST_FLOPS) ?? found.at(-1);
+    const found = names.map(legs).filter((all) => all !== undefined);
+    return found.find((all) => all.reduce((sum, e) => sum + e.flops, 0) <= MOST_FLOPS) ?? found.at(-1);
   };
   return segmentNumbers.map(best).filter((e) => e !== undefined);
 }
@@ -43,13 +53,14 @@ export function selfCheck(
   reference: WebAssembly.Module,
 ): string | undefined {
   const { manifest, memory } = partition;
-  for (const entry of entriesToCheck(manifest)) {
+  for (const legs of entriesToCheck(manifest)) {
+    const [entry] = legs;
     fillInputs(partition, model, entry.context);
     const compared = manifest.tensors.filter((place) =>
       entry.name === "train" ? place.storage === "gradient" : entry.outputs.includes(place.name),
     );
     const run = (module: WebAssembly.Module): Float64Array[] => {
-      runAlone(entry, memory, module, model.control);
+      runAlone(legs, memory, module, model.control);
       return compared.map((place) => allSlices(memory, place));
     };
     const expected = run(reference);
@@ -64,7 +75,7 @@ export function selfCheck(
 
 /** Runs an entry on the calling thread, for a text that begins at position 0. */
 function runAlone(
-  entry: EntryPlace,
+  legs: Legs,
   memory: WebAssembly.Memory,
   module: WebAssembly.Module,
   control: Manifest["control"],
@@ -72,11 +83,12 @@ function runAlone(
   const words = new Int32Array(memory.buffer);
   words[controlWord(control.workers)] = 1;
   if (control.start !== undefined) words[controlWord(control.start)] = 0; // of earlier releases
-  words[controlWord(control.rows)] = entry.context;
+  words[controlWord(control.rows)] = legs[0].context;
   words[controlWord(control.spanCount ?? control.rows)] = 1;
   words[controlWord(control.accumulate)] = 0;
   words[controlWord(control.update)] = 0;
-  instantiate(module, memory)[entry.name]!(0);
+  const instance = instantiate(module, memory);
+  for (const { name } of legs) instance[name]!(0);
 }
 
 /**

@@ -219,7 +219,7 @@ const notCompiledFor = (what: string, option: string): SinterError =>
 function writeHyper(entries: Entries, lr: number, step: number, units: number): void {
   const { hyper, model } = entries.manifest;
   const { beta1, beta2, eps, decay, clip }: TrainSettings = model.train;
-  const numbers: Record<Exclude<keyof typeof hyper, "lora">, number> = {
+  const numbers: Record<Exclude<keyof typeof hyper, "lora" | "layer">, number> = {
     lr,
     beta1,
     beta2,
@@ -231,6 +231,5 @@ function writeHyper(entries: Entries, lr: number, step: number, units: number): 
     scale: 1 / units,
     step,
   };
-  const values = entries.tensor("hyper").padded();
-  for (const [name, value] of Object.entries(numbers)) values[hyper[name as keyof typeof numbers]] = value;
+  for (const [name, value] of Object.entries(numbers)) entries.setHyper(name as keyof typeof numbers, value);
 }

@@ -4,23 +4,28 @@
  */
 import type { Accept } from "./checkpoint.ts";
 import { concat } from "../base/bytes.ts";
+import { codeOf, type Manifest } from "../contract/manifest.ts";
+import type { Target } from "../contract/targets.ts";
 import type { Run } from "./run-folder.ts";
 import { sha256 } from "../contract/sha256.ts";
 import type { TrainState } from "./train-state.ts";
 
 export type Identity = TrainState["identity"];
 
-/** `wasm` is the hash of the code that trains: under other code, the last bits may differ. */
+/** It has the hashes of the modules' code on a target: under other code, the last bits may differ. */
 export async function identityOf(
   { record, tokenizer }: Pick<Run, "record" | "tokenizer">,
-  wasm: string,
+  modules: Manifest["modules"],
+  target: Target,
 ): Promise<Identity> {
   const { id, model, data } = record;
   return {
     run: id,
     model,
     data: data.sha256,
-    wasm,
+    wasm: codeOf(modules)
+      .map(({ wasm }) => wasm[target]!.sha256)
+      .join(),
     tokenizer: await sha256(concat([...tokenizer.files.values()])),
   };
 }

@@ -46,7 +46,12 @@ test("three steps have PyTorch's parameters, codes and scales, bit for bit", () 
       norm: Float64Array.from(numbers(`${step}.norm`)),
     };
     const made = { p_out: t.p, m_out: t.m, v_out: t.v };
-    ops.adamw8.reference({ ...t, ...made, ...given, hyper: hyperAt(step) }, d, { blocks }, false);
+    ops.adamw8.reference(
+      { ...t, ...made, ...given, hyper: hyperAt(step) },
+      d,
+      { blocks, layered: false },
+      false,
+    );
     expect([...t.p], `p after step ${step}`).toEqual(numbers(`${step}.p`));
     for (const [moment, name] of [
       ["moment1", "m"],

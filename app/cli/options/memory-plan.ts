@@ -36,9 +36,7 @@ export function bytesText(model: Model, plan: ModulePlan, workers = PLANNED_WORK
 
 /** Why the module cannot be cut into smaller memories. */
 const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
-  !tooLarge || tooLarge.what === "training"
-    ? ""
-    : `, and ${pieces[tooLarge.what]} alone needs ${sizeText(tooLarge.plan.placement.bytes)}`;
+  !tooLarge ? "" : `, and ${pieces[tooLarge.what]} alone needs ${sizeText(tooLarge.plan.placement.bytes)}`;
 
 /**
  * "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size
@@ -95,7 +93,7 @@ function smallerTraining(model: Model, options: CompileOptions): string {
     ...(train.optimizer ? [] : [`\`optimizer adamw8\` ${then(moments)}`]),
   ];
   const both = ways.length === 2 ? `, or both ${then({ ...layers, ...moments })}` : "";
-  const settings = "Make it smaller with --set (train.batch, train.context, width, layers)";
+  const settings = "Make it smaller with --set (train.batch, train.context, width)";
   return ways.length === 0 ? settings : `${settings}, or train with ${ways.join(", ")}${both}`;
 }
 
@@ -115,23 +113,15 @@ export function refuseTooLarge(model: Model, plan: ModulePlan, options: CompileO
     .map((r) => `${r.name} ${sizeText(r.bytes)}`);
   const end =
     limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4 GiB" : `one memory may have ${sizeText(limit)}`;
-  const [needs, hint] =
-    what === "training"
-      ? [
-          `the module \`${plan.name}\` needs`,
-          `${smallerTraining(model, options)}: training needs one memory. Its infer module may fit: ` +
-            "sinter check SPEC.",
-        ]
-      : [
-          `the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, ` +
-            `but ${pieces[what]} alone needs`,
-          "Make it smaller with --set (context, train.batch, train.context, " +
-            `width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
-        ];
+  const smaller =
+    plan.name === "train"
+      ? smallerTraining(model, options)
+      : "Make it smaller with --set (context, train.batch, train.context, width)";
   throw new SinterError(
     "memory",
-    `${model.name}: ${needs} ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`,
-    hint,
+    `${model.name}: the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into ` +
+      `parts, but ${pieces[what]} alone needs ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`,
+    `${smaller}${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
   );
 }
 
@@ -234,13 +224,12 @@ export interface TrainingMemory {
 export function trainingMemory({ model, options }: TrainedModule, cores: number): TrainingMemory {
   const plan = planModule(model, "train", options);
   const workers = workersOn(plan, cores);
-  const regions = plan.placement.regions.slice(0, -1); // the last one is the planned workers'
-  return {
-    memory: memoryBytes(plan, workers),
-    workers,
-    workerMemory: workerBytes(plan),
-    regions: Object.fromEntries(regions.map(({ name, bytes }) => [name, bytes])),
-  };
+  const regions: Record<string, number> = {};
+  for (const placement of placements(plan))
+    // the last region is the planned workers'
+    for (const { name, bytes } of placement.regions.slice(0, -1))
+      regions[name] = (regions[name] ?? 0) + bytes;
+  return { memory: memoryBytes(plan, workers), workers, workerMemory: workerBytes(plan), regions };
 }
 
 /** "sft 43,646,976 bytes (41.6 MiB): parameters 3.2 MiB, gradients …": the larger parts, largest first. */

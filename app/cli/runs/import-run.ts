@@ -37,7 +37,7 @@ import { beginRun, contentsOf, holdsRun } from "../../../runtime/store/run-folde
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { codeOf, type Manifest } from "../../../runtime/contract/manifest.ts";
+import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { planAll } from "../options/memory-plan.ts";
 import { noteSignals, type NotedSignals } from "../terminal/noted-signals.ts";
 import { byteProgress } from "../terminal/progress.ts";
@@ -159,8 +159,7 @@ async function writeRun(
       imported: { from: basename(published.file.path), form: published.title },
     };
     const record = await newRecord(facts, contents);
-    const code = codeOf(bundle.manifest.modules).map((m) => m.wasm[target]!.sha256);
-    const identity = await identityOf({ record, tokenizer }, code.join());
+    const identity = await identityOf({ record, tokenizer }, bundle.manifest.modules, target);
     await clearUnfinished(files, folder, force);
     const batches = randomStream(model.train.seed, "batches").state();
     const state = { step: 0, tokens: 0, batches, identity };

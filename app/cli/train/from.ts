@@ -17,7 +17,8 @@ import { nameIn } from "../../../runtime/store/renamed.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import { initialNumbers } from "../../../runtime/engine/init.ts";
-import type { TensorPlace } from "../../../runtime/contract/manifest.ts";
+import { codeOf, type TensorPlace } from "../../../runtime/contract/manifest.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import { isAdapter, isNameIn } from "../../../runtime/contract/parameter-names.ts";
 import { grownTensor } from "./grow-vocabulary.ts";
 import { openMerged } from "../runs/open-weights.ts";
@@ -108,8 +109,9 @@ export async function takeWeights(
   run: Run,
 ): Promise<void> {
   const { record, bundle, folder } = run;
-  const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
-  const identity = await identityOf(run, wasm!.sha256);
+  const { train } = bundle.manifest.modules;
+  const [target] = Object.keys(codeOf({ train: train! })[0]!.wasm) as [Target];
+  const identity = await identityOf(run, { train: train! }, target);
   const had = new Map(handedOn(source).map((tensor) => [tensor.name, tensor.shape]));
   const { seed } = record.settings;
   const items = parametersOf(run).map(({ name, shape, place, slice }): TensorToSave => ({

@@ -79,7 +79,7 @@ interface LoadedRun {
 
 async function loadedRun(run: Run, model: RunningModel, o: GoOnOptions, io: Io): Promise<LoadedRun> {
   const files = nodeFiles();
-  const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
+  const identity = await identityOf(run, { train: model.module }, model.target);
   const loaded = await loadNewest(files, run.folder, model, { what: "all", accept: toGoOnWith(identity) });
   for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
   if (loaded && loaded.state.identity["wasm"] !== identity["wasm"]) io.err(OTHER_KERNELS);

@@ -45,7 +45,7 @@ export async function beginRunIn({ host, files }: Place, asked: RunToOpen, folde
   });
   try {
     if (asked.weights) await load(asked.weights, model, host);
-    const identity = await identityOf(run, model.module.wasm[asked.target]!.sha256);
+    const identity = await identityOf(run, { train: model.module }, asked.target);
     if (files) {
       await files.makeFolder(folder);
       if (asked.weights) {
@@ -77,7 +77,7 @@ export async function restoreRunIn(
   const data = await dataOf(page);
   const model = await createModel(run.bundle, "train", { host, workers, target, seed: settings.seed });
   try {
-    const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
+    const identity = await identityOf(run, { train: model.module }, model.target);
     const accept = toGoOnWith(identity);
     const from = (await loadNewest(files, folder, model, { what: "all", accept }))?.state;
     const log = await openLog(files, folder, {

@@ -7,7 +7,7 @@ import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
 import * as s from "../../../runtime/base/schema.ts";
-import { codeOf, type Manifest } from "../../../runtime/contract/manifest.ts";
+import { codeOf, type Manifest, type ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import type { TrainSettings } from "../../../runtime/contract/model.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
@@ -121,15 +121,19 @@ async function bundleFor(bundle: Bundle | LinkedBundle, target: Target, host: Ho
 
 /** Throws `input` where the bundle was not compiled for it. */
 function withOneTarget(manifest: Manifest, target: Target): Manifest {
-  const module = manifest.modules.train;
-  const code = module?.wasm[target];
-  if (!code)
+  const { train } = manifest.modules;
+  if (!train || !codeOf({ train }).every(({ wasm }) => wasm[target]))
     throw new SinterError(
       "input",
       `${manifest.model.name} was not compiled for training on the target ${target}`,
       "Choose another target, or compile it in the page.",
     );
-  return { ...manifest, modules: { train: { ...module, wasm: { [target]: code } } } };
+  const only = <Module extends ModuleManifest>(module: Module): Module => {
+    const code = module.wasm[target];
+    return { ...module, wasm: code ? { [target]: code } : {} };
+  };
+  const { parts } = train;
+  return { ...manifest, modules: { train: { ...only(train), ...(parts && { parts: parts.map(only) }) } } };
 }
 
 async function tokenizerOf(

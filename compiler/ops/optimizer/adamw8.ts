@@ -10,6 +10,7 @@
  * apart, so that its bytes are lanes of four vectors, and nothing moves between lanes.
  *
  * A slice of a parameter has `blocks` blocks; its moments are as many rows of codes, then rows of scales.
+ * Where slices are `layered`, the first of them is the layer that hyper.layer says.
  */
 import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
 import {
@@ -43,20 +44,21 @@ export const adamw8 = defineOp(
   "p[N,L] g[N,L] m[R,W]:i32 v[R,W]:i32 hyper[H] norm[O] -> p_out[N,L] m_out[R,W]:i32 v_out[R,W]:i32",
   {
     doc: "p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε), m and v in 8 bits   (Dettmers et al. 2022)",
-    attrs: { blocks: 1 },
+    attrs: { blocks: 1, layered: false },
     flops: ({ N, L }) => 28 * N * L,
     bytes: ({ N, L }) => 16 * N * L + 16 * N,
     mutates: { p_out: "p", m_out: "m", v_out: "v" },
-    reference(t, { N, L }, { blocks }) {
+    reference(t, { N, L }, { blocks, layered }) {
       const words = { moment1: Int32Array.from(t.m), moment2: Int32Array.from(t.v) };
       t.p_out.set(t.p);
       const step = Number.isFinite(t.norm[0]) ? stepOf(t.hyper, t.norm[0]!) : undefined;
+      const before = layered ? t.hyper[at_hyper.layer]! * blocks : 0;
       for (let n = 0; step && n < N; n++) {
         const rows = momentRows(blocks);
         const start = Math.floor(n / blocks) * rows * MOMENT_ROW_WORDS;
         const of = (moment: Moment): MomentBytes => momentBytes(moment, words[moment].subarray(start), rows);
         const [from, to] = [n * L, (n + 1) * L];
-        updateBlock(step, t.p_out.subarray(from, to), t.g.subarray(from, to), n, {
+        updateBlock(step, t.p_out.subarray(from, to), t.g.subarray(from, to), before + n, {
           moment1: of("moment1"),
           moment2: of("moment2"),
           block: n % blocks,
@@ -67,9 +69,10 @@ export const adamw8 = defineOp(
     },
     tasks: ({ N }) => N,
     scratch: () => 2 * BLOCK_BYTES,
-    emit(w, at, _d, { attrs: { blocks } }) {
+    emit(w, at, _d, { attrs: { blocks, layered } }) {
       const sliceBytes = momentRows(blocks) * CODE_BYTES;
       writeStep(w, (name) => loadHyper(at.hyper, name), at.norm);
+      if (layered) w.line(`const before = <i32>${loadHyper(at.hyper, "layer")} * ${blocks}; // blocks`);
       w.block("for (let n = first; n < last; n++)", () => {
         w.line(`const slice = <usize>(n / ${blocks}) * ${sliceBytes}, k = <usize>(n % ${blocks});`);
         w.line(`const codes = slice + k * ${CODE_BYTES}, scales = slice + ${blocks * CODE_BYTES} + 4 * k;`);
@@ -77,25 +80,25 @@ export const adamw8 = defineOp(
         for (const t of ["m", "v"] as const)
           w.line(`const ${t}_n = ${at[t]} + codes, ${t}_scale = ${at[t]} + scales;`);
         writeUpdate(w);
-        writeCodes(w);
+        writeCodes(w, layered ? "(before + n)" : "n");
       });
     },
     sample: (tensor, { W }, noise, i, { blocks }) => {
       if (tensor === "norm") return 2.5;
-      if (tensor === "hyper") return [1e-2, 0.9, 0.99, 1e-8, 0.1, 1, 10, 100, 1, 0, 7][i] ?? 0;
+      if (tensor === "hyper") return [1e-2, 0.9, 0.99, 1e-8, 0.1, 1, 10, 100, 1, 0, 7, 3][i] ?? 0;
       if (tensor !== "m" && tensor !== "v") return noise();
       const at = i % (W! * momentRows(blocks));
       if (at < W! * blocks) return Math.floor(noise() * 2 ** 31) | 0; // four codes
       return at - W! * blocks < blocks ? bitsOf(0.002 + 0.001 * noise()) : 0;
     },
-    cases: [sizes(3, 3), sizes(1, 1), sizes(10, 5), sizes(140, 70), sizes(9216, 9216)],
+    cases: [sizes(3, 3), sizes(1, 1), sizes(10, 5, true), sizes(140, 70), sizes(9216, 9216)],
   },
 );
 
 /** N blocks in slices of so many. */
-function sizes(N: number, blocks: number) {
+function sizes(N: number, blocks: number, layered = false) {
   const R = (N / blocks) * momentRows(blocks);
-  return { d: { N, L: MOMENT_BLOCK, R, W: MOMENT_ROW_WORDS, H: 16, O: 1 }, attrs: { blocks } };
+  return { d: { N, L: MOMENT_BLOCK, R, W: MOMENT_ROW_WORDS, H: 16, O: 1 }, attrs: { blocks, layered } };
 }
 
 const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0]!;
@@ -121,7 +124,7 @@ const stepOf = (hyper: Float64Array, norm: number) => {
   };
 };
 
-/** Block `block` of a slice's moments, which is block n of the parameter. */
+/** Block `block` of a slice's moments, which is block n of the parameter in all layers. */
 interface BlockMoments {
   readonly moment1: MomentBytes;
   readonly moment2: MomentBytes;
@@ -239,8 +242,8 @@ function writeUpdateOf(w: Writer, b: number): void {
     for (const [half] of PAIR) w.line(`v128.store(${to}, ${name}_${half}, ${at(half, from)});`);
 }
 
-/** What is in scratch becomes codes and a scale. */
-function writeCodes(w: Writer): void {
+/** What is in scratch becomes codes and a scale; `block`: which one of the parameter it is. */
+function writeCodes(w: Writer, block: string): void {
   const thresholds = w.helper("THRESHOLDS", (h) => {
     const numbers = count(MOMENT_ROW_WORDS).map((i) => Math.imul(i, NEXT_NUMBER));
     h.line("/** By how much the threshold of 8-bit moments moves until each of 64 numbers. */");
@@ -251,7 +254,7 @@ function writeCodes(w: Writer): void {
     w.line(`store<f32>(${t}_scale, ${t}_new);`);
     w.line(`const ${t}_inverse = f32x4.splat(${t}_new > 0 ? 1 / ${t}_new : 0);`);
   }
-  w.line(`const place = moved + n * ${Math.imul(MOMENT_BLOCK, NEXT_NUMBER)};`);
+  w.line(`const place = moved + ${block} * ${Math.imul(MOMENT_BLOCK, NEXT_NUMBER)};`);
   for (const b of count(IN_WORD))
     w.line(`const place${b} = i32x4.splat(place + ${Math.imul(b * MOMENT_ROW_WORDS, NEXT_NUMBER)});`);
   w.block(`for (let i: usize = 0; i < ${CODE_BYTES}; i += 32)`, () => {

@@ -1,31 +1,60 @@
 /**
  * The global norm of all gradients (Pascanu, Mikolov & Bengio 2013), in two kernels: sums of squares over
- * fixed chunks, then the root of their total. Neither the chunks nor the sum depend on the number of
- * workers. g is the region of all gradients, N lines of L = 16 floats.
+ * chunks (runtime/contract/gradient-norm.ts), then the root of their total. Neither the chunks nor the sum
+ * depend on the number of workers. g is the region of all gradients, N lines of L = 16 floats; `slices` says
+ * which tensors and layers these are.
  */
+import { NORM_CHUNK_BYTES, normChunks } from "../../../runtime/contract/gradient-norm.ts";
 import { defineOp } from "../kit/op.ts";
+import type { Writer } from "../kit/writer.ts";
 import { accumulators, LINE_BYTES, padVector, sumOf } from "../kit/row-loops.ts";
 
-/** Lines of a chunk, which has 64 KiB. */
-export const GRAD_NORM_CHUNK = 1024;
 /** Lines summed in f32 before the sum goes on in f64: 32 terms per lane keep the relative error near 1e-7. */
 const BLOCK = 32;
 
+/** Neighbours of equal size, in bytes: a tensor's layers, or several vectors. */
+interface Slices {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Sizes of all slices, in their order, as the attribute `slices`: "12x2359296 26x3072". */
+export function slicesText(bytes: readonly number[]): string {
+  const groups: { count: number; bytes: number }[] = [];
+  for (const size of bytes) {
+    const last = groups.at(-1);
+    if (last?.bytes === size) last.count++;
+    else groups.push({ count: 1, bytes: size });
+  }
+  return groups.map((g) => `${g.count}x${g.bytes}`).join(" ");
+}
+
+const slicesOf = (text: string): Slices[] =>
+  text.split(" ").map((group) => {
+    const [count, bytes] = group.split("x").map(Number);
+    return { count: count!, bytes: bytes! };
+  });
+
 export const grad_norm = defineOp("g[N,L] -> partial[S]", {
-  doc: "partial[s] = Σ g² over the s-th 1024 lines",
+  doc: "partial[s] = Σ g² over the s-th chunk",
+  attrs: { slices: "" },
   flops: ({ N, L }) => 2 * N * L,
-  reference({ g, partial }, { S, L }) {
-    for (let s = 0; s < S; s++)
-      partial[s] = g
-        .subarray(s * GRAD_NORM_CHUNK * L, (s + 1) * GRAD_NORM_CHUNK * L)
-        .reduce((sum, v) => sum + v * v, 0);
+  reference({ g, partial }, _d, { slices }) {
+    let s = 0;
+    let from = 0;
+    for (const { count, bytes } of slicesOf(slices))
+      for (let slice = 0; slice < count; slice++) {
+        for (let at = 0; at < bytes; at += NORM_CHUNK_BYTES)
+          partial[s++] = g
+            .subarray(from + at / 4, from + Math.min(bytes, at + NORM_CHUNK_BYTES) / 4)
+            .reduce((sum, v) => sum + v * v, 0);
+        from += bytes / 4;
+      }
   },
   tasks: ({ S }) => S,
-  emit(w, at, { N, S }) {
-    w.line(`const end = ${at.g} + <usize>${N} * ${LINE_BYTES};`);
+  emit(w, at, { S }, { attrs }) {
     w.block("for (let s = first; s < last; s++)", () => {
-      w.line(`let at = ${at.g} + <usize>s * ${GRAD_NORM_CHUNK * LINE_BYTES};`);
-      w.line(`const chunkEnd = min<usize>(end, at + ${GRAD_NORM_CHUNK * LINE_BYTES});`);
+      writeChunk(w, at.g, slicesOf(attrs.slices));
       w.line("let sum: f64 = 0;");
       w.block("while (at < chunkEnd)", () => {
         w.line(`const blockEnd = min<usize>(chunkEnd, at + ${BLOCK * LINE_BYTES});`);
@@ -40,8 +69,42 @@ export const grad_norm = defineOp("g[N,L] -> partial[S]", {
     });
     padVector(w, at.partial, S);
   },
-  cases: [5, 1, 1024, 1025, 2500, 32768].map((N) => ({ d: { N, L: 16, S: Math.ceil(N / GRAD_NORM_CHUNK) } })),
+  cases: [
+    normOf(5),
+    normOf(1),
+    normOf(1024),
+    normOf(1025),
+    normOf(2500, 2500, 3, 3, 3),
+    normOf(1, 1024, 1024, 7),
+    normOf(32768),
+  ],
 });
+
+/** A region of slices of so many lines. */
+function normOf(...lines: readonly number[]) {
+  const bytes = lines.map((n) => n * LINE_BYTES);
+  const S = bytes.reduce((sum, n) => sum + normChunks(n), 0);
+  const N = lines.reduce((sum, n) => sum + n, 0);
+  return { d: { N, L: 16, S }, attrs: { slices: slicesText(bytes) } };
+}
+
+/** `at` and `chunkEnd`: where chunk s begins and ends. */
+function writeChunk(w: Writer, g: string, groups: readonly Slices[]): void {
+  w.line(`let at = ${g}, chunkEnd = at;`);
+  let chunks = 0;
+  let offset = 0;
+  for (const [i, { count, bytes }] of groups.entries()) {
+    const each = normChunks(bytes);
+    const [before, from] = [chunks, offset];
+    chunks += count * each;
+    offset += count * bytes;
+    w.block(`${i > 0 ? "else " : ""}if (s < ${chunks})`, () => {
+      w.line(`const k = <usize>(s - ${before}), slice = ${g} + ${from} + k / ${each} * ${bytes};`);
+      w.line(`at = slice + k % ${each} * ${NORM_CHUNK_BYTES};`);
+      w.line(`chunkEnd = min<usize>(slice + ${bytes}, at + ${NORM_CHUNK_BYTES});`);
+    });
+  }
+}
 
 export const grad_norm_total = defineOp("partial[S] -> norm[O]", {
   doc: "norm = √(Σ_s partial[s])",

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { objectiveOf } from "../../../compiler/2-check/objectives.ts";
 import { compileModel, planModule } from "../../../compiler/compile.ts";
+import { legsOf } from "../../../compiler/6-tile/legs.ts";
 import {
   entriesOfModule,
   inputTensors,
@@ -13,6 +14,7 @@ import {
   rowEntries,
   segmentEntry,
 } from "../../../runtime/contract/entries.ts";
+
 import { codeOf, moduleNames } from "../../../runtime/contract/manifest.ts";
 
 const source = `model tiny { vocab 61  context 16  width 32  layers 4  heads 2  embed token
@@ -69,8 +71,31 @@ test("a module has its entries, and their tensors have the names and types of th
   }
   const infer = planModule(model, "infer", { lora: { rank: 2, alpha: 2, on: ["attention"] } });
   for (const name of infer.placement.persistent.keys()) used.add(name);
-  const ends = ["x_out"]; // a module in one memory has none
+  const ends = ["d_x_out", "norm_partial", "x_out", "d_x_in"]; // a module in one memory has none
   expect([...Object.keys(inputTensors), ...outputNames].filter((name) => !used.has(name))).toEqual(ends);
+});
+
+test("partitions that train have legs, and ends for rows and cotangents", () => {
+  const options = { targets: ["simd"] } as const;
+  const limit = planModule(model, "train", options).placement.bytes - 1;
+  const { partitions } = planModule(model, "train", { ...options, memoryLimit: limit }).over!;
+  const [first, last] = partitions!.map(({ programs }) => {
+    const train = programs.get("simd")!.find(({ graph }) => graph.entry === "train")!;
+    return legsOf(train).map(({ name, takes }) => [name, takes]);
+  });
+  expect(first).toEqual([
+    ["train", undefined],
+    ["train_2", "x"],
+    ["train_3", "cotangent"],
+    ["train_4", "norm"],
+  ]);
+  expect(last).toEqual([
+    ["train", "x"],
+    ["train_2", "cotangent"],
+    ["train_3", "norm"],
+  ]);
+  const names = partitions!.flatMap(({ placement }) => [...placement.persistent.keys()]);
+  expect(names).toEqual(expect.arrayContaining(["x_in", "x_out", "d_x_in", "d_x_out", "norm_partial"]));
 });
 
 test("partitions have the entries of their segments, and ends for the rows", async () => {
