@@ -102,6 +102,7 @@ const cases = (format: IntegerFormat) => [
   sizes(format, 2, 2400, 5),
   sizes(format, 23, 100, 31),
   { ...sizes(format, 25, 1100, 16), with: ["live"] },
+  sizes(format, 10, 2200, 17),
   {
     ...sizes(format, 15, 1024, 34),
     with: ["live", "bias"],

@@ -27,7 +27,8 @@ export function emitTouch(w: Writer, { p, k, at }: Product, end: string): void {
   );
 }
 
-const touchFunction = (w: Writer): string =>
+/** A function (row, rows, bytes): so many rows that are `bytes` apart are touched. */
+export const touchFunction = (w: Writer): string =>
   w.helper("touch_rows", (f) => {
     f.line("/** Loads a word of each row and forgets it: its line is then on the way to this core. */");
     f.block("function touch_rows(row: usize, rows: i32, bytes: usize): void", () =>

@@ -27,7 +27,7 @@ export const ACTIVATION_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0:
 /** What is added to a weight to make it u ≥ 0. */
 export const ZERO_POINT: Readonly<Record<IntegerFormat, number>> = { q8_0: 128, q4_0: 8 };
 /** Bytes of a half block's scales, and as many of what its sums begin with. */
-const SIDE_BYTES = 16 + 16;
+export const SIDE_BYTES = 16 + 16;
 /** Bytes of a half block of q8_0's numbers as int8, by fours. */
 export const FOURS_BYTES = 128;
 /** Where a row of q8_0 has them. */

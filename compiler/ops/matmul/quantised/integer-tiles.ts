@@ -7,9 +7,12 @@
  * Every element has the same order of roundings as the one row of integer-dots.ts: blocks in ascending order,
  * lane by lane, then the lanes as sum8 does. So a row's bits do not depend on the rows beside it.
  *
- *   few rows    a row of weights after the other, as memory has them: each is read once
- *   many rows   superblock by superblock, so that the activations of a tile stay in L1 for all sixteen; where
- *               a machine multiplies q8_0 faster by fours, weights are packed first (packed-weights.ts)
+ *   few rows    whose activations stay in L1 beside the weights: a row of weights after the other, as memory
+ *               has them
+ *   many rows   the task's weights are touched in the order of memory, which brings them to this core at the
+ *               speed of reading, then multiplied a few superblocks at a time, whose activations stay in L1
+ *               for all sixteen; where a machine multiplies q8_0 faster by fours, weights are packed instead
+ *               (packed-weights.ts)
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import {
@@ -24,7 +27,8 @@ import {
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
-import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom } from "./activation-rows.ts";
+import { touchFunction } from "../gemm/touch-rows.ts";
+import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom, SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
   HIGH,
@@ -51,8 +55,12 @@ import { PACKED_ROWS, packFunction } from "./packed-weights.ts";
 
 /** Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. */
 const TILE_ROWS = [8, 4, 2, 1] as const;
-/** Bytes of a tile's activations that stay in L1 beside the weights. */
-const L1_BYTES = 16 * 1024;
+/**
+ * Bytes of a tile's activations that stay in L1 (32 KiB) beside weights that pass through it. Measured: 18
+ * KiB do, 20 do not (bench/EXPERIMENTS.md).
+ */
+const L1_BYTES = 19 * 1024;
+const LINE_BYTES = 64;
 /** Whole blocks of a superblock. */
 const SUPERBLOCK_BLOCKS = SUPERBLOCK_HALVES / 2;
 
@@ -90,6 +98,19 @@ function packedAt(sizes: RowSizes, rows: number): number {
   return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(sizes);
 }
 
+/** Bytes of a superblock of activations: numbers, scales, starts. */
+const readBytes = (format: IntegerFormat): number =>
+  SUPERBLOCK_HALVES * (ACTIVATION_BYTES[format] + SIDE_BYTES);
+const stayInL1 = ({ format, halves }: RowSizes, rows: number): boolean =>
+  (rows * halves * readBytes(format)) / SUPERBLOCK_HALVES <= L1_BYTES;
+/** So many superblocks of each row of weights are multiplied before the next ones, by so many rows. */
+function superblocksTogether(sizes: RowSizes, rows: number): number {
+  const all = superblocks(sizes.halves);
+  if (stayInL1(sizes, rows)) return all;
+  const most = Math.max(1, Math.floor(L1_BYTES / (rows * readBytes(sizes.format))));
+  return Math.ceil(all / Math.ceil(all / most));
+}
+
 /** What the products of a task are: expressions of the generated code. */
 export interface TileTask {
   readonly a: string;
@@ -120,7 +141,8 @@ export function emitTiles(
   const tile = (n: number): void => {
     const lanes = `scratch + ${sumsBytes(Math.min(most, largest))}`;
     const weights = packs ? "weights" : b;
-    const given = [`${a} + <usize>row * ${sizes.aRow}`, weights, "scratch", lanes, columns, "together"];
+    const together = superblocksTogether(sizes, n);
+    const given = [`${a} + <usize>row * ${sizes.aRow}`, weights, "scratch", lanes, columns, together];
     const asked = quick ? ["quick"] : packed ? [packs ? "packed" : "false"] : [];
     w.line(
       `${rowsFunction(w, { ...sizes, rows: n, target })}(${[...given, ...asked, constants].join(", ")});`,
@@ -128,10 +150,6 @@ export function emitTiles(
     finish(n, "row");
     w.line(`row += ${n};`);
   };
-  const all = superblocks(halves);
-  const stay = Math.max(1, Math.floor(L1_BYTES / (largest * SUPERBLOCK_HALVES * ACTIVATION_BYTES[format])));
-  const together = all <= stay ? `${all}` : `${rows} <= ${largest} ? ${all} : ${stay}`;
-  w.line(`const together: usize = ${together}; // superblocks of a row`);
   if (packs) {
     w.line(`const packed = unsigned && ${rows} >= ${PACKED_ROWS};`);
     w.line(`let weights = ${b};`);
@@ -139,6 +157,12 @@ export function emitTiles(
       w.line(`weights = scratch + ${packedAt(sizes, most)};`);
       w.line(`${packFunction(w, halves)}(${b}, weights, ${columns});`);
     });
+  }
+  const tooMany = TILE_ROWS.findLast((n) => !stayInL1(sizes, n));
+  if (tooMany !== undefined && tooMany <= most) {
+    const asked = `${packs ? "!packed && " : ""}${rows} >= ${tooMany}`;
+    const lines = `${columns} * ${sizes.bRow / LINE_BYTES}`;
+    w.line(`if (${asked}) ${touchFunction(w)}(${b}, ${lines}, ${LINE_BYTES});`);
   }
   w.line("let row = 0;");
   for (const n of TILE_ROWS.filter((size) => size <= most))
