@@ -11,7 +11,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import { callBytes, callFlops, type Call, type Program } from "../../compiler/6-tile/program.ts";
 import { kernelName } from "../../compiler/6-tile/kernel-spec.ts";
 import { sharesOf } from "../../compiler/6-tile/shares.ts";
-import { barrierCount } from "../../compiler/8-emit/module.ts";
+import { phaseCount } from "../../compiler/8-emit/module.ts";
 import { planModule } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { ModuleName } from "../../runtime/contract/manifest.ts";
@@ -62,7 +62,7 @@ function show({ spec, model: name, module, entry, options }: Subject): void {
   const kernels = kernelsOf(program, entry);
   const all = kernels.reduce((sum, { work }) => sum + work, 0);
   const whole = counts.map((_, i) => kernels.reduce((sum, k) => sum + k.work * k.imbalance[i]!, 0) / all);
-  console.log(`\n${name}, ${entry}: ${barrierCount(program, plan.placement)} barriers`);
+  console.log(`\n${name}, ${entry}: ${phaseCount(program, plan.placement)} phases`);
   print("largest ÷ mean share, by workers:", "of all", ...counts.map(String));
   print("all kernels", "", ...whole.map((x) => x.toFixed(2)));
   const lost = ({ work, imbalance }: Kernel): number => work * (imbalance.at(-2)! - 1);

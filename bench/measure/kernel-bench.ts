@@ -3,6 +3,7 @@
  * it. Bands of canaries stand around every tensor; `run` fails when a kernel has written into one.
  */
 import { kernelSpec, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { HELD } from "../../compiler/8-emit/barrier.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import type { TensorSlot } from "../../compiler/ops/kit/signature.ts";
@@ -116,7 +117,7 @@ function bench(opName: string, layout: KernelLayout, words: Words, compiled: Com
       for (const slot of own) place(layout, slot, inputs[slot.name], accumulate, words);
       i32.fill(CANARY, layout.end / 4); // whatever another kernel has left in scratch
       i32[controlWord(control.workers)] = workers;
-      i32[controlWord(control.held)] = held ? 1 : 0;
+      i32[controlWord(control.round)] = held ? HELD : 0;
       i32[controlWord(control.turns)] = 0;
       joinPairs(spec.target);
       for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);

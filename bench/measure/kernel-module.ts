@@ -1,11 +1,12 @@
 /**
  * Runs kernels as the runtime runs them: optimised code in a module of their own, with a shared memory, a
- * pool of workers and the module's barriers. For measuring; only one kernel's tensors are in memory at a
+ * pool of workers and the module's phases. For measuring; only one kernel's tensors are in memory at a
  * time.
  *
  *   memory: control block | how often to repeat | tensors of the kernel at hand | each worker's own
  */
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { PHASE_HEAD } from "../../compiler/8-emit/barrier.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import { control, CONTROL_BYTES, controlWord } from "../../runtime/contract/control.ts";
 import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
@@ -40,7 +41,7 @@ export interface KernelModule {
   clear(kernel: number): void;
   /** Calls the kernel once; returns dense outputs. */
   run(kernel: number, workers: number): Promise<Record<string, Float64Array>>;
-  /** Milliseconds of `times` calls, with a barrier after each. */
+  /** Milliseconds of `times` calls, each a phase of its own. */
   repeat(kernel: number, workers: number, times: number): Promise<number>;
   close(): Promise<void>;
 }
@@ -64,11 +65,11 @@ export async function kernelModule(
     pieces: () => pieces,
     nameOf: (i) => `kernel${i}`,
     entries(i, call) {
-      const once = `${call("false", "worker")}; barrier();`;
+      const once = `${PHASE_HEAD} { ${call("false", "part")}; }`;
       const left = `let left = load<i32>(${TIMES}); left > 0; left--`;
       return [
-        `export function run${i}(worker: i32): void { ${once} }`,
-        `export function repeat${i}(worker: i32): void { for (${left}) { ${once} } }`,
+        `export function run${i}(worker: i32): void { ${once} leave(); }`,
+        `export function repeat${i}(worker: i32): void { for (${left}) { ${once} } leave(); }`,
       ].join("\n");
     },
   });

@@ -95,7 +95,6 @@ export function chainsSource(target: Target): string {
       w.line(`store<i32>(${ANSWERS}, ${quickFours(w)}() ? 1 : 0);`);
       w.line(`store<i32>(${ANSWERS + 4}, ${unsignedFours(w)}() ? 1 : 0);`);
     }
-    w.line("barrier();");
   });
   const entries = chainNames(target).map((name) => chainSource(name, target));
   return [prelude(target), ...helpers.values(), String(w), ...entries].join("\n");
@@ -116,7 +115,6 @@ ${start.join("\n")}
 ${round.join("\n")}
   }
 ${stores.join("\n")}
-  barrier();
 }`;
 }
 
@@ -149,7 +147,6 @@ ${bend ? lines((i) => store(i, "b", 2)) : ""}
 ${lines((i) => store(i, "y", 1))}
     }
   }
-  barrier();
 }`;
 }
 
@@ -185,6 +182,5 @@ ${round.join("\n")}
     }
   }
 ${stores.join("\n")}
-  barrier();
 }`;
 }

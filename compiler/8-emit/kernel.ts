@@ -1,6 +1,7 @@
 /**
- * One kernel as an AssemblyScript function: a header, parameters (byte addresses), the worker's share of the
- * tasks, and the body that the operation writes.
+ * One kernel as an AssemblyScript function: a header, parameters (byte addresses), a worker's share of the
+ * tasks, and the body that the operation writes. Which worker's share it is, the argument `worker` says: its
+ * own, or another's who is held up (barrier.ts).
  *
  *   /** rmsnorm  x[8,64] w[64] -> out[8,64]
  *    *  out = x · w / √(mean_c x² + ε) ∗/
@@ -92,7 +93,7 @@ function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   }
   const { fixed, grain, least = grain, heldGrain = grain } = dynamic;
   const pieces = Math.ceil((tasks - fixed) / least);
-  w.line(`const workers = ${loadControl("CONTROL_WORKERS")}, held = ${loadControl("CONTROL_HELD")} != 0;`);
+  w.line(`const workers = ${loadControl("CONTROL_WORKERS")}, held = isHeld();`);
   w.line(`const alone = workers == 1, many = workers > ${FEW_WORKERS};`);
   w.line(`const fixed = held ? 0 : many && workers > ${pieces} ? ${tasks} : ${fixed};`);
   const small = `min(${grain}, ${least} * max(1, ${pieces} / (${PIECES_EACH} * workers)))`;

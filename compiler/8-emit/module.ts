@@ -10,13 +10,13 @@ import { ops } from "../ops/index.ts";
 import { programFlops, type Call, type Program, type ProgramSection } from "../6-tile/program.ts";
 import { legsOf, type Leg } from "../6-tile/legs.ts";
 import { kernelKey, kernelName, dynamicTasksOf, type KernelSpec } from "../6-tile/kernel-spec.ts";
-import { barriersBefore } from "../7-place/barriers.ts";
+import { phasesOf, type Phase } from "../7-place/phases.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
 import { sliceBytes, type Graph, type Node, type Ref, type Repeat, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
-import { Phase } from "./phase.ts";
-import { loadControl, prelude } from "./prelude.ts";
+import { PHASE_HEAD } from "./barrier.ts";
+import { loadControl, prelude, taskCounter } from "./prelude.ts";
 
 /** A piece of a module's text: a kernel with its name, what kernels share, an entry. */
 export interface ModulePiece {
@@ -125,14 +125,10 @@ type AddressOf = (value: string) => {
 };
 
 /** How often all workers meet in one run of an entry; where it loops, in one round. */
-export const barrierCount = (program: Program, placement: Placement): number =>
+export const phaseCount = (program: Program, placement: Placement): number =>
   legsOf(program).reduce((sum, { sections }) => {
-    const meet = barriersBefore(program.graph, sections, addressesIn(program.graph, placement));
-    return sections.reduce((count, { times }, i) => {
-      const within = meet[i]!.filter(Boolean).length;
-      const before = meet[i]![0] ? 1 : 0;
-      return count + (times > 1 ? before + times * (within - before + 1) : within);
-    }, sum);
+    const phases = phasesOf(program.graph, sections, addressesIn(program.graph, placement));
+    return sections.reduce((count, { times }, i) => count + times * phases[i]!.length, sum);
   }, 0);
 
 function addressesIn(graph: Graph, placement: Placement): AddressOf {
@@ -161,7 +157,7 @@ function emitEntry(
 ): string {
   const local = placement.activations.get(graph.entry)!;
   const addressOf = addressesIn(graph, placement);
-  const meet = barriersBefore(graph, leg.sections, addressOf);
+  const phases = phasesOf(graph, leg.sections, addressOf);
   const w = new Writer();
   w.line(
     `/** ${leg.name}: ${(programFlops(leg) / 1e6).toFixed(1)} MFLOP. Every worker runs it on the same ` +
@@ -175,64 +171,45 @@ function emitEntry(
     for (const [name, offset] of local)
       w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
-    const phase = new Phase();
+    const text: SectionText = { kernels, addressOf, clock };
     const sections = (): void => {
-      for (const [i, section] of leg.sections.entries())
-        emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
+      for (const [i, section] of leg.sections.entries()) emitSection(w, section, phases[i]!, text);
     };
-    if (graph.again) emitAgain(w, graph.again, addressOf, phase, sections);
+    if (graph.again) emitAgain(w, graph.again, addressOf, sections);
     else sections();
-    if (phase.open) w.line("barrier(); // sets the counters back");
+    w.line("leave();");
   });
   return String(w);
 }
 
-/** The sections, again and again: all workers meet at their end, and read there whether they go on. */
-function emitAgain(
-  w: Writer,
-  { value, element }: Repeat,
-  addressOf: AddressOf,
-  phase: Phase,
-  sections: () => void,
-): void {
-  w.block("do", () => {
-    sections();
-    w.line("barrier();");
-    phase.close();
-  });
+/**
+ * The sections, again and again. Each worker reads at their end whether it goes on. One that comes late may
+ * read there what a later round has written: that nobody goes on, which then holds for it too.
+ */
+function emitAgain(w: Writer, { value, element }: Repeat, addressOf: AddressOf, sections: () => void): void {
+  w.block("do", sections);
   w.line(`while (load<i32>(${addressOf(value).text}, ${4 * element}) != 0);`);
 }
 
-function emitSection(
-  w: Writer,
-  section: ProgramSection,
-  meet: readonly boolean[],
-  kernels: Kernels,
-  addressOf: AddressOf,
-  phase: Phase,
-  clock: Stopwatch,
-): void {
+/** What an entry's sections are written with. */
+interface SectionText {
+  readonly kernels: Kernels;
+  readonly addressOf: AddressOf;
+  readonly clock: Stopwatch;
+}
+
+function emitSection(w: Writer, section: ProgramSection, phases: readonly Phase[], text: SectionText): void {
   const loops = section.times > 1;
-  const wait = (): void => {
-    w.line("barrier();");
-    phase.close();
-    clock.waited(w);
-  };
   const body = (): void => {
-    for (const [k, call] of section.calls.entries()) {
-      if (meet[k] && !(loops && k === 0)) wait();
-      if (dynamicTasksOf(call.spec) && phase.full) wait();
-      emitCall(w, call, loops, kernels, addressOf, phase);
-      clock.called(w);
+    for (const phase of phases) {
+      w.block(PHASE_HEAD, () => emitPhase(w, phase, loops, text));
+      text.clock.waited(w);
     }
-    if (loops) wait();
   };
   w.line();
   w.line(`// ${section.name}`);
-  if (section.role === "update")
-    return phase.perhaps(() => w.block(`if (${loadControl("CONTROL_UPDATE")} != 0)`, body));
+  if (section.role === "update") return w.block(`if (${loadControl("CONTROL_UPDATE")} != 0)`, body);
   if (!loops) return body();
-  if (meet[0]) wait(); // once: an iteration ends with one of its own
   w.block(
     section.order === "up"
       ? `for (let i: usize = 0; i < ${section.times}; i++)`
@@ -258,14 +235,26 @@ const accumulateText = {
   never: "false",
 } satisfies Record<NonNullable<Node["accumulate"]>, string>;
 
-function emitCall(
+/** The calls of a phase. Each kernel with dynamic tasks has a counter of its own until the phase ends. */
+function emitPhase(
   w: Writer,
-  { node, spec }: Call,
-  loops: boolean,
-  kernels: Kernels,
-  addressOf: AddressOf,
   phase: Phase,
+  loops: boolean,
+  { kernels, addressOf, clock }: SectionText,
 ): void {
+  let counters = 0;
+  for (const call of phase) {
+    const { node, spec } = call;
+    const accumulate = { ...accumulateText, none: "" }[node.accumulate ?? "none"];
+    const counter = dynamicTasksOf(spec) ? taskCounter(counters++) : "";
+    const tensors = addressTexts(call, loops, addressOf);
+    const values = { tensors, accumulate, counter, spill: "own", worker: "part" };
+    w.line(`${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, values)});`);
+    clock.called(w);
+  }
+}
+
+function addressTexts({ node }: Call, loops: boolean, addressOf: AddressOf): readonly string[] {
   const op: Op = ops[node.op];
   const address = ({ value, slice }: Ref): string => {
     const { text, stride, before } = addressOf(value);
@@ -274,9 +263,5 @@ function emitCall(
     return `${text}${moved}${slice.base === 0 ? "" : ` + ${slice.base * stride}`}`;
   };
   const tensors = { ...node.ins, ...node.outs };
-  const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
-  const accumulate = { ...accumulateText, none: "" }[node.accumulate ?? "none"];
-  const counter = dynamicTasksOf(spec) ? phase.next() : "";
-  const values = { tensors: slots, accumulate, counter, spill: "own", worker: "worker" };
-  w.line(`${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, values)});`);
+  return op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
 }

@@ -13,19 +13,16 @@ import { vectorMath } from "./vector-math.ts";
 /** Fields of the control block that generated code reads or writes: constant → [field, comment]. */
 const controlFields = {
   CONTROL_WORKERS: ["workers", "workers that take part in every entry (i32)"],
-  CONTROL_ARRIVED: ["arrived", "workers that have arrived at the barrier (i32)"],
-  CONTROL_ROUND: ["round", "number of the barrier; sleepers wait on it (i32)"],
-  CONTROL_SLEPT: ["slept", "not zero: a worker has slept at this barrier (i32)"],
-  CONTROL_SLEEPS: ["sleeps", "how often workers have slept in the last rounds (i32)"],
-  CONTROL_HELD: ["held", "not zero: other programs hold workers up, all tasks are dynamic (i32)"],
-  CONTROL_ABORT: ["abort", "not zero: leave the entry at the next barrier (i32)"],
+  CONTROL_PARTS: ["parts", "how many parts of the phase are done (i32)"],
+  CONTROL_LEFT: ["left", "how many workers have left the entry (i32)"],
+  CONTROL_ROUND: ["round", "phase, whether workers are held up, parts taken; sleepers wait on it (i32)"],
+  CONTROL_SLEPT: ["slept", "not zero: somebody was waited for in this phase (i32)"],
+  CONTROL_SLEEPS: ["sleeps", "in how many of the last phases that was so (i32)"],
+  CONTROL_ABORT: ["abort", "not zero: leave the entry at the end of the phase (i32)"],
   CONTROL_CROWDED: ["crowded", "not zero: more workers than cores, who waits sleeps at once (i32)"],
   CONTROL_ACCUMULATE: ["accumulate", "gradients of this micro-batch are added to those that are there (i32)"],
   CONTROL_UPDATE: ["update", "an update follows this micro-batch (i32)"],
-  TASK_COUNTERS: [
-    "turns",
-    "how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)",
-  ],
+  TASK_COUNTERS: ["turns", "how many pieces of dynamic tasks are taken, for each kernel of a phase (i32)"],
 } as const satisfies Readonly<Record<string, readonly [keyof typeof control, string]>>;
 
 /** Name of a field's address in generated code. */

@@ -1,7 +1,7 @@
 /**
- * A profiled module times itself: after every kernel and every barrier a worker reads the host's clock and
- * adds the difference to its own corner of memory. No other worker writes there, so nothing is shared and
- * nobody waits.
+ * A profiled module times itself: after every kernel and every phase a worker reads the host's clock and adds
+ * the difference to its own corner of memory. No other worker writes there, so nothing is shared and nobody
+ * waits.
  */
 import { profileFields, PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import type { Placement } from "../7-place/place.ts";
@@ -23,9 +23,9 @@ export class Stopwatch {
   /** After a kernel. */
   called(w: Writer): void {
     this.#site++;
-    if (this.#on) w.line(`clock = called(${this.#site}, worker, clock);`);
+    if (this.#on) w.line(`clock = called(${this.#site}, worker, part, clock);`);
   }
-  /** After a barrier: the wait belongs to the kernel before it. */
+  /** After a phase: the wait belongs to its last kernel. */
   waited(w: Writer): void {
     if (this.#on && this.#site >= 0) w.line(`clock = waited(${this.#site}, worker, clock);`);
   }
@@ -44,11 +44,11 @@ const PROFILE_SITE_BYTES: usize = ${PROFILE_SITE_BYTES};
 // @ts-ignore: decorator
 @external("env", "now") declare function now(): f64;
 
-/** Adds the milliseconds since \`clock\` at this site; gives the time. */
-function called(site: i32, worker: i32, clock: f64): f64 {
+/** Adds the milliseconds since \`clock\` at this site; gives the time. All parts are one call. */
+function called(site: i32, worker: i32, part: i32, clock: f64): f64 {
   const at: usize = ${site}, time = now();
   ${add("busy", "time - clock")}
-  ${add("calls", "1")}
+  if (part == 0) ${add("calls", "1")}
   return time;
 }
 function waited(site: i32, worker: i32, clock: f64): f64 {

@@ -5,16 +5,16 @@
 
 // The control block, by which the host and the kernels talk: byte addresses.
 const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
-const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
-const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
-const CONTROL_SLEPT: usize = 68; // not zero: a worker has slept at this barrier (i32)
-const CONTROL_SLEEPS: usize = 136; // how often workers have slept in the last rounds (i32)
-const CONTROL_HELD: usize = 132; // not zero: other programs hold workers up, all tasks are dynamic (i32)
-const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
+const CONTROL_PARTS: usize = 64; // how many parts of the phase are done (i32)
+const CONTROL_LEFT: usize = 72; // how many workers have left the entry (i32)
+const CONTROL_ROUND: usize = 128; // phase, whether workers are held up, parts taken; sleepers wait on it (i32)
+const CONTROL_SLEPT: usize = 68; // not zero: somebody was waited for in this phase (i32)
+const CONTROL_SLEEPS: usize = 136; // in how many of the last phases that was so (i32)
+const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the end of the phase (i32)
 const CONTROL_CROWDED: usize = 196; // not zero: more workers than cores, who waits sleeps at once (i32)
 const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
 const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
-const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
+const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel of a phase (i32)
 // A worker's own piece of memory begins with the spill, where horizontal sums end; scratch lies behind it.
 const SPILL_BYTES: usize = 256;
 const TASK_COUNTER_BYTES: usize = 64;
@@ -63,41 +63,104 @@ function share(tasks: i32, w: i32): i32 {
     max(max(load<f32>(spill, 8), load<f32>(spill, 24)), max(load<f32>(spill, 12), load<f32>(spill, 28))));
 }
 
-/**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps; where there are more of them
- * than cores, it sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
- */
-function barrier(): void {
-  const workers = load<i32>(CONTROL_WORKERS);
-  if (workers == 1) return;
+const TAKEN: i32 = 127; // in CONTROL_ROUND: how many parts are taken
+const HELD: i32 = 128; // whether parts belong to whoever comes first
+const ONE_PHASE: i32 = 256; // the number of the phase is counted in these
+
+/** The phase in which this worker is, as in CONTROL_ROUND. */
+let phase: i32 = 0;
+
+/** Do other programs hold workers up? It stays so while this worker has a part. */
+function isHeld(): bool {
+  return (load<i32>(CONTROL_ROUND) & HELD) != 0;
+}
+
+/** Is the phase in which this worker is over, by this value of CONTROL_ROUND? */
+function isOver(round: i32): bool {
+  return (round & -ONE_PHASE) != phase;
+}
+
+/** The first part of this phase that the worker is to do; -1: none is left, and the phase is over. */
+function firstPart(worker: i32): i32 {
+  if (load<i32>(CONTROL_WORKERS) == 1) return 0;
   const round = atomic.load<i32>(CONTROL_ROUND);
-  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
-    atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
-    countSleeps();
-    atomic.add<i32>(CONTROL_ROUND, 1);
-    atomic.notify(CONTROL_ROUND, -1);
-  } else {
-    const spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
-    for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
-    atomic.store<i32>(CONTROL_SLEPT, 1);
-    while (atomic.load<i32>(CONTROL_ROUND) == round) {
-      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
-      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
-    }
+  return (round & HELD) != 0 || isOver(round) ? takePart() : worker;
+}
+
+/** A part is done: the next one, or -1 when the phase is over. */
+function nextPart(): i32 {
+  const workers = load<i32>(CONTROL_WORKERS);
+  if (workers == 1) return -1;
+  const held = isHeld();
+  if (atomic.add<i32>(CONTROL_PARTS, 1) == workers - 1) endPhase(held);
+  else if (held) {
+    const part = takePart();
+    if (part >= 0) atomic.store<i32>(CONTROL_SLEPT, 1); // it would have been another's, who is not here
+    return part;
+  } else awaitEnd();
+  return -1;
+}
+
+/** Takes a part of this phase that nobody has taken; -1: there is none, and the phase is over. */
+function takePart(): i32 {
+  const workers = load<i32>(CONTROL_WORKERS);
+  for (;;) {
+    const round = atomic.load<i32>(CONTROL_ROUND), part = round & TAKEN;
+    if (isOver(round) || part >= workers) break;
+    // not if the phase has ended meanwhile: then its number is another
+    if (atomic.cmpxchg<i32>(CONTROL_ROUND, round, round + 1) == round) return part;
   }
+  awaitEnd();
+  return -1;
+}
+
+/** All parts are done, so nobody has one. */
+function endPhase(held: bool): void {
+  atomic.store<i32>(CONTROL_PARTS, 0);
+  memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
+  const next = countSleeps(held) ? HELD : 0;
+  phase += ONE_PHASE;
+  atomic.store<i32>(CONTROL_ROUND, phase | next);
+  atomic.notify(CONTROL_ROUND, -1);
   if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
 
-/** Are workers held up? Whoever arrives last looks, and the others see it once they have left. */
-function countSleeps(): void {
+/**
+ * Waits until the phase is over: spins briefly, then sleeps; where there are more workers than cores, it
+ * sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
+ */
+function awaitEnd(): void {
+  let spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
+  for (;;) {
+    const round = atomic.load<i32>(CONTROL_ROUND);
+    if (isOver(round)) break;
+    if (--spins >= 0) continue;
+    atomic.store<i32>(CONTROL_SLEPT, 1);
+    if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+    atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
+  }
+  phase += ONE_PHASE;
+  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+}
+
+/** The entry is over for this worker. The last one to leave it sets the number of the phase back. */
+function leave(): void {
+  const workers = load<i32>(CONTROL_WORKERS);
+  if (workers == 1) return;
+  phase = 0;
+  if (atomic.add<i32>(CONTROL_LEFT, 1) < workers - 1) return;
+  atomic.store<i32>(CONTROL_LEFT, 0);
+  atomic.store<i32>(CONTROL_ROUND, atomic.load<i32>(CONTROL_ROUND) & HELD);
+}
+
+/** Are workers held up in the next phase, if they were (or were not) in the one that ends? */
+function countSleeps(held: bool): bool {
   const before = load<i32>(CONTROL_SLEEPS), slept = atomic.load<i32>(CONTROL_SLEPT);
-  if ((before | slept) == 0) return;
+  if ((before | slept) == 0) return false;
   const sleeps = before - ((before + 15) >> 4) + slept * 16;
   atomic.store<i32>(CONTROL_SLEPT, 0);
   store<i32>(CONTROL_SLEEPS, sleeps);
-  if (sleeps > 96) store<i32>(CONTROL_HELD, 1);
-  else if (sleeps < 64) store<i32>(CONTROL_HELD, 0);
+  return sleeps > 96 || (held && sleeps >= 64);
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -2082,7 +2145,7 @@ function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, spill: 
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2120,7 +2183,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
@@ -2205,7 +2268,7 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2243,7 +2306,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2285,7 +2348,7 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2323,7 +2386,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3029,7 +3092,7 @@ function take_row_R1_C16_S1(x: usize, spans: usize, out: usize, spill: usize, wo
  *  drawn[i] = a token after the text of span i, by the settings and the random stream of its lane */
 function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usize, absent: usize, texts: usize, random: usize, random_out: usize, drawn: usize, logprobs: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 1 ? 1 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 1 / (2 * workers))) : 1;
@@ -3122,35 +3185,49 @@ export function evaluate(worker: i32): void {
   const logits: usize = 31744; // [16,32]
 
   // embed
-  embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, TASK_COUNTERS, own, worker);
-    barrier();
-    attention_R16_Q48_O16(attention_qkv_out, attention_attended, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, TASK_COUNTERS, own, worker);
-    barrier();
-    layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, TASK_COUNTERS, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_R16_Q48_O16(attention_qkv_out, attention_attended, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, TASK_COUNTERS, own, part);
+    }
   }
 
   // output
-  layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, worker);
-  barrier();
-  cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, own, worker);
-  barrier();
-  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, part);
+  }
+  leave();
 }
 
 /** prefill: 0.1 MFLOP. Every worker runs it on the same memory. */
@@ -3168,33 +3245,46 @@ export function prefill(worker: i32): void {
   const output_layernorm_out: usize = 31744; // [1,16]
 
   // embed
-  embed_R8_V32_C16_X8_position_table_positions_live(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, ROWS, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R8_V32_C16_X8_position_table_positions_live(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, ROWS, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R8_C16_w_b_live(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, ROWS, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M8_K16_N48_bias_live(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, ROWS, attention_qkv_out, own, worker);
-    barrier();
-    attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-    barrier();
-    matmul_M8_K16_N16_bias_add_live(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, ROWS, sum, own, worker);
-    barrier();
-    layernorm_R8_C16_w_b_live(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, ROWS, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M8_K16_N32_bias_live_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, ROWS, mlp_hidden, own, worker);
-    barrier();
-    matmul_M8_K32_N16_bias_add_live(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, ROWS, sum_2, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R8_C16_w_b_live(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, ROWS, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N48_bias_live(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, ROWS, attention_qkv_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N16_bias_add_live(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, ROWS, sum, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R8_C16_w_b_live(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, ROWS, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N32_bias_live_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, ROWS, mlp_hidden, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K32_N16_bias_add_live(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, ROWS, sum_2, own, part);
+    }
   }
 
   // output
-  take_row_R8_C16_S1(x, SPANS, last_row, own, worker);
-  barrier();
-  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    take_row_R8_C16_S1(x, SPANS, last_row, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+  }
+  leave();
 }
 
 /** decode: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -3212,33 +3302,46 @@ export function decode(worker: i32): void {
   const output_layernorm_out: usize = 31744; // [1,16]
 
   // embed
-  embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, worker);
-    barrier();
-    attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-    barrier();
-    matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, worker);
-    barrier();
-    layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, worker);
-    barrier();
-    matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, part);
+    }
   }
 
   // output
-  take_row_R1_C16_S1(x, SPANS, last_row, own, worker);
-  barrier();
-  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    take_row_R1_C16_S1(x, SPANS, last_row, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+  }
+  leave();
 }
 
 /** generate: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -3259,40 +3362,54 @@ export function generate(worker: i32): void {
   do {
 
     // embed
-    embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, worker);
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, part);
+    }
 
     // layer
-    barrier();
     for (let i: usize = 0; i < 2; i++) {
-      layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-      barrier();
-      matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, worker);
-      barrier();
-      attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-      barrier();
-      matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, worker);
-      barrier();
-      layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-      barrier();
-      matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, worker);
-      barrier();
-      matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, worker);
-      barrier();
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, part);
+      }
     }
 
     // output
-    take_row_R1_C16_S1(x, SPANS, last_row, own, worker);
-    barrier();
-    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-    barrier();
-    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      take_row_R1_C16_S1(x, SPANS, last_row, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+    }
 
     // sample
-    barrier();
-    sample_rows_S1_V32_A1_M1_T9(LOGITS, SPANS, SAMPLERS, ABSENT, TEXTS, RANDOM, RANDOM, drawn, drawn_logprobs, TASK_COUNTERS, own, worker);
-    barrier();
-    advance_texts_S1_A1_M1_R1_T9(drawn, drawn_logprobs, ENDS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      sample_rows_S1_V32_A1_M1_T9(LOGITS, SPANS, SAMPLERS, ABSENT, TEXTS, RANDOM, RANDOM, drawn, drawn_logprobs, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      advance_texts_S1_A1_M1_R1_T9(drawn, drawn_logprobs, ENDS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, own, part);
+    }
   }
   while (load<i32>(LOOP, 8) != 0);
+  leave();
 }

@@ -5,16 +5,16 @@
 
 // The control block, by which the host and the kernels talk: byte addresses.
 const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
-const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
-const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
-const CONTROL_SLEPT: usize = 68; // not zero: a worker has slept at this barrier (i32)
-const CONTROL_SLEEPS: usize = 136; // how often workers have slept in the last rounds (i32)
-const CONTROL_HELD: usize = 132; // not zero: other programs hold workers up, all tasks are dynamic (i32)
-const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
+const CONTROL_PARTS: usize = 64; // how many parts of the phase are done (i32)
+const CONTROL_LEFT: usize = 72; // how many workers have left the entry (i32)
+const CONTROL_ROUND: usize = 128; // phase, whether workers are held up, parts taken; sleepers wait on it (i32)
+const CONTROL_SLEPT: usize = 68; // not zero: somebody was waited for in this phase (i32)
+const CONTROL_SLEEPS: usize = 136; // in how many of the last phases that was so (i32)
+const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the end of the phase (i32)
 const CONTROL_CROWDED: usize = 196; // not zero: more workers than cores, who waits sleeps at once (i32)
 const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
 const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
-const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
+const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel of a phase (i32)
 // A worker's own piece of memory begins with the spill, where horizontal sums end; scratch lies behind it.
 const SPILL_BYTES: usize = 256;
 const TASK_COUNTER_BYTES: usize = 64;
@@ -63,41 +63,104 @@ function share(tasks: i32, w: i32): i32 {
     max(max(load<f32>(spill, 8), load<f32>(spill, 24)), max(load<f32>(spill, 12), load<f32>(spill, 28))));
 }
 
-/**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps; where there are more of them
- * than cores, it sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
- */
-function barrier(): void {
-  const workers = load<i32>(CONTROL_WORKERS);
-  if (workers == 1) return;
+const TAKEN: i32 = 127; // in CONTROL_ROUND: how many parts are taken
+const HELD: i32 = 128; // whether parts belong to whoever comes first
+const ONE_PHASE: i32 = 256; // the number of the phase is counted in these
+
+/** The phase in which this worker is, as in CONTROL_ROUND. */
+let phase: i32 = 0;
+
+/** Do other programs hold workers up? It stays so while this worker has a part. */
+function isHeld(): bool {
+  return (load<i32>(CONTROL_ROUND) & HELD) != 0;
+}
+
+/** Is the phase in which this worker is over, by this value of CONTROL_ROUND? */
+function isOver(round: i32): bool {
+  return (round & -ONE_PHASE) != phase;
+}
+
+/** The first part of this phase that the worker is to do; -1: none is left, and the phase is over. */
+function firstPart(worker: i32): i32 {
+  if (load<i32>(CONTROL_WORKERS) == 1) return 0;
   const round = atomic.load<i32>(CONTROL_ROUND);
-  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
-    atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
-    countSleeps();
-    atomic.add<i32>(CONTROL_ROUND, 1);
-    atomic.notify(CONTROL_ROUND, -1);
-  } else {
-    const spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
-    for (let spin = 0; spin < spins; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
-    atomic.store<i32>(CONTROL_SLEPT, 1);
-    while (atomic.load<i32>(CONTROL_ROUND) == round) {
-      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
-      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
-    }
+  return (round & HELD) != 0 || isOver(round) ? takePart() : worker;
+}
+
+/** A part is done: the next one, or -1 when the phase is over. */
+function nextPart(): i32 {
+  const workers = load<i32>(CONTROL_WORKERS);
+  if (workers == 1) return -1;
+  const held = isHeld();
+  if (atomic.add<i32>(CONTROL_PARTS, 1) == workers - 1) endPhase(held);
+  else if (held) {
+    const part = takePart();
+    if (part >= 0) atomic.store<i32>(CONTROL_SLEPT, 1); // it would have been another's, who is not here
+    return part;
+  } else awaitEnd();
+  return -1;
+}
+
+/** Takes a part of this phase that nobody has taken; -1: there is none, and the phase is over. */
+function takePart(): i32 {
+  const workers = load<i32>(CONTROL_WORKERS);
+  for (;;) {
+    const round = atomic.load<i32>(CONTROL_ROUND), part = round & TAKEN;
+    if (isOver(round) || part >= workers) break;
+    // not if the phase has ended meanwhile: then its number is another
+    if (atomic.cmpxchg<i32>(CONTROL_ROUND, round, round + 1) == round) return part;
   }
+  awaitEnd();
+  return -1;
+}
+
+/** All parts are done, so nobody has one. */
+function endPhase(held: bool): void {
+  atomic.store<i32>(CONTROL_PARTS, 0);
+  memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
+  const next = countSleeps(held) ? HELD : 0;
+  phase += ONE_PHASE;
+  atomic.store<i32>(CONTROL_ROUND, phase | next);
+  atomic.notify(CONTROL_ROUND, -1);
   if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
 
-/** Are workers held up? Whoever arrives last looks, and the others see it once they have left. */
-function countSleeps(): void {
+/**
+ * Waits until the phase is over: spins briefly, then sleeps; where there are more workers than cores, it
+ * sleeps at once. It leaves by a trap when the host has raised CONTROL_ABORT.
+ */
+function awaitEnd(): void {
+  let spins = load<i32>(CONTROL_CROWDED) == 0 ? 400000 : 0;
+  for (;;) {
+    const round = atomic.load<i32>(CONTROL_ROUND);
+    if (isOver(round)) break;
+    if (--spins >= 0) continue;
+    atomic.store<i32>(CONTROL_SLEPT, 1);
+    if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+    atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
+  }
+  phase += ONE_PHASE;
+  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+}
+
+/** The entry is over for this worker. The last one to leave it sets the number of the phase back. */
+function leave(): void {
+  const workers = load<i32>(CONTROL_WORKERS);
+  if (workers == 1) return;
+  phase = 0;
+  if (atomic.add<i32>(CONTROL_LEFT, 1) < workers - 1) return;
+  atomic.store<i32>(CONTROL_LEFT, 0);
+  atomic.store<i32>(CONTROL_ROUND, atomic.load<i32>(CONTROL_ROUND) & HELD);
+}
+
+/** Are workers held up in the next phase, if they were (or were not) in the one that ends? */
+function countSleeps(held: bool): bool {
   const before = load<i32>(CONTROL_SLEEPS), slept = atomic.load<i32>(CONTROL_SLEPT);
-  if ((before | slept) == 0) return;
+  if ((before | slept) == 0) return false;
   const sleeps = before - ((before + 15) >> 4) + slept * 16;
   atomic.store<i32>(CONTROL_SLEPT, 0);
   store<i32>(CONTROL_SLEEPS, sleeps);
-  if (sleeps > 96) store<i32>(CONTROL_HELD, 1);
-  else if (sleeps < 64) store<i32>(CONTROL_HELD, 0);
+  return sleeps > 96 || (held && sleeps >= 64);
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -2736,7 +2799,7 @@ function layernorm_R16_C16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usiz
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2774,7 +2837,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
@@ -2861,7 +2924,7 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, counte
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2899,7 +2962,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N32_L2_bias_bend_relu2(a: usize, b: usize, bias: usize, out: usize, bend: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2943,7 +3006,7 @@ function matmul_M16_K16_N32_L2_bias_bend_relu2(a: usize, b: usize, bias: usize, 
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -2981,7 +3044,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3096,7 +3159,7 @@ function loss_sum_R16_L2(losses: usize, targets: usize, loss: usize, accumulate:
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3134,7 +3197,7 @@ function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spil
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 2 ? 6 : 4;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
@@ -3275,7 +3338,7 @@ function bias_backward_R16_N16(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N32_L2_gate_relu2(a: usize, b: usize, gate: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3336,7 +3399,7 @@ function bias_backward_R16_N32(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3376,7 +3439,7 @@ function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3467,7 +3530,7 @@ function layernorm_dx_R16_C16_w_add(x: usize, w: usize, mean: usize, rstd: usize
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3507,7 +3570,7 @@ function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3549,7 +3612,7 @@ function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool,
  *  dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse) */
 function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
@@ -3672,7 +3735,7 @@ function bias_backward_R16_N48(d_out: usize, d_bias: usize, accumulate: bool, sp
  *  v = a·bᵀ + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 3 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -3712,7 +3775,7 @@ function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, s
  *  out (+)= aᵀ·b */
 function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, accumulate: bool, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 9 : 6;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -4003,7 +4066,7 @@ function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, spill: 
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 2 ? 4 : 2;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
@@ -4088,7 +4151,7 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, counter: usize, spill: us
  *  v = a·b + bias,  out = act(v) · (gate + act'(0)) + add,  bend = act'(v) − act'(0) */
 function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 3 ? 6 : 3;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 3 / (2 * workers))) : 1;
@@ -4780,7 +4843,7 @@ function take_row_R1_C16_S1(x: usize, spans: usize, out: usize, spill: usize, wo
  *  drawn[i] = a token after the text of span i, by the settings and the random stream of its lane */
 function sample_rows_S1_V32_A1_M1_T9(logits: usize, spans: usize, samplers: usize, absent: usize, texts: usize, random: usize, random_out: usize, drawn: usize, logprobs: usize, counter: usize, spill: usize, worker: i32): void {
   const scratch = spill + SPILL_BYTES;
-  const workers = load<i32>(CONTROL_WORKERS), held = load<i32>(CONTROL_HELD) != 0;
+  const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
   const fixed = held ? 0 : many && workers > 1 ? 1 : 0;
   const grain = held ? 1 : many ? min(1, 1 * max(1, 1 / (2 * workers))) : 1;
@@ -4891,84 +4954,110 @@ export function train(worker: i32): void {
   const norm_partial: usize = 93248; // [28]
 
   // embed
-  embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R16_C16_w_b_mean_rstd(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, own, worker);
-    barrier();
-    matmul_M16_K16_N48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, TASK_COUNTERS, own, worker);
-    barrier();
-    attention_R16_Q48_O16_H2_lse(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K16_N16_bias_add(attention_attended + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, TASK_COUNTERS, own, worker);
-    barrier();
-    layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, own, worker);
-    barrier();
-    matmul_M16_K16_N32_L2_bias_bend_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden + i * 2048, mlp_bend + i * 2048, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K32_N16_bias_add(mlp_hidden + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, TASK_COUNTERS, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b_mean_rstd(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_R16_Q48_O16_H2_lse(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N16_bias_add(attention_attended + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N32_L2_bias_bend_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden + i * 2048, mlp_bend + i * 2048, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K32_N16_bias_add(mlp_hidden + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, TASK_COUNTERS, own, part);
+    }
   }
 
   // output
-  layernorm_R16_C16_w_b_mean_rstd(x + 2048, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, output_layernorm_mean, output_layernorm_rstd, own, worker);
-  barrier();
-  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, worker);
-  barrier();
-  cross_entropy_grad_R16_V32_Z16_hyper(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, own, worker);
-  barrier();
-  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, worker);
-  matmul_M16_K32_N16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, TASK_COUNTERS, own, worker);
-  matmul_tn_K16_M32_N16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, accumulate, TASK_COUNTERS + 4, own, worker);
-  barrier();
-  layernorm_dx_R16_C16_w(x + 2048, OUTPUT_LAYERNORM_WEIGHT, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, d_x, own, worker);
-  layernorm_dw_R16_C16_d_w_d_b(x + 2048, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, OUTPUT_LAYERNORM_WEIGHT_GRAD, OUTPUT_LAYERNORM_BIAS_GRAD, accumulate, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R16_C16_w_b_mean_rstd(x + 2048, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, output_layernorm_mean, output_layernorm_rstd, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    cross_entropy_grad_R16_V32_Z16_hyper(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, part);
+    matmul_M16_K32_N16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, TASK_COUNTERS, own, part);
+    matmul_tn_K16_M32_N16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, accumulate, TASK_COUNTERS + 4, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_dx_R16_C16_w(x + 2048, OUTPUT_LAYERNORM_WEIGHT, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, d_x, own, part);
+    layernorm_dw_R16_C16_d_w_d_b(x + 2048, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, OUTPUT_LAYERNORM_WEIGHT_GRAD, OUTPUT_LAYERNORM_BIAS_GRAD, accumulate, own, part);
+  }
 
   // layer_backward
-  barrier();
   for (let i: usize = 1; <isize>i >= 0; i--) {
-    bias_backward_R16_N16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, own, worker);
-    matmul_tn_K16_M32_N16(mlp_hidden + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, accumulate, TASK_COUNTERS, own, worker);
-    matmul_nt_M16_K16_N32_L2_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_bend + i * 2048, d_mlp_up_out, TASK_COUNTERS + 4, own, worker);
-    barrier();
-    bias_backward_R16_N32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, own, worker);
-    matmul_nt_M16_K32_N16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, TASK_COUNTERS, own, worker);
-    matmul_tn_K16_M16_N32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, accumulate, TASK_COUNTERS + 4, own, worker);
-    barrier();
-    layernorm_dx_R16_C16_w_add(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, d_x, d_sum_2, own, worker);
-    layernorm_dw_R16_C16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, own, worker);
-    barrier();
-    bias_backward_R16_N16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, own, worker);
-    matmul_nt_M16_K16_N16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_attended, TASK_COUNTERS, own, worker);
-    matmul_tn_K16_M16_N16(attention_attended + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, accumulate, TASK_COUNTERS + 4, own, worker);
-    barrier();
-    attention_backward_R16_Q48_O16_H2(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, d_attention_attended, d_attention_qkv_out, TASK_COUNTERS, own, worker);
-    barrier();
-    bias_backward_R16_N48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, own, worker);
-    matmul_nt_M16_K48_N16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, TASK_COUNTERS, own, worker);
-    matmul_tn_K16_M16_N48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, accumulate, TASK_COUNTERS + 4, own, worker);
-    barrier();
-    layernorm_dx_R16_C16_w_add(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, d_sum_2, d_x_3, own, worker);
-    layernorm_dw_R16_C16_d_w_d_b(x + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, LAYERS_LAYERNORM_1_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_1_BIAS_GRAD + i * 64, accumulate, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      bias_backward_R16_N16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, own, part);
+      matmul_tn_K16_M32_N16(mlp_hidden + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, accumulate, TASK_COUNTERS, own, part);
+      matmul_nt_M16_K16_N32_L2_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_bend + i * 2048, d_mlp_up_out, TASK_COUNTERS + 4, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      bias_backward_R16_N32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, own, part);
+      matmul_nt_M16_K32_N16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, TASK_COUNTERS, own, part);
+      matmul_tn_K16_M16_N32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, accumulate, TASK_COUNTERS + 4, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_dx_R16_C16_w_add(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, d_x, d_sum_2, own, part);
+      layernorm_dw_R16_C16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      bias_backward_R16_N16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, own, part);
+      matmul_nt_M16_K16_N16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_attended, TASK_COUNTERS, own, part);
+      matmul_tn_K16_M16_N16(attention_attended + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, accumulate, TASK_COUNTERS + 4, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_backward_R16_Q48_O16_H2(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, d_attention_attended, d_attention_qkv_out, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      bias_backward_R16_N48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, own, part);
+      matmul_nt_M16_K48_N16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, TASK_COUNTERS, own, part);
+      matmul_tn_K16_M16_N48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, accumulate, TASK_COUNTERS + 4, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_dx_R16_C16_w_add(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, d_sum_2, d_x_3, own, part);
+      layernorm_dw_R16_C16_d_w_d_b(x + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, LAYERS_LAYERNORM_1_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_1_BIAS_GRAD + i * 64, accumulate, own, part);
+    }
   }
 
   // embed_backward
-  embed_dtable_R16_C16_V32(TOKENS, d_x, TOKEN_EMBEDDING_WEIGHT_GRAD, true, own, worker);
-  embed_dpositions_R16_C16_X8(d_x, POSITION_EMBEDDING_WEIGHT_GRAD, accumulate, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_dtable_R16_C16_V32(TOKENS, d_x, TOKEN_EMBEDDING_WEIGHT_GRAD, true, own, part);
+    embed_dpositions_R16_C16_X8(d_x, POSITION_EMBEDDING_WEIGHT_GRAD, accumulate, own, part);
+  }
 
   // update
   if (load<i32>(CONTROL_UPDATE) != 0) {
-    barrier();
-    grad_norm_N320_L16_S28(GRADIENTS, norm_partial, own, worker);
-    barrier();
-    grad_norm_total_S28_O1(norm_partial, NORM, own, worker);
-    barrier();
-    adamw_N296_L16_H16_O1(PARAMETERS_MATRICES, GRADIENTS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, HYPER, NORM, PARAMETERS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, own, worker);
-    adamw_N24_L16_H16_O1(PARAMETERS_VECTORS, GRADIENTS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, HYPER, NORM, PARAMETERS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, own, worker);
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      grad_norm_N320_L16_S28(GRADIENTS, norm_partial, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      grad_norm_total_S28_O1(norm_partial, NORM, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      adamw_N296_L16_H16_O1(PARAMETERS_MATRICES, GRADIENTS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, HYPER, NORM, PARAMETERS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, own, part);
+      adamw_N24_L16_H16_O1(PARAMETERS_VECTORS, GRADIENTS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, HYPER, NORM, PARAMETERS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, own, part);
+    }
   }
+  leave();
 }
 
 /** evaluate: 0.2 MFLOP. Every worker runs it on the same memory. */
@@ -4987,35 +5076,49 @@ export function evaluate(worker: i32): void {
   const logits: usize = 93248; // [16,32]
 
   // embed
-  embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R16_V32_C16_X8_position_table(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, TASK_COUNTERS, own, worker);
-    barrier();
-    attention_R16_Q48_O16(attention_qkv_out, attention_attended, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, TASK_COUNTERS, own, worker);
-    barrier();
-    layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, TASK_COUNTERS, own, worker);
-    barrier();
-    matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, TASK_COUNTERS, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_R16_Q48_O16(attention_qkv_out, attention_attended, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, TASK_COUNTERS, own, part);
+    }
   }
 
   // output
-  layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, worker);
-  barrier();
-  cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, own, worker);
-  barrier();
-  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, TASK_COUNTERS, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, own, part);
+  }
+  leave();
 }
 
 /** prefill: 0.1 MFLOP. Every worker runs it on the same memory. */
@@ -5033,33 +5136,46 @@ export function prefill(worker: i32): void {
   const output_layernorm_out: usize = 93248; // [1,16]
 
   // embed
-  embed_R8_V32_C16_X8_position_table_positions_live(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, ROWS, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R8_V32_C16_X8_position_table_positions_live(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, ROWS, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R8_C16_w_b_live(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, ROWS, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M8_K16_N48_bias_live(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, ROWS, attention_qkv_out, own, worker);
-    barrier();
-    attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-    barrier();
-    matmul_M8_K16_N16_bias_add_live(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, ROWS, sum, own, worker);
-    barrier();
-    layernorm_R8_C16_w_b_live(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, ROWS, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M8_K16_N32_bias_live_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, ROWS, mlp_hidden, own, worker);
-    barrier();
-    matmul_M8_K32_N16_bias_add_live(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, ROWS, sum_2, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R8_C16_w_b_live(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, ROWS, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N48_bias_live(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, ROWS, attention_qkv_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_cached_R8_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N16_bias_add_live(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, ROWS, sum, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R8_C16_w_b_live(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, ROWS, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K16_N32_bias_live_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, ROWS, mlp_hidden, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M8_K32_N16_bias_add_live(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, ROWS, sum_2, own, part);
+    }
   }
 
   // output
-  take_row_R8_C16_S1(x, SPANS, last_row, own, worker);
-  barrier();
-  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    take_row_R8_C16_S1(x, SPANS, last_row, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+  }
+  leave();
 }
 
 /** decode: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -5077,33 +5193,46 @@ export function decode(worker: i32): void {
   const output_layernorm_out: usize = 93248; // [1,16]
 
   // embed
-  embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, part);
+  }
 
   // layer
-  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-    barrier();
-    matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, worker);
-    barrier();
-    attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-    barrier();
-    matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, worker);
-    barrier();
-    layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-    barrier();
-    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, worker);
-    barrier();
-    matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, part);
+    }
   }
 
   // output
-  take_row_R1_C16_S1(x, SPANS, last_row, own, worker);
-  barrier();
-  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-  barrier();
-  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    take_row_R1_C16_S1(x, SPANS, last_row, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+  }
+  for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+  }
+  leave();
 }
 
 /** generate: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -5124,40 +5253,54 @@ export function generate(worker: i32): void {
   do {
 
     // embed
-    embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, worker);
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      embed_R1_V32_C16_X8_position_table_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, POSITIONS, x, own, part);
+    }
 
     // layer
-    barrier();
     for (let i: usize = 0; i < 2; i++) {
-      layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, worker);
-      barrier();
-      matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, worker);
-      barrier();
-      attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, worker);
-      barrier();
-      matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, worker);
-      barrier();
-      layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, worker);
-      barrier();
-      matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, worker);
-      barrier();
-      matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, worker);
-      barrier();
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        attention_cached_R1_Q48_A1_N1_G2_D8_L16_E16_S1_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SPANS, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, own, part);
+      }
+      for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+        matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, own, part);
+      }
     }
 
     // output
-    take_row_R1_C16_S1(x, SPANS, last_row, own, worker);
-    barrier();
-    layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, worker);
-    barrier();
-    matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, worker);
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      take_row_R1_C16_S1(x, SPANS, last_row, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, own, part);
+    }
 
     // sample
-    barrier();
-    sample_rows_S1_V32_A1_M1_T9(LOGITS, SPANS, SAMPLERS, ABSENT, TEXTS, RANDOM, RANDOM, drawn, drawn_logprobs, TASK_COUNTERS, own, worker);
-    barrier();
-    advance_texts_S1_A1_M1_R1_T9(drawn, drawn_logprobs, ENDS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, own, worker);
-    barrier();
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      sample_rows_S1_V32_A1_M1_T9(LOGITS, SPANS, SAMPLERS, ABSENT, TEXTS, RANDOM, RANDOM, drawn, drawn_logprobs, TASK_COUNTERS, own, part);
+    }
+    for (let part = firstPart(worker); part >= 0; part = nextPart()) {
+      advance_texts_S1_A1_M1_R1_T9(drawn, drawn_logprobs, ENDS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, TOKENS, POSITIONS, SPANS, ROWS, SPAN_COUNT, LOOP, PROGRESS, TEXTS, TOKEN_LOGPROBS, CHOICE_LOGPROBS, own, part);
+    }
   }
   while (load<i32>(LOOP, 8) != 0);
+  leave();
 }

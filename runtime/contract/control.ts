@@ -7,19 +7,19 @@ export const control = {
   /** How many workers take part in every entry (i32). It is set once, before the first entry. */
   workers: 0,
   /**
-   * The barrier: how many workers have arrived, and the number of the round, on which sleepers wait (i32).
+   * Phases of an entry (compiler/8-emit/barrier.ts; i32): how many parts of this one are done; its number,
+   * how many parts are taken and whether other programs take cores from the workers, a word on which sleepers
+   * wait; how many workers have left the entry.
    */
-  arrived: 64,
+  parts: 64,
   round: 128,
-  /**
-   * Whether other programs take cores from the workers (compiler/8-emit/barrier.ts; i32): not zero, and all
-   * of a kernel's tasks are handed out to whoever is free. How often a worker of the last rounds has slept;
-   * whether one has in this round.
-   */
-  held: 132,
+  left: 72,
+  /** In how many of the last phases a worker was waited for; whether one was in this phase. */
   sleeps: 136,
   slept: 68,
-  /** Not zero: workers leave the entry at the next barrier, because one died or the host gave up (i32). */
+  /**
+   * Not zero: workers leave the entry at the end of the phase, because one died or the host gave up (i32).
+   */
   abort: 192,
   /**
    * Not zero: there are more workers than cores, and whoever waits sleeps at once, since spinning would take
@@ -46,8 +46,8 @@ export const control = {
   /** generate: three i32, which `loopField` names (entries.ts). */
   loop: 336,
   /**
-   * How many pieces of a kernel's dynamic tasks are taken: one i32 for each such kernel between two barriers
-   * (compiler/8-emit/kernel.ts). A barrier sets them back to 0.
+   * How many pieces of a kernel's dynamic tasks are taken: one i32 for each such kernel of a phase
+   * (compiler/8-emit/kernel.ts). The end of the phase sets them back to 0.
    */
   turns: 512,
   /** The optimizer's numbers for this step, an f32 each: `hyper` says which. */
@@ -61,7 +61,7 @@ export const control = {
  */
 export const controlWord = (field: number): number => field / 4;
 
-/** How many kernels between two barriers may have dynamic tasks. */
+/** How many kernels of a phase may have dynamic tasks. */
 export const MAX_TASK_COUNTERS = 16;
 /** The most workers that a module can be loaded with. What they need of memory: worker-memory.ts. */
 export const MAX_WORKERS = 64;

@@ -1,8 +1,8 @@
 /**
  * A pool of threads on one shared memory, whatever the host calls a thread. To run an entry, the pool raises
- * `control.job`; every worker runs the same entry, with barriers inside the module; the last to finish speaks
- * for all. When a worker dies or traps, `control.abort` makes the others leave their barrier by a trap, and
- * the run is rejected: no run stays open.
+ * `control.job`; every worker runs the same entry, phase by phase (compiler/8-emit/barrier.ts); the last to
+ * finish speaks for all. When a worker dies or traps, `control.abort` makes the others leave the entry by a
+ * trap, and the run is rejected: no run stays open.
  *
  * The calling thread either stays free and hears of the end by message, or is worker 0 itself
  * (`callerWorks`). That needs a thread that may sleep; then nobody has to be woken between two entries.

@@ -41,7 +41,7 @@ function readProfile(
     ...site,
     busy: tables.map((t) => t[i * PROFILE_SITE_FIELDS + profileFields.busy]!),
     waiting: tables.map((t) => t[i * PROFILE_SITE_FIELDS + profileFields.waiting]!),
-    calls: tables[0]![i * PROFILE_SITE_FIELDS + profileFields.calls]!,
+    calls: tables.reduce((sum, t) => sum + t[i * PROFILE_SITE_FIELDS + profileFields.calls]!, 0),
   }));
   if (clear) for (const table of tables) table.fill(0);
   return times;

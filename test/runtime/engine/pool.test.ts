@@ -1,10 +1,11 @@
 /**
- * The worker pool on a hand-made module: barriers, traps, endless loops, threads that die. Every run ends,
+ * The worker pool on a hand-made module: phases, traps, endless loops, threads that die. Every run ends,
  * within two seconds of a failure.
  */
 import { execFile } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { control, controlWord } from "../../../runtime/contract/control.ts";
+import { HELD, PHASE_HEAD } from "../../../compiler/8-emit/barrier.ts";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../../compiler/9-bundle/assemble.ts";
 import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
@@ -15,26 +16,28 @@ import { startPool } from "../../../runtime/node/pool.ts";
 import { leastMs } from "../../support/patient.ts";
 import { addressOf } from "../../support/paths.ts";
 
-/** Each worker writes a cell, from address 4096 on; after a barrier, worker 0 writes their sum. */
+/** Each part adds to a cell, from address 4096 on; in the phase after that, part 0 writes their sum. */
 const source = `${prelude("simd")}
 const CELLS: usize = 4096;
 const SUM: usize = 4160;
 export function count(worker: i32): void {
-  store<i32>(CELLS + (<usize>worker << 2), load<i32>(CELLS + (<usize>worker << 2)) + worker + 1);
-  barrier();
-  if (worker == 0) {
+  ${PHASE_HEAD} {
+    const cell = CELLS + (<usize>part << 2);
+    store<i32>(cell, load<i32>(cell) + part + 1);
+  }
+  ${PHASE_HEAD} {
+    if (part > 0) continue;
     let sum = 0;
     for (let w = 0; w < load<i32>(${control.workers}); w++) sum += load<i32>(CELLS + (<usize>w << 2));
     store<i32>(SUM, sum);
   }
-  barrier();
+  leave();
 }
-export function trap(worker: i32): void { if (worker == 1) unreachable(); barrier(); }
-export function trapFirst(worker: i32): void { if (worker == 0) unreachable(); barrier(); }
+export function trap(worker: i32): void { if (worker == 1) unreachable(); ${PHASE_HEAD} {} }
+export function trapFirst(worker: i32): void { if (worker == 0) unreachable(); ${PHASE_HEAD} {} }
 export function spin(worker: i32): void {
   if (worker == 1) { while (true) { store<i32>(SUM, load<i32>(SUM) + 1); } }
   if (worker == 0) unreachable();
-  barrier();
 }
 `;
 const names = ["count", "trap", "trapFirst", "spin"] as const;
@@ -106,6 +109,21 @@ it.each([false, true])(
       for (let w = 0; w < workers; w++) sum += w + 1;
       const cells = i32.subarray(4096 / 4, 4096 / 4 + 3).reduce((a, b) => a + b, 0);
       expect(cells).toBe(sum);
+    }
+    await p.close();
+  },
+);
+
+it.each([false, true])(
+  "runs every part of an entry once where workers are held up: caller works %s",
+  async (own) => {
+    const { pool: p, i32 } = await pool(3, own);
+    for (let i = 1; i <= 200; i++) {
+      // as if somebody had been waited for in all phases before
+      i32[controlWord(control.round)] = HELD;
+      i32[controlWord(control.sleeps)] = 256;
+      await p.run(entries.count);
+      expect(i32[4160 / 4]).toBe(6 * i);
     }
     await p.close();
   },
