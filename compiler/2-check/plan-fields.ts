@@ -3,6 +3,7 @@
  * that are not here, and which facts it may expect. compiler/planner computes them.
  */
 import { integer, real, realAbove } from "../../runtime/contract/limits.ts";
+import { optimizers, type Optimizer } from "../../runtime/contract/model.ts";
 import {
   conventions,
   recomputations,
@@ -54,6 +55,10 @@ export const planFields = {
   states: word<StateScheme>("How weights, gradients and moments are kept.", keysOf(stateSchemes), [
     "sharded; replicated on one device",
     () => "sharded",
+  ]),
+  optimizer: word<Optimizer>("AdamW, or with moments in 8 bits.", optimizers, [
+    "as the spec trains",
+    () => "adamw",
   ]),
   recompute: word<Recompute>("Which activations are computed again in the backward.", recomputations, [
     "selective; full where train has `recompute layers`",

@@ -4,13 +4,15 @@
  */
 import type { ModelCosts } from "./costs.ts";
 import type { Degrees } from "./degrees.ts";
-import { stateSchemes, type Recompute, type StateScheme } from "./tables/choices.ts";
+import { stateSchemes, statesOf, type Recompute, type StateScheme } from "./tables/choices.ts";
 import { paddedVocab } from "./padded-vocab.ts";
 import { parameterRows } from "../2-check/parameters.ts";
+import type { Optimizer } from "../../runtime/contract/model.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 
 export interface MemorySettings extends Degrees {
   readonly states: StateScheme;
+  readonly optimizer: Optimizer;
   readonly recompute: Recompute;
   readonly sequence: number;
   /** Sequences of one micro-batch on one rank. */
@@ -77,7 +79,7 @@ export const expertShard = ({ shard, expert }: Degrees): number => Math.max(1, s
 
 function stateBytes(costs: ModelCosts, s: MemorySettings): number {
   const { all, experts } = stageParameters(costs, s);
-  const { divided, whole } = stateSchemes[s.states];
+  const { divided, whole } = statesOf(s.states, s.optimizer);
   return divided * ((all - experts) / s.shard + experts / expertShard(s)) + whole * all;
 }
 

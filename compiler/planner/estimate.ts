@@ -8,7 +8,7 @@ import { trainingFlops } from "./flops.ts";
 import { fitsIn, TOKENS_PER_PARAMETER, type Fits } from "./plan.ts";
 import { publishedRunOf } from "./published-runs.ts";
 import { peakOf } from "./step-time.ts";
-import { stateSchemes } from "./tables/choices.ts";
+import { statesOf } from "./tables/choices.ts";
 import { accelerators, h100Prices, type Accelerator, type Price } from "./tables/hardware.ts";
 
 export type Range = readonly [low: number, high: number];
@@ -41,7 +41,7 @@ export interface Estimate {
   readonly parameters: number;
   readonly activeParameters: number;
   readonly bytes: {
-    /** Weights, gradients and moments while it is trained: 16 for each parameter, activations apart. */
+    /** Weights, gradients and moments while it is trained, by the spec's optimizer; activations apart. */
     readonly states: number;
     readonly bf16: number;
     readonly q4: number;
@@ -82,7 +82,7 @@ export function estimate(
     parameters,
     activeParameters,
     bytes: {
-      states: stateSchemes.sharded.divided * parameters,
+      states: statesOf("sharded", model.train.optimizer ?? "adamw").divided * parameters,
       bf16: BF16 * parameters,
       q4: Q4 * parameters,
       text: cacheBytesOfText(costs, model.sizes.context, CACHE),

@@ -70,7 +70,7 @@ const priceOf = (
 ): Price => ({
   dollars,
   source: priceKinds[kind],
-  date: year === undefined ? "no date" : `${year}`,
+  date: year === undefined ? "" : `${year}`,
 });
 
 function judge(block: CheckedPlan, costs: ModelCosts, report: Reporter): JudgedPlan | undefined {

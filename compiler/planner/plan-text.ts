@@ -6,6 +6,7 @@ import { cacheBytesPerToken, type Serving } from "./inference.ts";
 import { fits, lossAt, optimumOf, STANDARD_FIT, type FitName } from "./chinchilla.ts";
 import { stateSchemes } from "./tables/choices.ts";
 import { paddedVocab } from "./padded-vocab.ts";
+import type { Sizes } from "../../runtime/contract/model.ts";
 import { servingOf, stepTokens, type TrainingPlan } from "./plan.ts";
 
 const GIGA = 1e9;
@@ -30,6 +31,7 @@ function modelRows(plan: TrainingPlan): Row[] {
   const ranks = dataRanks(s);
   const tokens = amountText(stepTokens(s));
   return [
+    ["sizes", sizesText(plan.costs.model.sizes)],
     ["parameters", countsText(plan)],
     ["operations", perTokenText(plan)],
     [
@@ -72,6 +74,12 @@ function timeRows(plan: TrainingPlan): Row[] {
   ];
 }
 
+function sizesText({ layers, width, heads, kvHeads, headDim, vocab }: Sizes): string {
+  const grouped = kvHeads < heads ? `, ${kvHeads} of keys and values` : "";
+  const of = `${counted(layers, "layer")} of width ${thousands(width)}`;
+  return `${of}, ${heads} heads of ${headDim}${grouped}; ${thousands(vocab)} tokens`;
+}
+
 function countsText({ costs }: TrainingPlan): string {
   const { parameters, activeParameters, multiplying } = costs;
   const active = activeParameters < parameters ? `, ${thousands(activeParameters)} used by one token` : "";
@@ -97,7 +105,8 @@ export const degreesText = (degrees: Degrees): string =>
 
 function spreadText({ settings: s }: TrainingPlan): string {
   const { doc } = stateSchemes[s.states];
-  return `${degreesText(s)}; ${s.precision}; ${doc}; recompute ${s.recompute}`;
+  const moments = s.optimizer === "adamw8" ? "; moments in 8 bits (adamw8)" : "";
+  return `${degreesText(s)}; ${s.precision}; ${doc}${moments}; recompute ${s.recompute}`;
 }
 
 function moneyText({ run }: TrainingPlan): string {
@@ -105,7 +114,8 @@ function moneyText({ run }: TrainingPlan): string {
   if (!dollars) return "no price is known of this device: --price says one";
   const named = (at: number): string => {
     const price = prices.reduce((a, b) => (at * b.dollars < at * a.dollars ? b : a));
-    return `$${price.dollars.toFixed(2)} an hour: ${price.source}, ${price.date}`;
+    const of = [price.source, price.date].filter(Boolean).join(", ");
+    return `$${price.dollars.toFixed(2)} an hour: ${of}`;
   };
   return dollars[0] === dollars[1]
     ? `${dollarsText(dollars[0])} (${named(1)})`
@@ -142,6 +152,7 @@ export function planJson(plan: TrainingPlan, fit: FitName = STANDARD_FIT): objec
   const { card, ...degrees } = settings;
   return {
     model: costs.model.name,
+    sizes: costs.model.sizes,
     parameters: costs.parameters,
     active_parameters: costs.activeParameters,
     multiplying_parameters: costs.multiplying,

@@ -108,6 +108,7 @@ function settingsWith(costs: ModelCosts, asked: Asked, micro: number): PlanSetti
     card: asked.card,
     precision: asked.precision ?? (asked.card.peak.bf16 ? "bf16" : "fp16"),
     states: asked.states ?? (asked.devices === 1 ? "replicated" : "sharded"),
+    optimizer: asked.optimizer ?? costs.model.train.optimizer ?? "adamw",
     recompute: asked.recompute ?? (costs.model.train.recompute ? "full" : "selective"),
     sequence,
     micro,

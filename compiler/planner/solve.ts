@@ -22,6 +22,15 @@ export interface Limits {
 }
 
 export type LimitName = keyof Limits | "memory";
+/** What a limit is called, and the option that sets it. */
+export const limitTexts: Readonly<Record<LimitName, string>> = {
+  memory: "the memory of a device (--memory)",
+  dollars: "money (--budget)",
+  hours: "device hours (--hours)",
+  days: "days (--days)",
+  tokensPerSecond: "the speed of training (--tokens-per-second)",
+  decode: "the speed of writing (--decode)",
+};
 
 export interface Solution {
   readonly plan: TrainingPlan;
@@ -91,19 +100,42 @@ export interface Spread {
 const powers = (most: number): number[] =>
   Array.from({ length: Math.floor(Math.log2(Math.max(1, most))) + 1 }, (_, i) => 2 ** i);
 
+/** Sequences from so many tokens on may be divided among devices. */
+const LONG = 32_768;
+
+/** Degrees to try; those that are asked for are not varied. */
+function ways(
+  { model: { sizes } }: ModelCosts,
+  { card, devices, sequence = sizes.context, tensor: t, pipeline: p, context: c }: Asked,
+): { tensor: number; pipeline: number; context: number }[] {
+  const tensors = t === undefined ? powers(Math.min(card.node, devices)) : [t];
+  return tensors.flatMap((tensor) => {
+    const stages = p === undefined ? powers(Math.min(sizes.layers, devices / tensor, 64)) : [p];
+    return stages.flatMap((pipeline) => {
+      const most = sequence < LONG ? 1 : Math.min(devices / (tensor * pipeline), sequence / (LONG / 4));
+      const contexts = c === undefined ? powers(Math.min(16, most)) : [c];
+      return contexts.map((context) => ({ tensor, pipeline, context }));
+    });
+  });
+}
+
 /** The fastest of the ways to spread a model over the devices that fits below 80 % of their memory. */
 export function fastestSpread(costs: ModelCosts, asked: Asked): Spread {
   const tried: { title: string; why: string; plan?: TrainingPlan }[] = [];
   const { card, devices } = asked;
-  for (const tensor of powers(Math.min(card.node, devices)))
-    for (const pipeline of powers(Math.min(costs.model.sizes.layers, devices / tensor, 64))) {
-      const shard = Math.floor(devices / (tensor * pipeline));
-      const title = `tensor ${tensor} × pipeline ${pipeline} × shard ${shard}`;
-      const degrees = { devices, tensor, pipeline, context: 1, expert: asked.expert ?? 1, shard };
-      const [misfit] = misfitsOf(costs.model, degrees, card);
-      if (misfit) tried.push({ title, why: misfit.message });
-      else tried.push({ title, ...bestBatch(costs, { ...asked, tensor, pipeline, shard }) });
-    }
+  for (const { tensor, pipeline, context } of ways(costs, asked)) {
+    const shard = Math.floor(devices / (tensor * pipeline));
+    const parts = [
+      `tensor ${tensor}`,
+      `pipeline ${pipeline}`,
+      ...(context > 1 ? [`context ${context}`] : []),
+    ];
+    const title = `${parts.join(" × ")} × shard ${shard}`;
+    const degrees = { devices, tensor, pipeline, context, expert: asked.expert ?? 1, shard };
+    const [misfit] = misfitsOf(costs.model, degrees, card);
+    if (misfit) tried.push({ title, why: misfit.message });
+    else tried.push({ title, ...bestBatch(costs, { ...asked, tensor, pipeline, context, shard }) });
+  }
   const plans = tried.flatMap(({ plan }) => plan ?? []);
   const best = plans.reduce<TrainingPlan | undefined>(
     (a, b) => (a && a.tokensPerSecond >= b.tokensPerSecond ? a : b),

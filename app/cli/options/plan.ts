@@ -1,7 +1,7 @@
 /** What `sinter plan` can be asked, and how its texts become a plan's settings. */
 import type { Checked } from "../../../compiler/2-check/check.ts";
 import type { CheckedPlan } from "../../../compiler/2-check/check-plans.ts";
-import { precisions } from "../../../compiler/planner/tables/hardware.ts";
+import { precisions, type Price } from "../../../compiler/planner/tables/hardware.ts";
 import {
   conventions,
   recomputations,
@@ -13,6 +13,7 @@ import type { Asked } from "../../../compiler/planner/plan.ts";
 import { fits, STANDARD_FIT, type FitName } from "../../../compiler/planner/chinchilla.ts";
 import { axes } from "../../../compiler/planner/solve.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
+import { optimizers } from "../../../runtime/contract/model.ts";
 import { amount } from "./amount.ts";
 import { anyCluster } from "./cluster.ts";
 import { flag, named, oneWord, read, real, text, whole, type Options } from "./option.ts";
@@ -41,6 +42,9 @@ export const planOptions = {
     text("<name>", `how weights and moments are kept: ${schemeNames().join(", ")}`),
     (given, name) => oneWord(schemeNames(), given, name),
   ),
+  optimizer: read(text("<name>", `${optimizers.join(", ")} (default: as the spec trains)`), (given, name) =>
+    oneWord(optimizers, given, name),
+  ),
   recompute: read(
     text(
       "<name>",
@@ -54,7 +58,10 @@ export const planOptions = {
     least: 0.01,
     most: 1,
   }),
-  price: real("<dollars>", "of an hour of one device", { least: 0 }),
+  price: read(
+    text("<dollars>", "of an hour of one device; whose and of when may follow: '2.69 RunPod 2026-11'"),
+    readPrice,
+  ),
   solve: read(
     text("<goal>", `find the fastest way to spread it (parallel), or the largest model (${axes.join(", ")})`),
     (given, name) => oneWord(goals, given, name),
@@ -79,6 +86,18 @@ export type PlanGiven = Options<typeof planOptions>;
 
 function schemeNames(): StateScheme[] {
   return Object.keys(stateSchemes) as StateScheme[];
+}
+
+/** "2.69", "2.69 RunPod 2026-11": dollars, whose price, of when. */
+function readPrice(given: string, name: string): Price {
+  const found = /^\s*\$?(\d+(?:\.\d+)?)\s*(.*?)\s*(\d{4}(?:-\d\d){0,2})?\s*$/.exec(given);
+  if (!found)
+    throw new SinterError(
+      "usage",
+      `${name} takes dollars, as 2.69 or '2.69 RunPod 2026-11', not \`${given}\``,
+    );
+  const [, dollars, source, date] = found;
+  return { dollars: Number(dollars), source: source || "as given", date: date ?? "" };
 }
 
 function readBytes(given: string, name: string): number {
@@ -117,11 +136,12 @@ export function askedBy({ on, parallel, price, ...given }: PlanGiven): Partial<A
     micro: given.micro,
     precision: given.precision,
     states: given.states,
+    optimizer: given.optimizer,
     recompute: given.recompute,
     lossChunks: given.lossChunks,
     mfu: given.mfu,
     goodput: given.goodput,
-    price: price === undefined ? undefined : { dollars: price, source: "given", date: "now" },
+    price,
   };
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }

@@ -163,7 +163,8 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   const block =
     asked.plan === undefined ? undefined : planNamed(asked.plan, rightSpec(source, checkOptions(asked), io));
   const model = block?.model ?? run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
-  const plan = planOf(model, { ...standardCluster(), ...(block && askedOf(block)), ...asked.on });
+  const of = { ...standardCluster(), ...(block && askedOf(block)), ...asked.on };
+  const plan = planOf(model, { ...of, optimizer: "adamw" }); // which is what the program has
   if ("together" in plan) throw new SinterError("input", `the batch of ${asked.plan} does not come out even`);
   const checkpoint = run && (await openMerged(nodeFiles(), run, io));
   try {

@@ -6,12 +6,20 @@ import { askedOf, withPlans } from "../../../compiler/planner/judge-plans.ts";
 import { judgedFactText, judgedJson } from "../../../compiler/planner/judged-text.ts";
 import { costsOf } from "../../../compiler/planner/costs.ts";
 import { withMemory } from "../../../compiler/planner/tables/hardware.ts";
-import { factsText } from "../../../compiler/planner/facts-text.ts";
+import { factsJson, factsText } from "../../../compiler/planner/facts-text.ts";
 import { publishedRuns } from "../../../compiler/planner/published-runs.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { comparedText } from "../../../compiler/planner/compare.ts";
 import { planJson, planRows, planTitle } from "../../../compiler/planner/plan-text.ts";
-import { brokenLimit, fastestSpread, largestModel, type Limits } from "../../../compiler/planner/solve.ts";
+import {
+  brokenLimit,
+  fastestSpread,
+  largestModel,
+  limitTexts,
+  type LimitName,
+  type Limits,
+} from "../../../compiler/planner/solve.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { named } from "../options/option.ts";
@@ -53,12 +61,14 @@ export const planVerb = defineVerb({
     if (given.facts) {
       const facts = factsText(costsOf(model));
       if (facts === undefined) throw nothingPublished(model);
-      io.out(facts);
+      io.out(given.json ? inJson(factsJson(costsOf(model))) : facts);
       return exitCodes.ok;
     }
     const asked = askedAltogether(block, given);
-    const plan = given.solve ? solved(model, asked, given, io) : planned(model, asked);
-    io.out(given.json ? inJson(planJson(plan, given.fit)) : laidOut(plan, given, io));
+    const { plan, ...found } = given.solve
+      ? solved(model, asked, given, io)
+      : { plan: planned(model, asked) };
+    io.out(given.json ? inJson({ ...planJson(plan, given.fit), ...found }) : laidOut(plan, given, io));
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
@@ -144,18 +154,17 @@ function planned(model: Model, asked: Asked): TrainingPlan {
   );
 }
 
-/** What solving says beside its plan goes to standard error, so that JSON stays JSON. */
-function solved(model: Model, asked: Asked, given: PlanGiven, io: Io): TrainingPlan {
-  if (given.solve === "parallel") {
-    const { best, tried } = fastestSpread(costsOf(model), asked);
-    for (const { title, why } of tried) io.err(`${title}: ${why}\n`);
-    if (best) return best;
-    throw new SinterError(
-      "input",
-      `${model.name} does not fit on these devices in any way`,
-      "use more of them",
-    );
-  }
+interface Solved {
+  readonly plan: TrainingPlan;
+  /** In JSON: the limit that binds, null for none; ways that were not chosen, and why. */
+  readonly bound_by?: LimitName | null;
+  readonly tried?: readonly { readonly title: string; readonly why: string }[];
+}
+
+/** What solving says beside its plan goes to standard error; JSON has it inside. */
+function solved(model: Model, asked: Asked, given: PlanGiven, io: Io): Solved {
+  if (given.solve === "parallel") return spread(model, asked, given, io);
+  const goal = given.solve!;
   const limits: Limits = {
     dollars: given.budget,
     hours: given.hours,
@@ -163,15 +172,30 @@ function solved(model: Model, asked: Asked, given: PlanGiven, io: Io): TrainingP
     tokensPerSecond: given.tokensPerSecond,
     decode: given.decode,
   };
-  const found = largestModel(model, given.solve!, asked, limits);
+  const found = largestModel(model, goal, asked, limits);
   if (!found) {
-    const smallest = planned(model, asked);
+    const broken = brokenLimit(planned(model, asked), limits);
     throw new SinterError(
       "input",
-      `no ${given.solve} of ${model.name} keeps within ${brokenLimit(smallest, limits) ?? "the limits"}`,
+      `no ${goal} of ${model.name} keeps within ${broken ? limitTexts[broken] : "the limits"}`,
       "allow more",
     );
   }
-  if (found.binding) io.err(`bound by ${found.binding}: the next larger ${given.solve} breaks it\n`);
-  return found.plan;
+  const { plan, binding } = found;
+  const [now, was] = [plan.costs.model, model].map(({ sizes }) => thousands(sizes[goal]));
+  const size = `${goal} ${now} (${model.name} has ${was})`;
+  const bound = binding ? `bound by ${limitTexts[binding]}: the next larger one breaks it` : "nothing binds";
+  if (!given.json) io.err(`${size}, ${bound}\n`);
+  return { plan, bound_by: binding ?? null };
+}
+
+function spread(model: Model, asked: Asked, given: PlanGiven, io: Io): Solved {
+  const { best, tried } = fastestSpread(costsOf(model), asked);
+  if (!given.json) for (const { title, why } of tried) io.err(`${title}: ${why}\n`);
+  if (best) return { plan: best, tried };
+  throw new SinterError(
+    "input",
+    `${model.name} does not fit on these devices in any way`,
+    "use more of them",
+  );
 }

@@ -67,6 +67,7 @@ export function mosaicFitRow(row: MosaicRow): FitRow {
       expert: 1,
       shard: devices,
       states: "sharded",
+      optimizer: "adamw",
       recompute: row.recompute ? "full" : "none",
       sequence,
       micro,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { main } from "../../../app/cli/main.ts";
+import { shippedSpec } from "../../support/paths.ts";
 import { base } from "../../support/sources.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sinter-plan-"));
@@ -83,6 +84,54 @@ test("the best size for the operations, by a fit that has a name", async () => {
   };
   expect(await best()).toBe("epoch");
   expect(await best("--fit", "hoffmann")).toBe("hoffmann");
+});
+
+test("solving says which limit binds: in words beside the plan, in JSON within it", async () => {
+  const cluster = ["--on", "h100:8", "--tokens", "1B"];
+  const alone = JSON.parse((await run("plan", "none.sinter", ...cluster, "--json")).out) as {
+    run: { hours: number };
+  };
+  const asked = [...cluster, "--solve", "layers", "--hours", `${2 * alone.run.hours}`];
+  const { out, err } = await run("plan", "none.sinter", ...asked);
+  expect(err).toMatch(/^layers \d+ \(base has \d+\), bound by device hours \(--hours\): the next larger/);
+  const json = JSON.parse((await run("plan", "none.sinter", ...asked, "--json")).out) as Record<
+    string,
+    unknown
+  >;
+  expect(json["bound_by"]).toBe("hours");
+  expect(out).toContain(`${(json["sizes"] as { layers: number }).layers} layers of width`);
+  const spread = await run("plan", "none.sinter", "--on", "h100:8", "--solve", "parallel", "--json");
+  const { tried } = JSON.parse(spread.out) as { tried: { why: string }[] };
+  expect([spread.err, tried.length > 0]).toEqual(["", true]);
+});
+
+test("a price says whose it is, and of when; moments in 8 bits take less", async () => {
+  const at = (...more: string[]) => run("plan", "none.sinter", "--on", "h100:1", "--micro", "1", ...more);
+  expect((await at("--price", "2.69 RunPod 2026-11")).out).toContain("($2.69 an hour: RunPod, 2026-11)");
+  expect((await at("--price", "2.69")).out).toContain("($2.69 an hour: as given)");
+  expect((await at("--price", "cheap")).code).toBe(2);
+  const states = async (optimizer: string): Promise<number> => {
+    const { out } = await at("--json", "--states", "sharded", "--optimizer", optimizer);
+    const plan = JSON.parse(out) as { parameters: number; memory: { terms: { bytes: number }[] } };
+    return plan.memory.terms[0]!.bytes / plan.parameters;
+  };
+  expect([await states("adamw"), await states("adamw8")]).toEqual([16, 10.03125]);
+});
+
+test("facts: published steps and runs, each with what follows here", async () => {
+  writeFileSync(join(folder, "gpt2.sinter"), shippedSpec("gpt2"));
+  const { out } = await run("plan", "gpt2.sinter", "--model", "gpt2", "--facts");
+  expect(out).toMatch(
+    /published {2}501,600 tok\/s of a device, 15\.1 GiB: [^\n]+\n {2}here {7}[\d,]+ tok\/s/,
+  );
+  const json = JSON.parse(
+    (await run("plan", "gpt2.sinter", "--model", "gpt2-xl", "--facts", "--json")).out,
+  ) as {
+    run: { model: string };
+    steps: { here: { tokens_per_second: number } }[];
+  };
+  expect(json.run.model).toBe("gpt2-xl");
+  expect(json.steps[0]!.here.tokens_per_second).toBeGreaterThan(40_000);
 });
 
 test("check tells the same, below the models", async () => {

@@ -65,6 +65,13 @@ test("bytes are those of the parameters, and a given price is one price", () => 
   expect(unpriced.dollars).toBeUndefined();
 });
 
+test("states are those of the optimizer that the spec trains with", () => {
+  const model = models.find(({ name }) => name === "gpt2")!;
+  const small = { ...model, train: { ...model.train, optimizer: "adamw8" as const } };
+  const made = estimate(costsOf(small), { card, isPublished: false });
+  expect(made.bytes.states).toBe(10.03125 * made.parameters);
+});
+
 test("405 B in bf16 takes twelve to fourteen H100, 8 B one", () => {
   const on = (name: string, device: string) => heldBy(of(name)).find((held) => held.card.name === device)!;
   const [q4, bf16, training] = on("llama3.1-405b", "h100").holds;
