@@ -121,7 +121,7 @@ def main():
         if given.batch % spread.ranks:
             raise SystemExit(f"{given.batch} examples do not divide among {spread.ranks} processes")
         model = FineTuned(sizes, device=spread.device).begin(given.objective, settings_of(given.set))
-        model.initialise(t["seed"])
+        weights.begin(model, t["seed"])
         if given.weights:
             weights.load(model, given.weights)
         examples = read(given.data, model.unit, sizes["context"])

@@ -20,11 +20,10 @@ const flags = (launch: Launch): string => {
 };
 
 export const runSh = `#!/usr/bin/env bash
-# bash run.sh TOKENS [PROCESSES]: trains on this machine.
+# bash run.sh TOKENS [PROCESSES] [OPTION...]: trains on this machine. PYTHON names another Python.
 set -euo pipefail
 cd "$(dirname "$0")"
-export USE_LIBUV=\${USE_LIBUV:-0}  # Debian's PyTorch is built without it
-exec torchrun --standalone --nproc_per_node "\${2:-1}" train.py --data "$1" "\${@:3}"
+exec "\${PYTHON:-python3}" train.py --data "$1" --processes "\${2:-1}" "\${@:3}"
 `;
 
 export const slurm = (model: Model, launch: Launch): string => `#!/usr/bin/env bash
@@ -57,7 +56,7 @@ ${thousands(parameterCount(model))} parameters, written by \`sinter export --to 
 Structure \`${structure}\`.
 
 \`\`\`sh
-python test_parity.py                        # the program against Sinter's own numbers
+python3 test_parity.py                       # the program against Sinter's own numbers
 bash run.sh tokens.bin                       # one process; tokens.bin: ids of 2 bytes each (.i32: of 4)
 bash run.sh tokens.bin 8 --mode fsdp         # eight processes that share the model (PyTorch 2.6 or later)
 \`\`\`
@@ -77,7 +76,8 @@ parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
 - \`parallel.py\`: DDP, FSDP2, FSDP2 × tensor parallelism, recomputation, compilation. Pipelines, context and
   expert parallelism are planned by \`sinter plan\` and not written here.
 - \`weights.py\`: safetensors. \`run/model.safetensors\` and \`run/moments.safetensors\` are what a run
-  leaves; with FSDP a folder of PyTorch's distributed checkpoints.
+  leaves; with FSDP a folder of PyTorch's distributed checkpoints, from which any number of processes goes
+  on. \`python3 weights.py run\` joins them into these two files, from which the run also goes back to Sinter.
 - \`parity/\`: the model's shadow, and what Sinter computed with it. \`plan.json\`: what was planned;
   \`train.py\` prints it beside what it measures on CUDA.
 - \`slurm.sbatch\`, \`sky.yaml\`: the same on a cluster.

@@ -181,20 +181,21 @@ ${
 ${indented(last.lines, 8)}${last.lines.length > 0 ? "\n" : ""}        return ${rows}, penalty`;
 }
 
-const INITIALISE = `    @torch.no_grad()
-    def initialise(self, seed):
-        """First weights: normal matrices, smaller where a map adds to the residual stream, norms of 1."""
+const FIRST_WEIGHTS = `    def first_weights(self, seed):
+        """Each parameter, and what it begins with: normal matrices, smaller where a map adds to the residual
+        stream, norms of 1. Tables have the rows of the vocabulary.
+        """
         noise = torch.Generator().manual_seed(seed)
         std, residual = self.sizes["initial"]["std"], self.sizes["initial"]["residual"]
         for name, value in self.named_parameters():
             if value.dim() < 2:
-                value.fill_(0.0 if name.endswith("bias") else 1.0)
+                yield value, torch.full(value.shape, 0.0 if name.endswith("bias") else 1.0)
             else:
                 adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
                 is_table = name in ("model.embed_tokens.weight", "lm_head.weight")
                 rows = self.sizes["vocab"] if is_table else len(value)
-                fresh = torch.randn((rows, *value.shape[1:]), generator=noise)
-                value.zero_()[:rows].copy_((fresh * (residual if adds else std)).to(value.dtype))`;
+                normal = torch.randn((rows, *value.shape[1:]), generator=noise)
+                yield value, normal * (residual if adds else std)`;
 
 function languageModelText({ output }: Model): string {
   if (output.kind !== "apply" || output.part.part !== "linear")
@@ -245,5 +246,5 @@ function languageModelText({ output }: Model): string {
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
 
-${INITIALISE}`;
+${FIRST_WEIGHTS}`;
 }

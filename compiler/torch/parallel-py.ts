@@ -13,9 +13,11 @@ import importlib.util
 import json
 import math
 import os
+import socket
 
 import torch
 import torch.distributed as dist
+import torch.multiprocessing
 from torch.utils.checkpoint import checkpoint
 
 import weights
@@ -39,6 +41,7 @@ class Single:
 
     def __init__(self, given, device):
         self.given, self.device = given, device
+        self.builds_on = device
 
     def wrap(self, model):
         return self.prepared(model)
@@ -64,8 +67,9 @@ class Single:
     def total(self, number):
         return number
 
-    def share(self, tokens, targets):
-        return tokens, targets
+    def share(self, *parts):
+        """Of each part of a micro-batch [sequences, ...] what this process works on."""
+        return parts
 
     def clip(self, model, most):
         return torch.nn.utils.clip_grad_norm_(model.parameters(), most if most > 0 else float("inf"))
@@ -83,6 +87,8 @@ class Single:
         if not (out / "step.json").exists():
             return 0
         step = json.loads((out / "step.json").read_text())["step"]
+        if not (out / "model.safetensors").exists():
+            raise SystemExit(f"{out} has parts of many processes; python weights.py {out} joins them")
         plain = self.plain(model)
         weights.load(plain, out / "model.safetensors")
         weights.load_moments(plain, optimizer, out / "moments.safetensors", step)
@@ -102,12 +108,15 @@ class Many(Single):
         dist.all_reduce(number)
         return number
 
-    def share(self, tokens, targets):
-        if tokens.shape[0] % self.ranks:
-            raise SystemExit(
-                f"a micro-batch of {tokens.shape[0]} sequences does not divide among {self.ranks} processes"
-            )
-        return tokens.chunk(self.ranks)[self.rank], targets.chunk(self.ranks)[self.rank]
+    def share(self, *parts):
+        return divided(parts, self.ranks, self.rank)
+
+
+def divided(parts, count, at):
+    sequences = len(parts[0])
+    if sequences % count:
+        raise SystemExit(f"a micro-batch of {sequences} sequences does not divide by {count}")
+    return tuple(part.chunk(count)[at] for part in parts)
 
 
 class Loss(torch.nn.Module):
@@ -144,7 +153,11 @@ class Replicated(Many):
 
 
 class Sharded(Many):
-    """FSDP2, and tensor parallelism within it."""
+    """FSDP2, and tensor parallelism within it. No process ever has all of the model."""
+
+    def __init__(self, given, device):
+        super().__init__(given, device)
+        self.builds_on = torch.device("meta")
 
     def wrap(self, model):
         from torch.distributed.device_mesh import init_device_mesh
@@ -171,6 +184,10 @@ class Sharded(Many):
 
         register_fsdp_forward_method(model, "loss_sum")
         self.mesh = mesh
+        if next(model.parameters()).is_meta:
+            model.to_empty(device=self.device)
+            if model.tied:
+                model.lm_head.weight = model.model.embed_tokens.weight
         return model
 
     def total(self, number):
@@ -178,13 +195,8 @@ class Sharded(Many):
         dist.all_reduce(number, group=self.mesh["shard"].get_group())
         return number
 
-    def share(self, tokens, targets):
-        at = self.mesh["shard"].get_local_rank()
-        if tokens.shape[0] % self.shards:
-            raise SystemExit(
-                f"a micro-batch of {tokens.shape[0]} sequences does not divide among {self.shards} shards"
-            )
-        return tokens.chunk(self.shards)[at], targets.chunk(self.shards)[at]
+    def share(self, *parts):
+        return divided(parts, self.shards, self.mesh["shard"].get_local_rank())
 
     def sync_last(self, model, is_last):
         model.set_requires_gradient_sync(is_last)
@@ -214,15 +226,18 @@ class Sharded(Many):
         dcp.save(parts, checkpoint_id=out / f"step-{step}")
         if self.is_first:
             (out / "step.json").write_text(json.dumps({"step": step}))
+            for file in ("model.safetensors", "moments.safetensors"):
+                (out / file).unlink(missing_ok=True)  # of an earlier step
         dist.barrier()
 
     def resume(self, model, optimizer, out):
-        if not (out / "step.json").exists():
-            return 0
+        """From parts; where there are none of the last step, from the files of one process."""
+        step = json.loads((out / "step.json").read_text())["step"] if (out / "step.json").exists() else 0
+        if not (out / f"step-{step}").exists():
+            return super().resume(model, optimizer, out)
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
-        step = json.loads((out / "step.json").read_text())["step"]
         parts = dict(zip(("model", "optimizer"), get_state_dict(model, optimizer)))
         dcp.load(parts, checkpoint_id=out / f"step-{step}")
         set_state_dict(
@@ -253,9 +268,26 @@ def divide(model, mesh):
         parallelize_module(block, mesh, plan)
 
 
+def on_this_machine(ranks, work, *args):
+    """Runs work(*args) in as many processes, as torchrun does on many machines."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port = asked.getsockname()[1]
+    torch.multiprocessing.spawn(process, args=(ranks, port, work, args), nprocs=ranks)
+
+
+def process(rank, ranks, port, work, args):
+    places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    places.update(RANK=rank, WORLD_SIZE=ranks, LOCAL_RANK=rank)
+    os.environ.update({name: str(value) for name, value in places.items()})
+    os.environ.setdefault("USE_LIBUV", "0")  # Debian's PyTorch is built without it
+    torch.set_num_threads(max(1, torch.get_num_threads() // ranks))
+    work(*args)
+
+
 @contextlib.contextmanager
 def started(given):
-    """The processes that torchrun has started; one, where it has not."""
+    """One of the processes that were started, here or by torchrun; without any, one alone."""
     cuda = torch.cuda.is_available()
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", local) if cuda else torch.device("cpu")

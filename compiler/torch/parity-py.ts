@@ -8,7 +8,6 @@ skipped.
 import json
 import os
 import pathlib
-import socket
 import sys
 
 import torch
@@ -118,30 +117,18 @@ def test_recomputation():
     near("losses with layers computed again", losses, FOUND["losses"][:3], 1e-4)
 
 
-def process(rank, ranks, port, out, mode):
-    os.environ.setdefault("USE_LIBUV", "0")  # which Debian's PyTorch is built without
-    os.environ.update(
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-        RANK=str(rank),
-        WORLD_SIZE=str(ranks),
-        LOCAL_RANK="0",
-    )
+def losses_of_many(out, mode):
     given = Given()
     given.mode = mode
-    torch.set_num_threads(1)
     with parallel.started(given) as spread:
         losses, _ = steps(spread, spread.wrap(fresh(torch.float32)))
-        if rank == 0:
+        if spread.is_first:
             torch.save(losses, out)
 
 
 def many(ranks, mode):
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port = asked.getsockname()[1]
     out = HERE / "parity" / f"losses-{mode}.pt"
-    torch.multiprocessing.spawn(process, args=(ranks, port, str(out), mode), nprocs=ranks)
+    parallel.on_this_machine(ranks, losses_of_many, str(out), mode)
     losses = torch.load(out)
     out.unlink()
     return losses
@@ -206,6 +193,7 @@ def skip(what, why):
 
 
 if __name__ == "__main__":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # on CPUs, wherever it runs
     chosen = [
         (name, test)
         for name, test in list(globals().items())

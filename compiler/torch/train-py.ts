@@ -1,5 +1,5 @@
 /** train.py of an exported program: the loop, with Sinter's order of data, schedule, groups and clipping. */
-export const trainPy = `"""Trains the model: torchrun --nproc_per_node N train.py --data FILE
+export const trainPy = `"""Trains the model: python3 train.py --data FILE --processes N, or by torchrun
 
 A step sums the losses of all of its tokens and divides by their number, over all micro-batches and all
 processes, so that neither changes what is learnt. Windows are drawn by the same generator as in Sinter,
@@ -158,16 +158,23 @@ def main():
         help="pieces in which the output layer's rows are computed",
     )
     ask.add_argument("--save-every", type=int, default=500)
+    ask.add_argument("--processes", type=int, default=1, help="on this machine, where torchrun starts none")
     given = ask.parse_args()
+    if given.processes > 1:
+        parallel.on_this_machine(given.processes, run, given)
+    else:
+        run(given)
+
+
+def run(given):
     sizes = json.loads(pathlib.Path(given.sizes).read_text())
     t = sizes["train"]
     steps = given.steps or t["steps"]
     with parallel.started(given) as spread:
-        model = LanguageModel(sizes, device=spread.device)
-        model.initialise(t["seed"])
+        model = spread.wrap(LanguageModel(sizes, device=spread.builds_on))
+        weights.begin(spread.plain(model), t["seed"])
         if given.weights:
-            weights.load(model, given.weights)
-        model = spread.wrap(model)
+            weights.load(spread.plain(model), given.weights)
         optimizer = make_optimizer(model, t, spread.device)
         first = spread.resume(model, optimizer, given.out)
         tokens = read_tokens(given.data)

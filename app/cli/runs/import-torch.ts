@@ -100,7 +100,12 @@ function stepOf(folder: string): number {
 
 /** Sinter's tensors out of a file of the program's. */
 function gathered(model: Model, path: string, ours: string, theirs: string): Gathered[] {
-  if (!existsSync(path)) throw new SinterError("input", `${path} is missing`, "train.py writes it.");
+  if (!existsSync(path))
+    throw new SinterError(
+      "input",
+      `${path} is missing`,
+      "train.py writes it; the program's weights.py joins it from what --mode fsdp leaves.",
+    );
   const bytes = readFileSync(path);
   const { tensors } = readSafetensors(bytes, path);
   const made = new Map<string, { shape: readonly number[]; values: Float32Array<ArrayBuffer> }>();

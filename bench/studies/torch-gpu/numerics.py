@@ -206,7 +206,7 @@ def witness(programs):
         program(programs / name)
         sizes = json.loads((programs / name / "model.json").read_text())
         ours = sys.modules["model"].LanguageModel(sizes)
-        ours.initialise(1)
+        sys.modules["weights"].begin(ours, 1)
         state = {key: value.clone() for key, value in sys.modules["weights"].state(ours).items()}
         theirs, named = make(programs / name, state)
         missing, unknown = theirs.load_state_dict(named, strict=False)

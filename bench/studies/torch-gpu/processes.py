@@ -7,11 +7,10 @@ Each run takes the steps that Sinter took with the program's shadow, and is held
 import os
 import pathlib
 import shutil
-import socket
+import subprocess
 import sys
 
 import torch
-import torch.multiprocessing
 
 import rows
 
@@ -36,13 +35,8 @@ RUNS = {
 }
 
 
-def started(rank, ranks, port, folder, asked):
-    """The program's own modules, and the processes that it starts."""
-    sys.path.insert(0, folder)
-    os.environ.setdefault("USE_LIBUV", "0")  # which Debian's PyTorch is built without
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK="0", CUDA_VISIBLE_DEVICES="")
-    torch.set_num_threads(1)
+def started(asked):
+    """The program's own modules, and what is asked of the processes."""
     import parallel
     import test_parity
 
@@ -52,9 +46,9 @@ def started(rank, ranks, port, folder, asked):
     return test_parity, parallel.started(given)
 
 
-def learn(rank, ranks, port, folder, asked, out):
+def learn(asked, out):
     """All steps; then the checkpoint that `asked` names, or the steps behind it."""
-    parity, processes = started(rank, ranks, port, folder, asked)
+    parity, processes = started(asked)
     with processes as spread:
         import train
 
@@ -69,13 +63,13 @@ def learn(rank, ranks, port, folder, asked, out):
         losses = [step()[0] for _ in range(first, last)]
         if asked.get("keep"):
             spread.save(model, optimizer, pathlib.Path(kept), last)
-        if rank == 0:
+        if spread.is_first:
             torch.save(torch.tensor(losses), out)
 
 
-def without_guard(rank, ranks, port, folder, asked, out):
+def without_guard(asked, out):
     """The norm of the gradients as FSDP2 leaves them to itself, beside that of their sum."""
-    parity, processes = started(rank, ranks, port, folder, asked)
+    parity, processes = started(asked)
     with processes as spread:
         from torch.distributed.fsdp import fully_shard
 
@@ -87,20 +81,19 @@ def without_guard(rank, ranks, port, folder, asked, out):
         register_fsdp_forward_method(model, "loss_sum")
         tokens, targets = parity.batch()
         everything = (targets >= 0).sum()
-        mine = [part.chunk(ranks)[rank] for part in (tokens, targets)]
+        mine = [part.chunk(spread.ranks)[spread.rank] for part in (tokens, targets)]
         loss, _ = model.loss_sum(*mine)
         (loss / everything).backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), float("inf")).full_tensor()
-        if rank == 0:
+        if spread.is_first:
             torch.save(norm / parity.FOUND["norm"][0], out)
 
 
 def together(work, ranks, folder, asked):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    out = pathlib.Path(folder) / "found.pt"
-    torch.multiprocessing.spawn(work, args=(ranks, port, str(folder), asked, str(out)), nprocs=ranks)
+    import parallel
+
+    out = folder / "found.pt"
+    parallel.on_this_machine(ranks, work, asked, str(out))
     found = torch.load(out)
     out.unlink()
     return found
@@ -111,13 +104,24 @@ def far(got, wanted):
 
 
 def checkpoint(folder, wanted):
-    """Four processes take half of the steps, two the others."""
+    """Four processes take half of the steps; the others are taken by two, by one from the parts joined into
+    files, and by two from these files.
+    """
     kept, half = folder / "checkpoint", len(wanted) // 2
     kept.mkdir(exist_ok=True)
     together(learn, 4, folder, {"mode": "fsdp", "keep": str(kept), "steps": half})
-    losses = together(learn, 2, folder, {"mode": "fsdp", "go_on": str(kept)})
+
+    def gone_on(what, ranks, mode):
+        losses = together(learn, ranks, folder, {"mode": mode, "go_on": str(kept)})
+        rows.put(PART, f"a checkpoint of 4 processes, {what}", far(losses, wanted[half:]), most=LOSS)
+
+    gone_on("gone on from by 2", 2, "fsdp")
+    sizes = folder / "parity" / "model.json"
+    subprocess.run([sys.executable, folder / "weights.py", kept, "--sizes", sizes], check=True)
+    gone_on("joined, by 1", 1, "ddp")
+    shutil.rmtree(kept / f"step-{half}")
+    gone_on("joined, by 2 again", 2, "fsdp")
     shutil.rmtree(kept)
-    rows.put(PART, "a checkpoint of 4 processes, gone on from by 2", far(losses, wanted[half:]), most=LOSS)
 
 
 def main(programs):
@@ -142,4 +146,5 @@ def main(programs):
 
 
 if __name__ == "__main__":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     main(sys.argv[1])

@@ -3,7 +3,7 @@
  * the same losses, and what is no model is refused.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +11,8 @@ import { run, sinter, trainSmall } from "../../support/command-line.ts";
 import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 
 const hasTorch = pythonHas("torch");
+/** FSDP2 stands upon it. */
+const canShard = pythonHas("torch.distributed.tensor");
 const folder = mkdtempSync(join(tmpdir(), "sinter-torch-cli-"));
 const path = (name: string): string => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,6 +56,26 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     expect([...there.keys()]).toEqual([5, 6, 7, 8]);
     for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
   });
+
+  test.skipIf(!canShard)(
+    "shared out among two processes (FSDP2) it learns the same, and comes back",
+    async () => {
+      const [out, home] = [path("shared"), path("run-shared")];
+      cpSync(path("run-4"), home, { recursive: true });
+      await sinter("export", home, "--to", "torch", "--data", path("text.txt"), "-o", out);
+      const args = [join(out, "tokens.bin"), "2", "--mode", "fsdp", "--steps", "8"];
+      execFileSync("bash", [join(out, "run.sh"), ...args], {
+        env: { ...process.env, PYTHON },
+        stdio: "pipe",
+      });
+      const [there, here] = [lossesOf(join(out, "run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
+      for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
+      const back = ["import", join(out, "run"), "--back", "-o", home];
+      expect((await run(...back)).err).toContain("weights.py joins it");
+      execFileSync(PYTHON, [join(out, "weights.py"), join(out, "run")], { stdio: "pipe" });
+      expect(await sinter(...back)).toContain("is at step 8 now");
+    },
+  );
 
   test("it learns which of two answers is better: dpo begins at ln 2, and falls", () => {
     const pairs = Array.from({ length: 8 }, (_, i) => ({
