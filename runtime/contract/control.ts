@@ -27,8 +27,9 @@ export const control = {
    */
   crowded: 196,
   /**
-   * The number of the job, which the host raises to start an entry and on which workers wait; and which entry
-   * it is, by its index in the manifest (i32).
+   * The number of the job and how many workers take part in it, a word that the host raises to start an entry
+   * and on which workers wait (runtime/engine/job-words.ts); and which entry it is, by its index in the
+   * manifest (i32).
    */
   job: 256,
   entry: 260,

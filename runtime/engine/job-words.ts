@@ -1,10 +1,11 @@
 /**
  * How a pool and its workers talk: words of the control block (contract/control.ts), changed by atomic
- * operations only. Whoever starts an entry writes its number into `entry`, how many workers take part into
- * `workers`, and raises `job`; workers wait for `job` to change, run the entry if they take part, and count
- * themselves in `done` in either case: so nobody is late for the next job.
+ * operations only. Whoever starts an entry writes its number into `entry` and raises `job`, which also says
+ * how many workers take part; workers wait for `job` to change, run the entry if they take part, and count
+ * themselves in `done`. Nobody waits for a worker that takes no part: it may sleep through the job and the
+ * next ones, since the word that it reads is always that of the last one.
  */
-import { controlWord } from "../contract/control.ts";
+import { controlWord, MAX_WORKERS } from "../contract/control.ts";
 import type { Manifest } from "../contract/manifest.ts";
 import type { Partition } from "./partitions.ts";
 
@@ -27,7 +28,21 @@ export const jobWords = (memory: WebAssembly.Memory, control: Manifest["control"
   abort: controlWord(control.abort),
 });
 
-/** Makes whoever waits at a barrier, in whichever partition, leave it by a trap. */
+/** `job` counts in steps of this, and has below it how many workers take part. */
+const ONE_JOB = 2 * MAX_WORKERS;
+
+/** How many workers take part in a job: those with the lowest numbers. */
+export const takingPart = (job: number): number => job & (ONE_JOB - 1);
+
+/** Starts an entry (its number) on so many workers. */
+export function raiseJob({ words, entry, job }: JobWords, number: number, workers: number): void {
+  Atomics.store(words, entry, number);
+  const before = Atomics.load(words, job);
+  Atomics.store(words, job, before - takingPart(before) + ONE_JOB + workers);
+  Atomics.notify(words, job);
+}
+
+/** Makes whoever waits for the end of a phase, in whichever partition, leave its entry by a trap. */
 export function abortBarriers(
   partitions: readonly Pick<Partition, "memory">[],
   control: Manifest["control"],

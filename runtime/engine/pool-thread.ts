@@ -4,7 +4,7 @@
  * state.
  */
 import { instantiate, type Instance } from "./host.ts";
-import { abortBarriers, jobWords, type JobWords } from "./job-words.ts";
+import { abortBarriers, jobWords, takingPart, type JobWords } from "./job-words.ts";
 import type { WorkerPlan, WorkerReport } from "./pool.ts";
 
 /**
@@ -27,19 +27,21 @@ export function serve(plan: WorkerPlan, report: (message: WorkerReport) => void)
 }
 
 function serveJobs(
-  { partitions, control, entries, worker, workers, crowded, callerWorks, job: before }: WorkerPlan,
+  { partitions, control, entries, worker, crowded, callerWorks, job: before }: WorkerPlan,
   instances: readonly Instance[],
   report: (message: WorkerReport) => void,
 ): void {
   const at = jobWords(partitions[0]!.memory, control);
-  for (let seen = before; ; seen++) {
-    waitForJob(at, seen, crowded ? 0 : SPINS);
+  for (let job = before; ;) {
+    job = waitForJob(at, job, crowded ? 0 : SPINS);
+    if (worker >= takingPart(job)) continue;
+    // from here on, whoever has started the job waits for this worker, and changes nothing
     const entry = entries[Atomics.load(at.words, at.entry)];
     if (entry === undefined) return;
-    if (worker < Atomics.load(at.words, at.workers)) instances[entry.partition]![entry.name]!(worker);
+    instances[entry.partition]![entry.name]!(worker);
     const others = Atomics.add(at.words, at.done, 1);
     if (callerWorks) Atomics.notify(at.words, at.done);
-    else if (others === workers - 1) {
+    else if (others === takingPart(job) - 1) {
       // the last one speaks for all
       Atomics.store(at.words, at.done, 0);
       report({ kind: "done" });
@@ -47,11 +49,15 @@ function serveJobs(
   }
 }
 
-/** Spins so often, then sleeps, until the number of the job is no longer `seen`. */
-function waitForJob({ words, job }: JobWords, seen: number, spins: number): void {
+/** Spins so often, then sleeps, until `job` is no longer `seen`: what it is then. */
+function waitForJob({ words, job }: JobWords, seen: number, spins: number): number {
   for (let spin = 0; spin < spins && Atomics.load(words, job) === seen; spin++);
-  // The number is looked at again after every waking. The caller may be held up between raising it and waking
+  // The word is looked at again after every waking. The caller may be held up between raising it and waking
   // us, for so long that the entry has been run by then and this thread sleeps again: to run it a second time
   // would be an update too many.
-  while (Atomics.load(words, job) === seen) Atomics.wait(words, job, seen);
+  for (;;) {
+    const now = Atomics.load(words, job);
+    if (now !== seen) return now;
+    Atomics.wait(words, job, seen);
+  }
 }

@@ -18,7 +18,7 @@ import {
   type Pool,
   type PoolPlan,
 } from "./host.ts";
-import { abortBarriers, jobWords, type JobWords } from "./job-words.ts";
+import { abortBarriers, jobWords, raiseJob, type JobWords } from "./job-words.ts";
 
 /** What a thread is given when it starts. */
 export interface WorkerPlan {
@@ -28,7 +28,6 @@ export interface WorkerPlan {
   /** By the number in `control.entry`. Any other number ends the thread. */
   readonly entries: readonly (NumberedEntry | undefined)[];
   readonly worker: number;
-  readonly workers: number;
   /** There are more workers than cores: who waits sleeps at once. */
   readonly crowded: boolean;
   /**
@@ -148,10 +147,10 @@ class ThreadPool implements Pool {
     const finished = this.#begin(entry.name, this.#ownInstances ? Infinity : 1);
     for (const thread of this.#threads) thread.busy(true);
     for (const words of this.#words) Atomics.store(words, this.#at.workers, workers);
-    this.#raise(this.#entries.first[partition]! + entry.index);
+    raiseJob(this.#at, this.#entries.first[partition]! + entry.index, workers);
     if (!this.#ownInstances) return finished;
     finished.catch(() => {}); // workAlong throws the same
-    return this.#workAlong(this.#ownInstances[partition]!, entry.name);
+    return this.#workAlong(this.#ownInstances[partition]!, entry.name, workers - 1);
   }
 
   async close(): Promise<void> {
@@ -162,13 +161,12 @@ class ThreadPool implements Pool {
   }
 
   #startThread(startThread: StartThread, worker: number): Thread {
-    const { partitions, control, workers } = this.#plan;
+    const { partitions, control } = this.#plan;
     const plan: WorkerPlan = {
       partitions: partitions.map(({ module, memory }) => ({ module, memory })),
       control,
       entries: this.#entries.list,
       worker,
-      workers,
       crowded: this.#crowded,
       callerWorks: this.#ownInstances !== undefined,
       job: Atomics.load(this.#at.words, this.#at.job),
@@ -201,16 +199,9 @@ class ThreadPool implements Pool {
     return undefined;
   }
 
-  #raise(entry: number): void {
-    const { words, entry: entryWord, job } = this.#at;
-    Atomics.store(words, entryWord, entry);
-    Atomics.add(words, job, 1);
-    Atomics.notify(words, job);
-  }
-
   #abort(): void {
     abortBarriers(this.#plan.partitions, this.#plan.control);
-    this.#raise(END);
+    raiseJob(this.#at, END, this.workers);
   }
 
   /** The first failure is the one that every run is rejected with. */
@@ -224,10 +215,10 @@ class ThreadPool implements Pool {
   }
 
   /** The calling thread's share of an entry, then the wait for the others. Rejects when one has given up. */
-  async #workAlong(instance: Instance, entry: string): Promise<void> {
+  async #workAlong(instance: Instance, entry: string, others: number): Promise<void> {
     try {
       instance[entry]!(0);
-      waitForOthers(this.#at, this.workers - 1, this.#crowded ? 0 : SPINS);
+      waitForOthers(this.#at, others, this.#crowded ? 0 : SPINS);
       this.#round = undefined;
     } catch (cause) {
       // whoever trapped first says why, and `#fail` hears it

@@ -12,6 +12,7 @@ import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 import type { EntryPlace, ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
+import { startPool as startThreads, type StartThread } from "../../../runtime/engine/pool.ts";
 import { startPool } from "../../../runtime/node/pool.ts";
 import { leastMs } from "../../support/patient.ts";
 import { addressOf } from "../../support/paths.ts";
@@ -128,6 +129,21 @@ it.each([false, true])(
     await p.close();
   },
 );
+
+it("waits for no worker that takes no part", async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const partitions = [{ module: shared, memory, manifest }];
+  const sleeping: StartThread = (_, { report }) => {
+    queueMicrotask(() => report({ kind: "ready" }));
+    return { busy() {}, async end() {} };
+  };
+  const p = await startThreads({ partitions, control, workers: 2, cores: 2 }, sleeping, true);
+  for (let i = 1; i <= 2; i++) {
+    await p.run(entries.count, 0, 1);
+    expect(new Int32Array(memory.buffer)[4160 / 4]).toBe(i);
+  }
+  await p.close();
+});
 
 describe("a pool whose worker 0 is the calling thread", () => {
   it("runs every worker, each entry, many times", async () => {
