@@ -26,7 +26,11 @@ export const objectiveFields = {
   clip_high: number("How far above 1 it has.", clip, 0.2),
   dual_clip: number("How many times a bad answer's advantage its loss may be.", clip, 3),
   kl: number("Weight of the estimated divergence from the reference, in the loss.", coefficient, 0),
-  value_weight: number("Weight of the value head's loss.", coefficient, 0.1),
+  value_weight: number(
+    "Weight of the value head's loss. 0.1 is for returns that differ by some 1; by s, it wants 0.1 / s².",
+    coefficient,
+    0.1,
+  ),
   value_clip: number("How far the value may move from the old one with an effect.", clip, 0.2),
   entropy_weight: number("Weight of the entropy, which is made larger.", coefficient, 0),
 } satisfies Fields;

@@ -115,12 +115,24 @@ function textOf(
   return `${now.join("  ")}\nat the start: ${worthOf(start).join("  ")}\n${asked}\n`;
 }
 
-/** What answers are worth, and how often one of several is right. */
+/**
+ * What answers are worth, and how often one of several is right; of rewards that are not right or wrong, the
+ * best of several; of a sum, its parts.
+ */
 function worthOf(figures: Figures): readonly string[] {
-  const { reward, likeliest_reward: likeliest } = figures;
-  const passes = Object.keys(figures).filter((name) => /^(pass|maj)@/.test(name));
+  const { reward, group, likeliest_reward: likeliest } = figures;
+  const names = Object.keys(figures);
+  const passes = names.filter((name) => /^(pass|maj)@/.test(name));
+  const best = `best@${group}`;
+  const said = passes.length > 0 ? passes : [best];
+  const parts = names.filter((name) => name.startsWith("rewards/") && name.endsWith(best));
+  const number = (name: string): string => figures[name]!.toFixed(4);
   return [
     `reward ${reward!.toFixed(4)} (${likeliest!.toFixed(4)} of the likeliest answers)`,
-    ...passes.map((name) => `${name} ${figures[name]!.toFixed(4)}`),
+    ...said.map((name) => `${name} ${number(name)}`),
+    ...parts.map((name) => {
+      const part = name.slice("rewards/".length, -best.length - 1);
+      return `${part} ${number(`rewards/${part}/mean`)} (${best} ${number(name)})`;
+    }),
   ];
 }

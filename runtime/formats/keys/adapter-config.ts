@@ -42,6 +42,9 @@ export const adapterKeys = {
   use_qalora: refused("QA-LoRA takes groups of inputs together", [false], true, MERGE_THERE),
   use_bdlora: refused("its matrices are made of blocks", isEmpty, { blocks: 2 }, MERGE_THERE),
   alora_invocation_tokens: refused("it counts from certain tokens on", isEmpty, [1, 2], MERGE_THERE),
+  kasa_config: refused("KaSA has a diagonal between A and B", isEmpty, { beta: 1 }, MERGE_THERE),
+  monteclora_config: refused("its matrices are drawn anew at each step", isEmpty, { N: 4 }, MERGE_THERE),
+  velora_config: refused("it is one of a kind that is not known here", isEmpty, { rank: 1 }, MERGE_THERE),
   arrow_config: refused("it is one of several between which a router chooses", isEmpty, { top_k: 1 }),
 
   ...noneOf(
@@ -59,6 +62,7 @@ export const adapterKeys = {
     "inference_mode",
     "eva_config",
     "corda_config",
+    "lora_ga_config",
     "loftq_config",
     "qalora_group_size",
     "megatron_config",

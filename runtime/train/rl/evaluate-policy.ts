@@ -4,7 +4,8 @@
  */
 import type { RunningModel } from "../../engine/model.ts";
 import { logSumExp } from "../../sample/logprobs.ts";
-import type { WeighedReward } from "../rewards/read-reward.ts";
+import type { Scores, WeighedReward } from "../rewards/read-reward.ts";
+import type { Score } from "../rewards/reward.ts";
 import type { BatchShape, Figures } from "../sources/batch-source.ts";
 import { answerRows } from "./answer-rows.ts";
 import { exactDivergence } from "./divergence.ts";
@@ -48,6 +49,7 @@ export async function evaluatePolicy(model: RunningModel, o: PolicyEvaluation): 
   const figures = {
     ...rewardFigures(scores, o.group),
     ...passes(scores.total, answers, o.group),
+    ...(o.group > 1 && bestOfGroups(scores, o.group)),
     ...lengthFigures(answers),
     ...(numbers && {
       kl: meanOf(divergences.flat()),
@@ -78,6 +80,21 @@ function passes(
   if (group === 1) return { "pass@1": pass(1) };
   const votes = meanOf(groups.map(({ vote }) => vote));
   return { "pass@1": pass(1), [`pass@${group}`]: pass(group), [`maj@${group}`]: votes };
+}
+
+/**
+ * Of each prompt's answers the one with the largest reward: what that is, and what each of several rewards
+ * says of it. Who has the reward and no time to learn from it would choose so.
+ */
+function bestOfGroups({ total, each }: Scores, group: number): Figures {
+  const scored = Array.from({ length: total.length / group }, (_, p) =>
+    Array.from({ length: group }, (_, i) => p * group + i).filter((i) => total[i] !== null),
+  ).filter((of) => of.length > 0);
+  const best = scored.map((of) => of.reduce((a, b) => (total[b]! > total[a]! ? b : a)));
+  const meanBest = (scores: readonly Score[]): number =>
+    meanOf(best.flatMap((i) => (scores[i] === null ? [] : [scores[i]!])));
+  const ofEach = each.map(({ name, scores }) => [`rewards/${name}/best@${group}`, meanBest(scores)] as const);
+  return { [`best@${group}`]: meanBest(total), ...(each.length > 1 && Object.fromEntries(ofEach)) };
 }
 
 /**

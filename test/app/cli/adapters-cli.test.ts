@@ -135,8 +135,16 @@ describe("--adapter", () => {
     expect(await logprobs("base", "--adapter", path("adapted"))).toEqual(got);
   });
 
-  test("beside matrices of fewer bits", async () => {
+  test("X17: an import, whose rows of q and k were halves, gets the adapters of its twin", async () => {
     await sinter("export", path("base"), "--to", "hf", "--dtype", "f32", "-o", path("base-hf"));
+    await sinter("import", path("base-hf"), "-o", path("twin"), "--target", "simd", "--dtype", "f32");
+    await sft("twin", "twin-adapted", "--lora", "2", path("base.sinter"));
+    await sinter("export", path("twin-adapted"), "--to", "peft", "-o", path("twin-peft"));
+    const weights = (name: string): Buffer => readFileSync(join(path(name), "adapter_model.safetensors"));
+    expect(weights("twin-peft").equals(weights("peft"))).toBe(true);
+  });
+
+  test("beside matrices of fewer bits", async () => {
     const dtype = ["--dtype", "q8_0", "--target", "simd"];
     await sinter("import", path("base-hf"), "-o", path("small"), ...dtype);
     await sft("small", "small-adapted", "--lora", "2", "--weights", "q8_0");

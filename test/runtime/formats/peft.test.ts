@@ -27,6 +27,7 @@ import {
 } from "../../../runtime/formats/peft-names.ts";
 import { writePeft } from "../../../runtime/formats/peft-out.ts";
 import { openSafetensors } from "../../../runtime/formats/safetensors-weights.ts";
+import { root } from "../../support/paths.ts";
 import { noise } from "../../../bench/measure/kernel-numbers.ts";
 
 const layers = {
@@ -88,8 +89,8 @@ async function written(kind: Kind): Promise<{ names: PeftNames; adapter: Adapter
 }
 
 type Tensors = Map<string, { readonly shape: readonly number[]; readonly values: Float32Array<ArrayBuffer> }>;
-async function tensorsIn(at: string): Promise<Tensors> {
-  const file = await openSafetensors(files, `${at}/${ADAPTER_WEIGHTS}`);
+async function tensorsIn(at: string, name: string = ADAPTER_WEIGHTS): Promise<Tensors> {
+  const file = await openSafetensors(files, `${at}/${name}`);
   const out: Tensors = new Map();
   for (const [name, tensor] of file.tensors)
     out.set(name, { shape: tensor.shape, values: await allFloats(tensor) });
@@ -190,6 +191,45 @@ test("names are PEFT's, with those of the published class", async () => {
     "base_model.model.model.layers.0.self_attn.o_proj.lora_A.weight",
   ]);
   expect(await first("own")).toContain("base_model.model.layers.0.attention.qkv.lora_A.weight");
+});
+
+/** test/parity/peft.py has made them. */
+describe.each([
+  ["gpt2", "gpt2", 4],
+  ["llama", "llama", 6], // queries and values, each with an A of its own; none for keys
+  ["llama", "llama-grown", 6],
+] as const)("%s: the folder %s of PEFT 0.21", (kind, name, rank) => {
+  const at = join(root, "test/parity/fixtures", `peft-${name}`);
+  const names = namesOf(kind);
+
+  test("adds to each matrix what PEFT adds", async () => {
+    const { adapter, notes } = await readPeft(files, at, names);
+    expect(notes).toEqual([]); // every key of the configuration is known
+    const added = await tensorsIn(at, "added.safetensors");
+    let seen = 0;
+    for (const link of names.maps) {
+      const size = link.shape[0]! * link.shape[1]!;
+      const wanted = new Float32Array(size);
+      for (const piece of link.pieces) {
+        const delta = added.get(`${names.moduleOf(piece)}.weight`);
+        if (delta) gather(link, piece, delta.values, wanted);
+        seen += delta ? 1 : 0;
+      }
+      const map = adapter.maps.get(link.name);
+      const own = map ? addTo(new Float32Array(size), map, adapter.scale) : new Float32Array(size);
+      expect(Math.max(...own.map((value, i) => Math.abs(value - wanted[i]!))), link.name).toBeLessThan(1e-6);
+    }
+    expect(seen).toBe(added.size);
+    expect(adapter.maps.get("layers.0.attention.qkv.weight")!.rank).toBe(rank);
+  });
+
+  test("and brings the tables that were trained whole", async () => {
+    const { adapter } = await readPeft(files, at, names);
+    const tables = name === "llama-grown" ? ["output.linear.weight", "token_embedding.weight"] : [];
+    expect([...adapter.whole.keys()].toSorted()).toEqual(tables);
+    const stored = (await tensorsIn(at)).get("base_model.model.model.embed_tokens.weight");
+    expect(adapter.whole.get("token_embedding.weight")?.values).toEqual(stored?.values);
+  });
 });
 
 describe("what cannot be done is refused by name", async () => {

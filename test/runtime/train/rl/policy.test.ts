@@ -64,7 +64,7 @@ const promptOf = (text: string, row: number): Prompt => ({
 });
 const prompts = ["12", "345", "12"].map((text, i) => promptOf(text, i + 1));
 const countOnes: Rule = (_prompt, answer) => [...answer].filter((digit) => digit < "5").length;
-const rewarded = (rule: Rule) => [{ reward: ruleReward("rule", rule), weight: 1 }];
+const rewarded = (rule: Rule, name = "rule") => [{ reward: ruleReward(name, rule), weight: 1 }];
 
 const asked = async (model: RunningModel, more: Partial<PolicySettings> = {}): Promise<ExperienceAsked> => ({
   prompts: prompts.slice(0, 2),
@@ -242,5 +242,18 @@ describe("rounds", () => {
     const { metrics } = await measured(sourceOf({}, { rewards: rewarded(rule) }), model);
     expect(metrics["pass@1"]).toBe(metrics["reward"]);
     expect(metrics["pass@4"]).toBeGreaterThanOrEqual(metrics["pass@1"]!);
+    expect(metrics["best@4"]).toBe(metrics["pass@4"]);
+  });
+
+  test("of a sum of rewards: the best of a group by the sum, and what each part says of it", async () => {
+    const model = await open();
+    const long: Rule = (_prompt, answer) => answer.length;
+    const short: Rule = (_prompt, answer) => -3 * answer.length;
+    const rewards = [...rewarded(long, "long"), ...rewarded(short, "short")];
+    const { metrics } = await measured(sourceOf({}, { rewards }), model);
+    expect(metrics["best@4"]).toBeGreaterThan(metrics["reward"]!);
+    expect(metrics["rewards/long/best@4"]).toBeLessThan(metrics["rewards/long/mean"]!);
+    expect(metrics["rewards/short/best@4"]).toBeGreaterThan(metrics["rewards/short/mean"]!);
+    expect(metrics["pass@1"]).toBeUndefined();
   });
 });
