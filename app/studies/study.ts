@@ -34,7 +34,8 @@ const studies = {
   teach: "X19, a program clicks as a person would: [--seeds 1,2] [--clicks 60] [--measured 400]",
   bandit: "X10, a bandit whose outcome is known exactly, with its control: [--seeds 3]",
   "fit-planner":
-    "constants of the planner's step times, fitted on half of MosaicML's table, tried on the rest",
+    "constants of the planner's step times, fitted on half of the published steps, tried on the rest",
+  "planner-runs": "hours of whole runs, from Llama 7B to BLOOM, published and planned",
   start:
     "from the shell to train's first step, sample's first token, compile's end, and what that is made of: " +
     "[--starts N] [--program sinter.js] [--parts]",

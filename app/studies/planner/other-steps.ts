@@ -13,12 +13,14 @@ const gpt = (sizes: string): string => `model m {
   output linear(layernorm(x), tied: true)
 }`;
 const megatron = (sizes: string): string => gpt(`vocab 51200  context 2048  ${sizes}`);
-const llama2 = (sizes: string, hidden: number): string => `model m {
-  vocab 32000  context 4096  ${sizes}
+export const llama = (sizes: string, hidden: number): string => `model m {
+  vocab 32000  ${sizes}
   embed token
   layer { x += attention(rmsnorm(x), rope: rope())  x += swiglu(rmsnorm(x), hidden: ${hidden}) }
   output linear(rmsnorm(x))
 }`;
+
+const llama2 = (sizes: string, hidden: number): string => llama(`context 4096  ${sizes}`, hidden);
 
 const specs = {
   "gpt2-xl-12-layers": gpt("vocab 50257  context 1024  width 1600  layers 12  heads 25"),
