@@ -31,6 +31,7 @@ import {
   windowLocal,
   type Sizes,
 } from "./kit/kernel-sizes.ts";
+import { emitTouch, qkvColumns, queryColumns } from "./kit/touch-heads.ts";
 import { ceilTo, PANEL } from "../kit/panels.ts";
 
 /**
@@ -106,6 +107,10 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 documents[R]?:i32 -
       w.line(`const sequence = task / ${G}, g = task % ${G};`);
       w.line(`const x = ${at.qkv} + <usize>sequence * ${T * s.qkvRow}; // qkv[T,Q] of the sequence`);
       w.line(`const mine = ${at.out} + <usize>sequence * ${T * s.outRow}; // out[T,O]`);
+      emitTouch(w, s, [
+        { at: "x", rowBytes: s.qkvRow, columns: qkvColumns(s) },
+        { at: "mine", rowBytes: s.outRow, columns: [queryColumns(s)] },
+      ]);
       w.line(
         `${packTransposedFunction(w, D, s.qkvRow)}(x + <usize>(${s.H} + g) * ${D * 4}, k_across, ${T});`,
       );

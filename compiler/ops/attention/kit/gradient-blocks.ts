@@ -10,6 +10,7 @@ import type { Writer } from "../../kit/writer.ts";
 import { emitFromKeys, emitFromQueries, emitScores, contiguous } from "./block-products.ts";
 import { areas, isBounded, windowLocal, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./score-rows.ts";
+import { emitTouch, qkvColumns, queryColumns } from "./touch-heads.ts";
 import { emitEndOfRow, emitHide, emitHideBefore, usedRow } from "./softmax.ts";
 
 /**
@@ -111,10 +112,17 @@ const zeroSums = (w: Writer, { s, direct, sumRow }: Gradient): string =>
 
 /** The head's keys and values, packed; zeros where its gradients are summed. */
 function emitHeadOperands(w: Writer, at: Addresses, p: Gradient): void {
-  const { T, D, G, H, qkvRow } = p.s;
+  const { T, D, G, H, qkvRow, outRow } = p.s;
   w.line(`const sequence = task / ${G}, g = task % ${G};`);
   w.line(`const x = ${at.qkv} + <usize>sequence * ${T * qkvRow}; // qkv[T,Q] of the sequence`);
   w.line(`const d_x = ${at.d_qkv} + <usize>sequence * ${T * qkvRow}; // d_qkv[T,Q]`);
+  const output = (name: string): string => `${name} + <usize>sequence * ${T * outRow}`;
+  emitTouch(w, p.s, [
+    { at: "x", rowBytes: qkvRow, columns: qkvColumns(p.s) },
+    { at: "d_x", rowBytes: qkvRow, columns: qkvColumns(p.s) },
+    { at: output(at.out), rowBytes: outRow, columns: [queryColumns(p.s)] },
+    { at: output(at.d_out), rowBytes: outRow, columns: [queryColumns(p.s)] },
+  ]);
   const columns = (head: number): string => `<usize>(${head} + g) * ${D * 4}`;
   w.line(`const key = ${columns(H)}, value = ${columns(H + G)}; // columns, in bytes`);
   w.line(`${packTransposedFunction(w, D, qkvRow)}(x + key, k_across, ${T});`);

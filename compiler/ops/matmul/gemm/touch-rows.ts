@@ -4,6 +4,7 @@
  * The lines of several tiles, asked for at once, arrive together.
  */
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { touchFunction } from "../../kit/touch-rows.ts";
 import type { Writer } from "../../kit/writer.ts";
 import type { Product } from "./one-tile.ts";
 
@@ -26,12 +27,3 @@ export function emitTouch(w: Writer, { p, k, at }: Product, end: string): void {
     ),
   );
 }
-
-/** A function (row, rows, bytes): so many rows that are `bytes` apart are touched. */
-export const touchFunction = (w: Writer): string =>
-  w.helper("touch_rows", (f) => {
-    f.line("/** Loads a word of each row and forgets it: its line is then on the way to this core. */");
-    f.block("function touch_rows(row: usize, rows: i32, bytes: usize): void", () =>
-      f.line("for (const end = row + <usize>rows * bytes; row < end; row += bytes) load<i32>(row);"),
-    );
-  });

@@ -27,7 +27,7 @@ import {
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
-import { touchFunction } from "../gemm/touch-rows.ts";
+import { touchFunction } from "../../kit/touch-rows.ts";
 import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom, SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
