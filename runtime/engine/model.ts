@@ -175,7 +175,9 @@ async function openModule(
   const pool = await startWorkers(loaded, manifest.control, workers, host);
   const files = partitions.map((partition) => partition.manifest.wasm[code.target]!.sha256);
   const choices =
-    asked === undefined && shared ? new WorkerChoices(workers, files.join(), host.findings) : undefined;
+    asked === undefined && shared
+      ? new WorkerChoices(workers, `${manifest.model.name} ${name}`, files.join(), host.findings)
+      : undefined;
   const entries = new Entries({ manifest, module, partitions, tensors, pool, choices });
   entries.setControl(manifest.control.workers, workers);
   if (module.lora) useAdapters(entries, true);

@@ -95,15 +95,17 @@ export class WorkerChoice {
   }
 }
 
-/** Of all entries of a module; `code` says which module it is. */
+/** Of all entries of a module: `module` is its name for people, `code` says what its kernels are. */
 export class WorkerChoices {
   readonly #most: number;
+  readonly #module: string;
   readonly #code: string;
   readonly #findings: Findings | undefined;
   readonly #choices = new Map<string, WorkerChoice>();
 
-  constructor(most: number, code: string, findings: Findings | undefined) {
+  constructor(most: number, module: string, code: string, findings: Findings | undefined) {
     this.#most = most;
+    this.#module = module;
     this.#code = code;
     this.#findings = findings;
   }
@@ -112,7 +114,7 @@ export class WorkerChoices {
   async of(run: string): Promise<WorkerChoice> {
     const known = this.#choices.get(run);
     if (known) return known;
-    const about = ["fastest workers", run, `${this.#most}`, this.#code];
+    const about = [FASTEST_WORKERS, this.#module, run, `${this.#most}`, this.#code];
     const found = await this.#findings?.read(about);
     const choice = new WorkerChoice(
       this.#most,
@@ -122,6 +124,25 @@ export class WorkerChoices {
     this.#choices.set(run, choice);
     return choice;
   }
+}
+
+/** What findings of this kind begin with. */
+const FASTEST_WORKERS = "fastest workers";
+
+/** What was found for an entry of a module. */
+export interface EntryFastest extends Fastest {
+  readonly module: string;
+  /** The entry, and what else decides how much work it is. */
+  readonly run: string;
+  /** How many workers it was chosen from. */
+  readonly most: number;
+}
+
+/** Undefined: the finding is of another kind. */
+export function entryFastest(about: readonly string[], found: unknown): EntryFastest | undefined {
+  const [kind, module, run, most] = about;
+  if (kind !== FASTEST_WORKERS || module === undefined || run === undefined) return undefined;
+  return isFastest(found) ? { module, run, most: Number(most), ...found } : undefined;
 }
 
 const isFastest = (found: unknown): found is Fastest =>

@@ -5,6 +5,7 @@
  */
 import os from "node:os";
 import type { Findings } from "../engine/host.ts";
+import { isObject } from "../base/schema.ts";
 import type { KeptBytes } from "../contract/kept-bytes.ts";
 import { sha256 } from "../contract/sha256.ts";
 
@@ -16,12 +17,38 @@ export const keepFindings = (where: KeptBytes | undefined): void => void (kept =
 export const nodeFindings: Findings = {
   async read(about) {
     const bytes = await kept?.read(await nameOf(about));
-    return bytes && JSON.parse(new TextDecoder().decode(bytes));
+    return bytes && findingOf(bytes)?.found;
   },
   async write(about, found) {
-    await kept?.write(await nameOf(about), new TextEncoder().encode(JSON.stringify(found)));
+    const finding: Finding = { about, found };
+    await kept?.write(await nameOf(about), new TextEncoder().encode(JSON.stringify(finding)));
   },
 };
+
+/** What is kept: its name is a hash, so it says itself what it is about. */
+export interface Finding {
+  readonly about: readonly string[];
+  readonly found: unknown;
+}
+
+/** Undefined: it was kept by an earlier release, which wrote only what was found. */
+function findingOf(bytes: Uint8Array): Finding | undefined {
+  const finding: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const isWhole = isObject(finding) && Array.isArray(finding["about"]) && "found" in finding;
+  return isWhole ? (finding as unknown as Finding) : undefined;
+}
+
+/** Those of what was kept, by name, that hold for this machine and its engine as they are now. */
+export async function findingsHere(
+  all: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+): Promise<readonly Finding[]> {
+  const here: Finding[] = [];
+  for (const { name, bytes } of all) {
+    const finding = findingOf(bytes);
+    if (finding && name === (await nameOf(finding.about))) here.push(finding);
+  }
+  return here;
+}
 
 const nameOf = async (about: readonly string[]): Promise<string> =>
   `${await sha256(JSON.stringify([here(), ...about]))}.json`;

@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import type { KeptBytes } from "../../../runtime/contract/kept-bytes.ts";
 
 /** Names the folder, or is "off". */
@@ -91,12 +91,17 @@ function isOwn(folder: string): boolean {
 const OTHERS_WRITE = 0o022;
 
 function read(path: string): Uint8Array<ArrayBuffer> | undefined {
-  const kept = new Uint8Array(readFileSync(path));
-  const wasm = kept.slice(DIGEST_BYTES);
-  if (!digestOf(wasm).equals(kept.subarray(0, DIGEST_BYTES))) return undefined;
+  const bytes = contents(path);
   const now = new Date();
-  quietly(() => utimesSync(path, now, now)); // used just now
-  return wasm;
+  if (bytes) quietly(() => utimesSync(path, now, now)); // used just now
+  return bytes;
+}
+
+/** Undefined: the file is damaged. */
+function contents(path: string): Uint8Array<ArrayBuffer> | undefined {
+  const kept = new Uint8Array(readFileSync(path));
+  const bytes = kept.slice(DIGEST_BYTES);
+  return digestOf(bytes).equals(kept.subarray(0, DIGEST_BYTES)) ? bytes : undefined;
 }
 
 /** Under a name of its own first: another program sees the file whole, or not at all. */
@@ -147,11 +152,24 @@ function contentsOf(folder: string): readonly KeptFile[] {
     });
 }
 
-/** How many kernels are kept, and their bytes. */
+/** How many kernels are kept, and the bytes of all that is. */
 export function kernelsKept(folder: string): { readonly files: number; readonly bytes: number } {
-  const files = contentsOf(folder);
-  return { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+  const kept = contentsOf(folder);
+  const files = kept.filter(({ path }) => path.endsWith(".wasm")).length;
+  return { files, bytes: kept.reduce((sum, file) => sum + file.bytes, 0) };
 }
+
+/** What was found out about the machine (runtime/node/findings.ts), what was used last first. */
+export const findingsKept = (
+  folder: string,
+): readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[] =>
+  contentsOf(folder)
+    .filter(({ path }) => path.endsWith(".json"))
+    .toSorted((a, b) => b.used - a.used)
+    .flatMap(({ path }) => {
+      const bytes = quietly(() => contents(path));
+      return bytes ? [{ name: basename(path), bytes }] : [];
+    });
 
 function quietly<T>(act: () => T): T | undefined {
   try {

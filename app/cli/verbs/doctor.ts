@@ -3,11 +3,14 @@ import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
+import { entryFastest, type EntryFastest } from "../../../runtime/engine/worker-choice.ts";
+import { findingsHere } from "../../../runtime/node/findings.ts";
 import { nodeHost, WORKERS_VARIABLE } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
-import { counted, sizeText } from "../../../runtime/contract/amounts.ts";
+import { counted, sizeText, timeText } from "../../../runtime/contract/amounts.ts";
 import {
   KERNEL_CACHE_VARIABLE,
+  findingsKept,
   kernelFolder,
   kernelsKept,
   MOST_KERNEL_BYTES,
@@ -24,7 +27,8 @@ export const doctorVerb = defineVerb({
   options: { json: flag("machine-readable") },
   notes: [
     "Rates are of one register tile of a matrix product, on one core, right now:",
-    "other programs slow it down.",
+    "other programs slow it down. Behind `workers` stands what entries of models used last were",
+    "fastest with, and what a run of them took (a token, where one run writes several).",
   ],
   examples: [],
   async run(_, options, io) {
@@ -48,6 +52,8 @@ interface Health {
   readonly gflops: Readonly<Partial<Record<Target, number>>>;
   /** What `train` compiles for here. */
   readonly target: Target;
+  /** Of how many workers each entry was fastest, of those that ran last first. */
+  readonly fastest: readonly EntryFastest[];
   /** Compiled kernels that are kept; undefined: none are, as the user wishes. */
   readonly kernels?: { readonly folder: string; readonly files: number; readonly bytes: number };
 }
@@ -78,9 +84,23 @@ async function examine(): Promise<Health> {
     wide: { right: wideRight, ratio },
     gflops,
     target: await bestTarget(nodeHost),
+    fastest: folder === undefined ? [] : await fastestKept(folder),
     ...(folder !== undefined && { kernels: { folder, ...kernelsKept(folder) } }),
   };
 }
+
+async function fastestKept(folder: string): Promise<readonly EntryFastest[]> {
+  const findings = await findingsHere(findingsKept(folder));
+  return findings.flatMap(({ about, found }) => entryFastest(about, found) ?? []);
+}
+
+/** So many of them are shown. */
+const MOST_SHOWN = 12;
+
+const fastestRow = ({ module, run, most, workers, ms }: EntryFastest): readonly [string, string] => [
+  "",
+  `${module}, ${run}: ${workers} of ${most}, ${timeText(ms)}`,
+];
 
 function table(h: Health): string {
   const rate = (target: Target): string =>
@@ -96,6 +116,7 @@ function table(h: Health): string {
     ["target", `${h.target} is what \`sinter train\` uses here`],
     ["kernels", keptText(h)],
     ["workers", workersText(h)],
+    ...h.fastest.slice(0, MOST_SHOWN).map(fastestRow),
   ];
   return `${rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join("\n")}\n`;
 }

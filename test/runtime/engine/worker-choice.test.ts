@@ -67,7 +67,7 @@ describe("the fastest number", () => {
 
 test("what a run of an entry has found is kept, for that module and that amount of work", async () => {
   keepFindings(keptInMemory());
-  const choices = (code: string): WorkerChoices => new WorkerChoices(2, code, nodeFindings);
+  const choices = (code: string): WorkerChoices => new WorkerChoices(2, "gpt infer", code, nodeFindings);
   ran(await choices("a").of("decode 1"), 10, (workers) => workers);
   await expect.poll(async () => (await choices("a").of("decode 1")).workers).toBe(1);
   const again = choices("a");
