@@ -3,7 +3,7 @@
  *
  *   file   = ( model | plan )*
  *   model  = name, like?, item*
- *   plan   = name, model's name, hardware's name, ( setting | expect )*
+ *   plan   = name, model's name, hardware's name, other plan's name?, ( setting | expect )*
  *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | head | expect
  *   value  = number | flag | word | words | call | sum | product | negative
  *
@@ -113,11 +113,12 @@ export interface ModelNode {
   readonly broken: boolean;
 }
 
-/** `plan NAME of MODEL on HARDWARE { … }` */
+/** `plan NAME of MODEL on HARDWARE { … }`, or `plan NAME like PLAN { … }`, which may name others of both. */
 export interface PlanNode {
   readonly name: Word;
-  readonly model: Word;
-  readonly hardware: Word;
+  readonly model?: Word;
+  readonly hardware?: Word;
+  readonly like?: Word;
   readonly items: readonly (Setting | Expect)[];
   readonly span: Span;
   readonly broken: boolean;

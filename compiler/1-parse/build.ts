@@ -71,17 +71,18 @@ export function buildModel(
   };
 }
 
-/** Undefined where one of the three names is missing. */
+/** Undefined where a name is missing that cannot be taken from another plan. */
 export function buildPlan(b: Building, n: CstNode, isBroken: (span: Span) => boolean): PlanNode | undefined {
-  const [name, model, hardware] = ["name", "model", "hardware"].map((label) => token(n, label));
+  const [name, model, hardware, like] = ["name", "model", "hardware", "like"].map((label) => token(n, label));
   const span = nodeSpan(b, n);
-  if (!name || !model || !hardware) return undefined;
+  if (!name || (!like && !(model && hardware))) return undefined;
   const expects = nodes(n, "expect").map((e) => buildExpect(b, e));
   const items = [...settingsOf(b, n), ...expects.filter((e) => e !== undefined)];
   return {
     name: word(b, name),
-    model: word(b, model),
-    hardware: word(b, hardware),
+    ...(model && { model: word(b, model) }),
+    ...(hardware && { hardware: word(b, hardware) }),
+    ...(like && { like: word(b, like) }),
     items: items.toSorted((one, other) => one.span.start - other.span.start),
     span,
     broken: isBroken(span),

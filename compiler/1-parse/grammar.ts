@@ -93,17 +93,40 @@ class SpecParser extends CstParser {
     this.CONSUME(t.CloseBrace);
   });
 
-  /** plan = "plan" plan-name "of" model-name "on" device-name "{" ( setting | expect )* "}" */
+  /**
+   * plan = "plan" plan-name ( "of" model-name "on" device-name | "like" plan-name ( "of" model-name )?
+   *        ( "on" device-name )? ) "{" ( setting | expect )* "}"
+   */
   readonly plan = this.RULE("plan", () => {
     this.CONSUME(t.Plan);
     this.CONSUME(t.ModelName, { LABEL: "name" });
-    this.CONSUME(t.Of);
-    this.CONSUME1(t.ModelName, { LABEL: "model" });
-    this.CONSUME(t.On);
-    this.CONSUME2(t.ModelName, { LABEL: "hardware" });
+    this.OR([
+      {
+        ALT: () => {
+          this.CONSUME(t.Like);
+          this.CONSUME3(t.ModelName, { LABEL: "like" });
+          this.OPTION(() => {
+            this.CONSUME1(t.Of);
+            this.CONSUME4(t.ModelName, { LABEL: "model" });
+          });
+          this.OPTION1(() => {
+            this.CONSUME1(t.On);
+            this.CONSUME5(t.ModelName, { LABEL: "hardware" });
+          });
+        },
+      },
+      {
+        ALT: () => {
+          this.CONSUME(t.Of);
+          this.CONSUME1(t.ModelName, { LABEL: "model" });
+          this.CONSUME(t.On);
+          this.CONSUME2(t.ModelName, { LABEL: "hardware" });
+        },
+      },
+    ]);
     this.CONSUME(t.OpenBrace);
     this.MANY(() => {
-      this.OR([{ ALT: () => this.SUBRULE(this.setting) }, { ALT: () => this.SUBRULE(this.expect) }]);
+      this.OR1([{ ALT: () => this.SUBRULE(this.setting) }, { ALT: () => this.SUBRULE(this.expect) }]);
     });
     this.CONSUME(t.CloseBrace);
   });

@@ -1,5 +1,8 @@
-/** `plan NAME of MODEL on HARDWARE { … }` → plain values, with the places that messages point to. */
-import type { Expect, PlanNode, Word } from "../1-parse/ast.ts";
+/**
+ * `plan NAME of MODEL on HARDWARE { … }`, `plan NAME like PLAN { … }` → plain values, with the places that
+ * messages point to.
+ */
+import type { Expect, PlanNode } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
@@ -54,6 +57,8 @@ export interface CheckPlansOptions {
   readonly models: ReadonlyMap<string, PlannedModel>;
   /** Of all models of the file; some may be too wrong to be among `models`. */
   readonly names: readonly string[];
+  /** Only plans of this model. */
+  readonly wanted: string | undefined;
   /** Sizes came from the command line: the plans' expectations are about other models. */
   readonly isResized: boolean;
   /** `broken`: a syntax error lies within, so that what is missing may have been written. */
@@ -63,21 +68,59 @@ export interface CheckPlansOptions {
 
 /** Those that nothing is wrong with. */
 export function checkPlans(plans: readonly PlanNode[], o: CheckPlansOptions): CheckedPlan[] {
-  const first = new Map<string, Word>();
+  const first = new Map<string, PlanNode>();
+  for (const node of plans) if (!first.has(node.name.text)) first.set(node.name.text, node);
   return plans.flatMap((node) => {
     const { name } = node;
     const report = o.report(node);
     o.record.define("plan", name);
-    const other = first.get(name.text);
-    if (other)
+    const other = first.get(name.text)!.name;
+    if (other !== name)
       report("E0702", name.span, { name: name.text }, [{ text: "the first is here", span: other.span }]);
-    else first.set(name.text, name);
-    return checkPlan(node, o, report) ?? [];
+    const line = lineOf(node, first, report, o.record);
+    return (line && checkPlan(node, line, o, report)) ?? [];
   });
 }
 
-function checkPlan(node: PlanNode, o: CheckPlansOptions, report: Reporter): CheckedPlan | undefined {
-  const { name, model: of, hardware } = node;
+/** The plan, the one that it is like, the one that this is like … */
+function lineOf(
+  node: PlanNode,
+  byName: ReadonlyMap<string, PlanNode>,
+  report: Reporter,
+  record: NameRecorder,
+): readonly PlanNode[] | undefined {
+  const line = [node];
+  for (let at = node; at.like;) {
+    const { like } = at;
+    const other = byName.get(like.text);
+    if (!other) {
+      const plans = [...byName.keys()].filter((name) => name !== node.name.text);
+      if (at === node)
+        report("E0707", like.span, { name: like.text, plans, nearest: nearest(like.text, plans) });
+      return undefined;
+    }
+    record.use(like, other.name.span);
+    if (line.includes(other)) {
+      if (other === node) report("E0708", node.like!.span, { name: node.name.text });
+      return undefined;
+    }
+    line.push(other);
+    at = other;
+  }
+  return line;
+}
+
+function checkPlan(
+  node: PlanNode,
+  line: readonly PlanNode[],
+  o: CheckPlansOptions,
+  report: Reporter,
+): CheckedPlan | undefined {
+  const { name } = node;
+  // the last of a line is like none, so it names both
+  const of = line.find(({ model }) => model)!.model!;
+  const hardware = line.find((one) => one.hardware)!.hardware!;
+  if (o.wanted !== undefined && of.text !== o.wanted) return undefined;
   const planned = o.models.get(of.text);
   if (planned) o.record.use(of, planned.resolved.node.name.span);
   else if (!o.names.includes(of.text))
@@ -88,11 +131,15 @@ function checkPlan(node: PlanNode, o: CheckPlansOptions, report: Reporter): Chec
     const what = { key: "hardware", word: hardware.text, words: acceleratorNames, nearest: near };
     report("E0208", hardware.span, { ...what, help: undefined });
   }
-  const bindings = bindingsOf(node, report, o.record);
+  const inherited = line.slice(1).reverse();
+  const bindings = new Map([
+    ...inherited.flatMap((one) => [...bindingsOf(one, () => undefined, unrecordedModel)]),
+    ...bindingsOf(node, report, o.record),
+  ]);
   const scope = scopeOf(bindings, planned, report);
   const settings = [...bindings.keys()].map((key) => [key, scope.read(key)] as const);
   const expects = expectsOf(node, scope, report);
-  if (!planned?.model || !isKnown || node.broken) return undefined;
+  if (!planned?.model || !isKnown || line.some(({ broken }) => broken)) return undefined;
   if (settings.some(([, value]) => value === undefined) || expects.includes(undefined)) return undefined;
   return {
     name: name.text,

@@ -77,19 +77,17 @@ export function checkParsed(
   const isNoise = noiseFilter(syntax, source);
   const known: CheckFileOptions = { overrides, stages, wrongSet, wrongItems, isNoise, found };
   const checked = chosen.map((resolved) => checkInFile(resolved, record.model(resolved), known));
-  const plans = checkPlans(
-    file.plans.filter(({ model: of }) => wanted === undefined || of.text === wanted),
-    {
-      models: new Map(checked.map((m) => [m.resolved.node.name.text, m])),
-      names,
-      isResized: isResized(overrides),
-      report: (plan) => (code, span, details, notes) => {
-        const told = diagnostic(code, span, details, notes);
-        if (!plan.broken || !isNoise(told)) found.push(told);
-      },
-      record,
+  const plans = checkPlans(file.plans, {
+    models: new Map(checked.map((m) => [m.resolved.node.name.text, m])),
+    names,
+    wanted,
+    isResized: isResized(overrides),
+    report: (plan) => (code, span, details, notes) => {
+      const told = diagnostic(code, span, details, notes);
+      if (!plan.broken || !isNoise(told)) found.push(told);
     },
-  );
+    record,
+  });
   const right = checked.flatMap(({ right: one }) => one ?? []);
   // a mistake outside of every model and plan: the file is not what it was meant to be
   const isWithinNone = right.length === all.length && !file.plans.some(({ broken }) => broken);

@@ -27,7 +27,7 @@ export type Waiting =
   | { readonly for: "item" }
   | { readonly for: "own name" | "sign" | "tokenizer" | "fact" | "like" | "layer kind" | "after kind" }
   /** Of `plan NAME of MODEL on DEVICE`. */
-  | { readonly for: "of" | "planned model" | "on" | "device" | "plan body" }
+  | { readonly for: "of" | "like plan" | "planned model" | "on" | "device" | "plan body" }
   /** Behind "±". */
   | { readonly for: "tolerance" }
   | { readonly for: "model body"; readonly hasLike: boolean }
@@ -81,6 +81,9 @@ class Reader {
   private announced: Block | "layer" | undefined;
   private model: string | undefined;
   private like: string | undefined;
+  /** The plan that is being written, and models of plans. */
+  private plan: string | undefined;
+  private readonly planned = new Map<string, string>();
   private lets: string[] = [];
   private before: IToken | undefined;
 
@@ -152,9 +155,17 @@ class Reader {
   private modelName(name: string): void {
     const { waiting } = this.frame;
     if (this.announced === "plan") {
-      const next = { "own name": "of", "planned model": "on", device: "plan body" } as const;
+      const next = {
+        "own name": "of",
+        "like plan": "plan body",
+        "planned model": "on",
+        device: "plan body",
+      } as const;
       const of = waiting.for as keyof typeof next;
+      if (of === "own name") [this.plan, this.model] = [name, undefined];
       if (of === "planned model") this.model = name;
+      if (of === "like plan") this.model = this.planned.get(name);
+      if (this.model !== undefined) this.planned.set(this.plan ?? "", this.model);
       this.frame.waiting = { for: next[of] ?? "plan body" };
       return;
     }
@@ -248,7 +259,7 @@ class Reader {
     const next = new Map<TokenType, Waiting>([
       [t.Model, { for: "own name" }],
       [t.Plan, { for: "own name" }],
-      [t.Like, { for: "like" }],
+      [t.Like, { for: this.announced === "plan" ? "like plan" : "like" }],
       [t.Of, { for: "planned model" }],
       [t.On, { for: "device" }],
     ]);

@@ -92,8 +92,15 @@ class Offers {
       case "tolerance":
         return [];
       case "of":
+        return ["of", "like"].map((label) => ({
+          label,
+          kind: "keyword",
+          documentation: keywordDocs[label]!,
+        }));
       case "on":
         return [{ label: waiting.for, kind: "keyword", documentation: keywordDocs[waiting.for]! }];
+      case "like plan":
+        return this.doc.file.plans.map(({ name }) => ({ label: name.text, kind: "model" }));
       case "planned model":
         return this.models(undefined);
       case "device":

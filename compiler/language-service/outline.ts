@@ -20,7 +20,16 @@ export const outline = ({ file, text }: Document): readonly OutlineEntry[] => {
     children: items.map((item) => entryOf(item, text)),
   });
   const models = file.models.map((m) => entry(m, "model", m.like ? `like ${m.like.text}` : ""));
-  const plans = file.plans.map((p) => entry(p, "plan", `of ${p.model.text} on ${p.hardware.text}`));
+  const plans = file.plans.map((p) => {
+    const said = { like: p.like, of: p.model, on: p.hardware };
+    return entry(
+      p,
+      "plan",
+      Object.entries(said)
+        .flatMap(([word, name]) => (name ? `${word} ${name.text}` : []))
+        .join(" "),
+    );
+  });
   return [...models, ...plans].sort((a, b) => a.span.start - b.span.start);
 };
 

@@ -86,10 +86,11 @@ class Walk implements Roles {
     for (const item of items) this.item(item);
   }
 
-  plan({ name, model, hardware, items }: PlanNode): void {
+  plan({ name, model, hardware, like, items }: PlanNode): void {
     this.word(name, { kind: "plan" });
-    this.word(model, { kind: "model" });
-    this.word(hardware, { kind: "hardware" });
+    if (like) this.word(like, { kind: "plan" });
+    if (model) this.word(model, { kind: "model" });
+    if (hardware) this.word(hardware, { kind: "hardware" });
     for (const item of items) {
       if (item.kind === "setting") this.setting(item, "plan");
       else {

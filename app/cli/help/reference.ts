@@ -244,6 +244,9 @@ const plansChapter = (): string[] => [
   "`sinter plan SPEC` computes all plans of a file, `sinter check` checks them: what does not divide, what " +
     "does not fit, and every expectation. Names in a value are the model's settings and lets first.",
   "",
+  "`plan NAME like PLAN { … }` takes model, device and settings of another plan, and then what it says " +
+    "itself; `like PLAN of MODEL on DEVICE` names others of both. Expectations are not taken.",
+  "",
   ...fieldTable(planFields),
   "",
   `\`expect FACT VALUE ± PERCENT%\`, of these facts; without \`±\`, ${PLAN_TOLERANCE} %:`,

@@ -72,9 +72,10 @@ describe("what is offered first", () => {
     ["model m { train { recompute ‸", ["none", "layers"]],
     // plans
     [`${base}pl‸`, ["plan"]],
-    ["plan p ‸", ["of"]],
     [`${base}plan p of ‸`, ["base"]],
     [`${base}plan p of base ‸`, ["on"]],
+    [`${base}plan p of base on h100 { }\nplan q ‸`, ["of", "like"]],
+    [`${base}plan p of base on h100 { }\nplan q like ‸`, ["p"]],
     ["plan p of base on h1‸", ["h100", "h100-96", "h100-pcie"]],
     ["plan p of base on h100 { ‸", ["devices", "tokens", "sequence"]],
     ["plan p of base on h100 { devices 8 ‸", ["tokens", "sequence"]],

@@ -93,6 +93,24 @@ test("every fact is found, and is what the plan says", () => {
   for (const [fact, [low]] of Object.entries(found)) expect(low, fact).toBeGreaterThan(0);
 });
 
+test("a plan like another one has what that one says, but for what it says itself", () => {
+  const plans = `plan a of m on a100 { devices 2 * tensor  tensor 4  micro 2  expect hours 1e9 }
+    plan b like a { tensor 2 }
+    plan c like b on h100 { micro 8 }`;
+  const { judged: all, diagnostics } = judged(plans);
+  expect(diagnostics.map(({ code }) => code)).toEqual(["E0703"]);
+  expect(
+    all.map(({ plan: { settings: s }, facts }) => [s.card.name, s.devices, s.tensor, s.micro, facts.length]),
+  ).toEqual([
+    ["a100", 8, 4, 2, 1],
+    ["a100", 4, 2, 2, 0],
+    ["h100", 4, 2, 8, 0],
+  ]);
+  expect(codes("plan a like b { }")).toEqual(["E0707"]);
+  expect(codes("plan a of m on h100 { } plan b like a of n { }")).toEqual(["E0701"]);
+  expect(codes("plan a like b { } plan b like a { }")).toEqual(["E0708", "E0708"]);
+});
+
 test("what is wrong is told with both places", () => {
   const plan = "plan p of m on h100 { tensor 8  devices 8 }";
   const [first, ...more] = judged(plan).diagnostics;
