@@ -21,7 +21,7 @@ import {
   refuseBoth,
   setting,
   settingsAsked,
-  threadOptions,
+  machineOptions,
   watchOptions,
 } from "./training-options.ts";
 import { tuneOptions } from "./tune-file.ts";
@@ -56,7 +56,7 @@ export const stageOptions = (data: string, behind: string) => ({
   ),
   steps: setting("updates"),
   seed: setting("seed of the order of the data"),
-  ...threadOptions,
+  ...machineOptions,
   tokenizer: text("<path>", "without --from: the tokenizer's file, or the folder that holds it"),
   ...beginOptions,
   evalEvery: setting("steps between evaluations"),

@@ -1,17 +1,18 @@
 /**
- * Options of the verbs that train, `train` and those of later stages: how often something happens, with how
- * many threads, and whether a run begins or goes on.
+ * Options of the verbs that train, `train` and those of later stages: how often something happens, how the
+ * machine is used, and whether a run begins or goes on.
  */
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { flag, whole, type Options } from "./option.ts";
-import { targetOption, workersOption } from "./run-options.ts";
+import { memoryOptions, targetOption, workersOption } from "./run-options.ts";
 
 /** A setting of the spec's block that has an option of its own. */
 export const setting = (help: string) => whole("<n>", help, { least: 0 });
 
-export const threadOptions = {
+export const machineOptions = {
   workers: workersOption("threads (default: all cores); changes nothing in the result"),
   target: targetOption(),
+  memoryLimit: memoryOptions.memoryLimit,
 };
 
 export const beginOptions = {

@@ -101,6 +101,8 @@ export interface PrepareOptions extends TuneOptions {
   readonly tokenizer: string | undefined;
   /** Undefined: the best that runs here. */
   readonly target: Target | undefined;
+  /** Bytes that one memory may have; undefined: as many as WebAssembly allows. */
+  readonly memoryLimit: number | undefined;
   /** Prints nothing for people: the output is JSON. */
   readonly json: boolean;
 }
@@ -154,7 +156,7 @@ export type StageModule = Pick<
 export async function compiled(
   path: string,
   model: Model,
-  asked: Pick<PrepareOptions, "target" | "json"> & TuneOptions,
+  asked: Pick<PrepareOptions, "target" | "memoryLimit" | "json"> & TuneOptions,
   io: Io,
   stage: StageModule = {},
 ): Promise<Bundle> {
@@ -165,7 +167,7 @@ export async function compiled(
   // loaded here, because a run that goes on needs no compiler
   const { compileModel } = await import("../../../compiler/compile.ts");
   const { planAll } = await import("../options/memory-plan.ts");
-  const options = { ...stage, targets: [target], tiles };
+  const options = { ...stage, targets: [target], tiles, memoryLimit: asked.memoryLimit };
   planAll(model, ["train"], options);
   // what only training needs costs no memory until it is used
   const { manifest, files } = await compileModel(model, { ...options, modules: ["train"] });

@@ -35,6 +35,7 @@ export interface StageAsked extends TuneOptions {
   readonly eval: string | undefined;
   readonly tokenizer: string | undefined;
   readonly target: Target | undefined;
+  readonly memoryLimit: number | undefined;
   readonly dropWrong: boolean;
   /** How matrices are kept that are not trained, beside adapters; undefined: f32. */
   readonly weights: Weights | undefined;

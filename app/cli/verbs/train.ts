@@ -12,7 +12,7 @@ import {
   refuseBoth,
   setting,
   settingsAsked,
-  threadOptions,
+  machineOptions,
   watchOptions,
 } from "../options/training-options.ts";
 import { tuneOptions } from "../options/tune-file.ts";
@@ -26,7 +26,7 @@ const options = {
   out: text("<dir>", "folder of the run: checkpoints, log, report (default: runs/MODEL)"),
   steps: setting("updates"),
   seed: setting("seed of initial weights and of the order of the data"),
-  ...threadOptions,
+  ...machineOptions,
   tokenizer: text("<path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)"),
   from: text(
     "<dir>",

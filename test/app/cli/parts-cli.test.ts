@@ -30,6 +30,20 @@ beforeAll(() => {
 
 const manifestOf = (folder: string): Manifest =>
   JSON.parse(readFileSync(join(folder, "bundle", "manifest.json"), "utf8")) as Manifest;
+const train = (folder: string, ...more: string[]): Promise<string> =>
+  sinter(
+    "train",
+    at("small.sinter"),
+    "--data",
+    at("text.txt"),
+    "--out",
+    folder,
+    "--target",
+    "simd",
+    "--json",
+    ...more,
+  );
+
 /** What a person sees of a run: its greedy text, and its loss over a text. */
 async function seen(folder: string, prompt: string, data: string): Promise<string> {
   const text = await sinter("sample", folder, "-p", prompt, "-n", "40", "--temp", "0", "--target", "simd");
@@ -37,19 +51,25 @@ async function seen(folder: string, prompt: string, data: string): Promise<strin
 }
 
 describe("a run folder", () => {
-  it("of an imported model says the same in one memory and in several", async () => {
-    await sinter(
-      "train",
-      at("small.sinter"),
-      "--data",
-      at("text.txt"),
-      "--out",
-      at("trained"),
-      "--target",
-      "simd",
-      "--json",
-    );
+  beforeAll(async () => {
+    await train(at("trained"));
     await sinter("export", at("trained"), "--to", "hf", "-o", at("hf"));
+  });
+
+  it("says the same, and has the same weights, if it was trained in several memories", async () => {
+    await train(at("divided"), "--memory-limit", "4MiB");
+    const { parts } = manifestOf(at("divided")).modules.train!;
+    expect(parts!.length).toBe(2);
+    expect(await seen(at("divided"), "The ", at("text.txt"))).toBe(
+      await seen(at("trained"), "The ", at("text.txt")),
+    );
+    await sinter("export", at("divided"), "--to", "hf", "-o", at("divided-hf"));
+    const weights = (folder: string): Buffer => readFileSync(join(at(folder), "model.safetensors"));
+    expect(weights("divided-hf").equals(weights("hf"))).toBe(true);
+    expect(await sinter("train", "--resume", "--out", at("divided"), "--steps", "13")).toMatch(/step 13\b/);
+  });
+
+  it("of an imported model says the same in one memory and in several", async () => {
     await sinter("import", at("hf"), "-o", at("one"), "--target", "simd");
     const expected = await seen(at("one"), "The ", at("text.txt"));
     for (const limit of ["2.2MiB", "1910KiB"]) {
