@@ -15,6 +15,8 @@ export interface StageFacts {
   readonly steps: number;
   /** The step of the weights that it began with, in the stage before it. */
   readonly fromStep?: number | undefined;
+  /** A reward model, whose scores are what a later stage learns from: nothing goes on with its weights. */
+  readonly role?: "judge" | undefined;
 }
 
 /**
@@ -37,12 +39,14 @@ export const headlines: Readonly<Record<string, string>> = {
   rl: "reward",
 };
 
+const isJudge = ({ facts }: ReportStage): boolean => facts.role === "judge";
+
 /** Cards of all stages, the present one last. Nothing, where there is only that one. */
 export function chainCards(stages: readonly ReportStage[]): string {
   if (stages.length < 2) return "";
   const cards = stages.map((stage, i) => {
-    const next = stages[i + 1];
-    return card(stage, next?.facts.fromStep, next === undefined);
+    const next = isJudge(stage) ? undefined : stages.slice(i + 1).find((later) => !isJudge(later));
+    return card(stage, next?.facts.fromStep, i === stages.length - 1);
   });
   return `<ol class="chain">${cards.join("")}</ol>`;
 }

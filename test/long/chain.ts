@@ -1,6 +1,7 @@
 /**
- * README's chain from a text to rewards, as it stands there: does learning from rewards bring more than
- * choosing the best of several answers of the model before it? And what is left of the base's text?
+ * README's chain from a text to rewards, as it stands there: does learning from a judge and from right
+ * answers bring more than choosing the best of several answers of the model before it? And what is left of
+ * the base's text?
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +11,11 @@ import { chainBlocks, likeness, readersEnvironment } from "../support/readme-blo
 import type { Campaign, Outcome } from "./campaign.ts";
 
 interface Answers {
-  readonly "pass@1": number;
-  readonly "pass@8": number;
-  readonly "maj@8": number;
+  readonly reward: number;
+  readonly "best@8": number;
+  readonly "rewards/contains/mean": number;
+  readonly "rewards/contains/best@8": number;
+  readonly "rewards/judge/mean": number;
 }
 /** What `eval --json` says of a run that has learnt from rewards. */
 interface Evaluated extends Answers {
@@ -53,18 +56,28 @@ const json = <T>(output: string): T =>
   JSON.parse(output.split("\n").findLast((line) => line.startsWith("{"))!) as T;
 
 function outcome(end: Evaluated, losses: readonly number[], seconds: number): Outcome {
-  const [now, best] = [end["pass@1"], end.start["pass@8"]];
+  const { start } = end;
+  const compared = [
+    ["reward", end.reward, start["best@8"]],
+    ["right answers", end["rewards/contains/mean"], start["rewards/contains/best@8"]],
+  ] as const;
   return {
     counts: [
       ["seconds of README's commands", seconds.toFixed(0)],
-      ["right answers before rewards", end.start["pass@1"].toFixed(4)],
-      ["most frequent of 8 before rewards", end.start["maj@8"].toFixed(4)],
-      ["best of 8 before rewards", best.toFixed(4)],
-      ["right answers after rewards", now.toFixed(4)],
+      ["reward before", start.reward.toFixed(4)],
+      ["right answers before", start["rewards/contains/mean"].toFixed(4)],
+      ...compared.flatMap(([what, now, best]) => [
+        [`${what} of the best of 8 before`, best.toFixed(4)] as const,
+        [`${what} after`, now.toFixed(4)] as const,
+      ]),
+      ["what the judge thinks, before", start["rewards/judge/mean"].toFixed(4)],
+      ["and after", end["rewards/judge/mean"].toFixed(4)],
       ["nats per answer from the start", end["objective/kl"].toFixed(3)],
       ["loss over the text: base, sft, rl", losses.map((loss) => loss.toFixed(3)).join(", ")],
     ],
-    findings: now > best ? [] : [`one answer is right in ${now}, the best of 8 before rewards in ${best}`],
+    findings: compared
+      .filter(([, now, best]) => now <= best)
+      .map(([what, now, best]) => `${what}: ${now} of one answer, ${best} of the best of 8 before rewards`),
     complete: true,
   };
 }

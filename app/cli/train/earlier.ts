@@ -1,15 +1,17 @@
 /**
- * earlier.jsonl: the stages that have led to a run, for its report. For each there is a line of facts, and
- * what its log says in fewer lines. It is for people: where it is damaged, the report shows less.
+ * earlier.jsonl: the stages that have led to a run, reward models included, for its report. For each there is
+ * a line of facts, and what its log says in fewer lines. It is for people: where it is damaged, the report
+ * shows less.
  */
 import { basename } from "node:path";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
 import * as s from "../../../runtime/base/schema.ts";
 import { briefed, type ReportStage, type StageFacts } from "../../../runtime/report/chain.ts";
-import type { Run } from "../../../runtime/store/run-folder.ts";
+import { openRun, type Run } from "../../../runtime/store/run-folder.ts";
 import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { EARLIER } from "../../../runtime/store/remove-run.ts";
 import { logLine, parseLog, readLog } from "../../../runtime/train/log.ts";
+import { judgesIn, recordedRewards } from "./rewards.ts";
 
 const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const isFacts = s.object({
@@ -19,6 +21,7 @@ const isFacts = s.object({
   data: s.text(),
   steps: count,
   fromStep: s.optional(count),
+  role: s.optional(s.oneOf("judge")),
 });
 
 /** A record of any version. */
@@ -45,11 +48,20 @@ function dataName({ data, imported, stage }: Facts): string {
   return stage ? "built-in questions" : "built-in text";
 }
 
-/** The stages before a run that begins with this one's weights. */
-export const withThoseBefore = async (files: Files, source: Run): Promise<readonly ReportStage[]> => [
-  ...(await readEarlier(files, source.folder)),
-  { facts: stageFacts(source), events: briefed(await readLog(files, source.folder).catch(() => [])) },
-];
+const stageOf = async (files: Files, run: Run): Promise<ReportStage> => ({
+  facts: stageFacts(run),
+  events: briefed(await readLog(files, run.folder).catch(() => [])),
+});
+
+/** The stages before a run that begins with the source's weights, and the reward models that judge it. */
+export async function stagesBefore(files: Files, source: Run, run: Run): Promise<readonly ReportStage[]> {
+  const judges: ReportStage[] = [];
+  for (const folder of judgesIn(recordedRewards(run.record.stage?.settings))) {
+    const { facts, events } = await stageOf(files, await openRun(files, folder));
+    judges.push({ facts: { ...facts, role: "judge" }, events });
+  }
+  return [...(await readEarlier(files, source.folder)), await stageOf(files, source), ...judges];
+}
 
 export const writeEarlier = (files: Files, folder: string, stages: readonly ReportStage[]): Promise<void> =>
   writeText(

@@ -62,6 +62,10 @@ export async function openRewards({ names, code, hashes }: WrittenRewards, io: I
 export const recordedRewards = (settings: Readonly<Record<string, string | number>> | undefined) =>
   JSON.parse(String(settings?.["rewards"] ?? '{"names":[],"code":[]}')) as WrittenRewards;
 
+/** The folders of the reward models among them, as a record has them: with full paths. */
+export const judgesIn = ({ names }: WrittenRewards): readonly string[] =>
+  names.map((name) => splitWeight(name).text).filter((text) => builtInReward(text) === undefined);
+
 /** With paths that do not depend on the folder in which the command was given. */
 export const withFullPaths = (code: readonly string[], io: Io): readonly string[] =>
   code.map((written) => {

@@ -11,7 +11,7 @@ import { refuseTaken } from "../../watch/watch.ts";
 import { watchPortOf } from "../options/training-options.ts";
 import type { Io } from "../terminal/io.ts";
 import type { Prepared, Reopened } from "./begin.ts";
-import { withThoseBefore, writeEarlier } from "./earlier.ts";
+import { stagesBefore, writeEarlier } from "./earlier.ts";
 import { openSource, takeWeights, type Source } from "./from.ts";
 import { goOn, type GoOnOptions } from "./run.ts";
 
@@ -99,6 +99,6 @@ async function begin(
     throw new SinterError("input", `${run.folder} has got a run meanwhile`, GO_ON);
   await clearUnfinished(files, run.folder, force);
   if (source) await takeWeights(files, source, run);
-  if (source) await writeEarlier(files, run.folder, await withThoseBefore(files, source.run));
+  if (source) await writeEarlier(files, run.folder, await stagesBefore(files, source.run, run));
   await beginRun(files, run, contents);
 }

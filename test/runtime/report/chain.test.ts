@@ -21,6 +21,20 @@ test("a card for each stage: data, steps, what was taken on, held-out figures", 
   expect(htmlReport(facts, rl.events)).not.toContain("<li");
 });
 
+test("a reward model has a card; nothing goes on with its weights, but with those before it", () => {
+  const judged = { reward: 0.4, accuracy: 0.9 };
+  const events = sft.events.map((e) => (e.kind === "eval" ? { ...e, metrics: judged } : e));
+  const judge = {
+    facts: { ...sft.facts, stage: "reward", data: "choices.jsonl", role: "judge" },
+    events,
+  } as const;
+  const cards = htmlReport(facts, rl.events, [base, sft, judge]).match(/<li.*?<\/li>/gs)!;
+  expect(cards).toHaveLength(4);
+  expect(cards[1]).toContain("200 steps, step 150 went on");
+  expect(cards[2]).toMatch(/<b>reward<\/b><span>choices.jsonl<\/span><span>200 steps<\/span>/);
+  expect(cards[2]).toMatch(/held-out accuracy 0\.9/);
+});
+
 test("metrics that are read together share a chart; every name is there once", () => {
   const titles = [...html.split("Earlier stages")[0]!.matchAll(/class="title">([^<]+)</g)].map((m) => m[1]);
   expect(titles).toContain("completions/min, mean, max_length");
