@@ -193,10 +193,19 @@ function scores(): Row["metrics"] {
 const clippedAnswer = (ratio: string): string =>
   `-min(${ratio} * mean(advantage), clip(${ratio}, 1 - clip, 1 + clip_high) * mean(advantage))`;
 
+const clippedBelow = (ratio: string, advantage: string): string =>
+  `step(1 - clip - ${ratio}) * step(-${advantage})`;
+const clippedAbove = (ratio: string, advantage: string): string =>
+  `step(${ratio} - 1 - clip_high) * step(${advantage})`;
+/** Clipped on either side. */
+const clippedRegion = (ratio: string, advantage: string): string =>
+  `${clippedBelow(ratio, advantage)} + ${clippedAbove(ratio, advantage)}`;
+
 const clipsOf = (ratio: string, advantage: string): Row["metrics"] => ({
   ratio: { sum: ratio },
-  "clip_ratio/low_mean": { sum: `step(1 - clip - ${ratio}) * step(-${advantage})` },
-  "clip_ratio/high_mean": { sum: `step(${ratio} - 1 - clip_high) * step(${advantage})` },
+  "clip_ratio/low_mean": { sum: clippedBelow(ratio, advantage) },
+  "clip_ratio/high_mean": { sum: clippedAbove(ratio, advantage) },
+  "clip_ratio/region_mean": { sum: clippedRegion(ratio, advantage) },
 });
 
 const answers = {
@@ -289,6 +298,9 @@ const tokens = {
     equation: `-${clipped} + value_weight * 0.5 * ${valueLoss}`,
     metrics: {
       ...ofTokens,
+      "policy/clipfrac_avg": { sum: clippedRegion(ratio, "advantage") },
+      "loss/policy_avg": { sum: `-${clipped}` },
+      "val/ratio": { sum: ratio },
       "loss/value_avg": { sum: `0.5 * ${valueLoss}` },
       "val/clipfrac_avg": { sum: "step(square(value - old_value) - square(value_clip))" },
     },

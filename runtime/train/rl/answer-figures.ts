@@ -32,13 +32,23 @@ export function experienceFigures(facts: ExperienceFacts): Figures {
     ...(zeroStd !== undefined && { frac_reward_zero_std: zeroStd }),
     ...lengthFigures(answers),
     entropy: meanOf(numbers.entropies.flat()),
-    ...(numbers.values && { "val/explained_variance": explained(numbers.values, facts.returns!) }),
+    ...(numbers.values && valueFigures(facts, numbers.values)),
     ...(numbers.references && { kl: meanOf(divergences.flat()), "objective/kl": meanOf(ofAnswers) }),
     ...(klInReward(settings) > 0 && paidFigures(facts, ofAnswers)),
     "sampling/sampling_logp_difference/mean": meanOf(differences),
     "sampling/sampling_logp_difference/max": differences.reduce((a, b) => Math.max(a, b), 0),
   };
 }
+
+/** What is logged where a value head judges tokens (PPO). Entropies are of answers, not of tokens. */
+const valueFigures = (
+  { answers, numbers, returns }: ExperienceFacts,
+  values: readonly (readonly number[])[],
+): Figures => ({
+  "objective/entropy": meanOf(numbers.entropies.map(sumOf)),
+  "val/explained_variance": explained(values, returns!),
+  "val/num_eos_tokens": answers.filter(({ ended }) => ended).length,
+});
 
 /**
  * The share of the returns' variance that the value head foretells; below 0: it is worse than their mean. 0
