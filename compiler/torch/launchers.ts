@@ -50,27 +50,50 @@ run: |
     train.py --data tokens.bin ${flags(launch)}
 `;
 
-export const readme = (model: Model, structure: string): string => `# ${model.name}, for PyTorch
+/** What a run's program does next, in commands: [what to type, what it does]. */
+const nextCommands = (objective?: string): readonly (readonly [string, string])[] =>
+  objective === undefined
+    ? [
+        ["bash run.sh tokens.bin", "one process; tokens.bin: ids of 2 bytes each (.i32: of 4)"],
+        ["bash run.sh tokens.bin 8 --mode fsdp", "eight that share the model (PyTorch 2.6 or later)"],
+      ]
+    : [
+        ["python3 finetune.py", `${objective}: goes on with examples.jsonl, from run/`],
+        ["python3 finetune.py --processes 2", "two processes (DDP)"],
+      ];
+
+const commands = (objective?: string): string =>
+  [
+    ["python3 test_parity.py", "the program against Sinter's own numbers"] as const,
+    ...nextCommands(objective),
+  ]
+    .map(([command, what]) => `${command.padEnd(38)} # ${what}`)
+    .join("\n");
+
+export const readme = (
+  model: Model,
+  structure: string,
+  objective?: string,
+): string => `# ${model.name}, for PyTorch
 
 ${thousands(parameterCount(model))} parameters, written by \`sinter export --to torch\`.
 Structure \`${structure}\`.
 
 \`\`\`sh
-python3 test_parity.py                       # the program against Sinter's own numbers
-bash run.sh tokens.bin                       # one process; tokens.bin: ids of 2 bytes each (.i32: of 4)
-bash run.sh tokens.bin 8 --mode fsdp         # eight processes that share the model (PyTorch 2.6 or later)
+${commands(objective)}
 \`\`\`
 
 Tables have rows for a vocabulary of a multiple of 64, which GPUs like better; those behind the last token
 are 0, cut off before the softmax, and in no file.
 
-It needs PyTorch and nothing else: 1.13 or later for one process and DDP, 2.6 or later for FSDP2, tensor
+It needs PyTorch and NumPy: 1.13 or later for one process and DDP, 2.6 or later for FSDP2, tensor
 parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
 
 - \`model.py\`: the model, from its equations, without sizes; \`model.json\`: its sizes and training.
 - \`train.py\`: the loop. Order of data, schedule, groups of weight decay and clipping are Sinter's.
 - \`finetune.py\`: answers to questions (\`--objective sft\`), and which of two answers is better (\`dpo\`,
-  \`ipo\`, \`simpo\` …), from token ids, one process or DDP. \`objectives.py\` has the equations. Reward
+  \`ipo\`, \`simpo\` …), from token ids, one process or DDP; of a run of \`sinter sft\` or \`prefer\`
+  examples.jsonl has them, and the run goes on. \`objectives.py\` has the equations. Reward
   models, kto and reinforcement stay with Sinter: they ask for a head, for a divergence that the trainer
   measures, or for answers that the model writes itself.
 - \`parallel.py\`: DDP, FSDP2, FSDP2 × tensor parallelism, recomputation, compilation. Pipelines, context and

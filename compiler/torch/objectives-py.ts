@@ -38,6 +38,10 @@ function isPlain(e: Equation): boolean {
   return partsOfEquation(e).every(isPlain);
 }
 
+/** Whether it compares with what another model says. */
+const readsReference = (e: Equation): boolean =>
+  e.kind === "token" ? e.name === "ref" : partsOfEquation(e).some(readsReference);
+
 /** What the language's functions are in Python, where they have another name there. */
 const functionNames: Partial<Record<FunctionName, string>> = { min: "least", max: "most" };
 
@@ -154,9 +158,12 @@ export function objectivesPy(model: Model): string {
     const { name, unit, settings } = objective;
     const used = settingsIn(equationOf(objective));
     const given = Object.fromEntries(Object.entries(settings).filter(([key]) => used.includes(key)));
-    return `    "${name}": ("${unit}", objective_${name}, ${JSON.stringify(given)}),`;
+    const compares = readsReference(equationOf(objective)) ? "True" : "False";
+    return `    "${name}": ("${unit}", objective_${name}, ${JSON.stringify(given)}, ${compares}),`;
   });
-  const about = `# by name: what has a loss (${units.join(", ")}), which, and the numbers in it`;
+  const about =
+    `# by name: what has a loss (${units.join(", ")}), which, the numbers in it, and whether it compares\n` +
+    "# with a reference";
   const table = `${about}\nOBJECTIVES = {\n${rows.join("\n")}\n}`;
   return [HEAD, ...functions, table].join("\n\n\n");
 }

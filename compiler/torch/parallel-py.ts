@@ -83,15 +83,15 @@ class Single:
         (out / "step.json").write_text(json.dumps({"step": step}))
 
     def resume(self, model, optimizer, out):
-        """The step to go on from; 0: the run begins."""
-        if not (out / "step.json").exists():
-            return 0
-        step = json.loads((out / "step.json").read_text())["step"]
-        if not (out / "model.safetensors").exists():
-            raise SystemExit(f"{out} has parts of many processes; python weights.py {out} joins them")
-        plain = self.plain(model)
-        weights.load(plain, out / "model.safetensors")
-        weights.load_moments(plain, optimizer, out / "moments.safetensors", step)
+        """The step to go on from; 0: the run begins, with the weights that stand there, if any."""
+        step = json.loads((out / "step.json").read_text())["step"] if (out / "step.json").exists() else 0
+        plain, file = self.plain(model), out / "model.safetensors"
+        if file.exists():
+            weights.load(plain, file)
+        elif step > 0:
+            raise SystemExit(f"{out} has parts of many processes; python3 weights.py {out} joins them")
+        if step > 0:
+            weights.load_moments(plain, optimizer, out / "moments.safetensors", step)
         return step
 
 

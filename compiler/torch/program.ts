@@ -16,12 +16,16 @@ import { weightsPy } from "./weights-py.ts";
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** File → text. `shadow` is the model in small, on which the program is held against Sinter. */
+/**
+ * File → text. `shadow` is the model in small, on which the program is held against Sinter; `objective` is
+ * what a run after pre-training makes smaller.
+ */
 export async function programTexts(
   model: Model,
   shadow: Model,
   plan: TrainingPlan,
   parity: object,
+  objective?: string,
 ): Promise<ReadonlyMap<string, string>> {
   const structure = await structureHash(model);
   const { settings, memory, step } = plan;
@@ -37,7 +41,11 @@ export async function programTexts(
     ["model.py", `${modelPy(model)}\n`],
     [
       "model.json",
-      json({ ...sizesJson(model, structure, initialOf(model)), parameters: parameterCount(model) }),
+      json({
+        ...sizesJson(model, structure, initialOf(model)),
+        parameters: parameterCount(model),
+        ...(objective !== undefined && { objective }),
+      }),
     ],
     ["parallel.py", parallelPy],
     ["train.py", trainPy],
@@ -66,6 +74,6 @@ export async function programTexts(
     ["run.sh", runSh],
     ["slurm.sbatch", slurm(model, launch)],
     ["sky.yaml", sky(model, launch)],
-    ["README.md", readme(model, structure)],
+    ["README.md", readme(model, structure, objective)],
   ]);
 }

@@ -174,15 +174,17 @@ export async function loadBest(
   return { file, state, skipped: newest.skipped };
 }
 
+export interface Opened {
+  readonly checkpoint: OpenCheckpoint;
+  /** Why newer files were passed over. */
+  readonly skipped: readonly string[];
+}
+
 /**
- * Opens the checkpoint that a run is used by (`loadBest`), to read from it without a model. Undefined: the
- * folder has none. Throws `corrupt` when it has some, but none can be opened.
+ * Opens the checkpoint that a run goes on from, to read from it without a model. Undefined: the folder has
+ * none. Throws `corrupt` when it has some, but none can be opened.
  */
-export async function openBest(
-  files: Files,
-  folder: string,
-  accept?: Accept,
-): Promise<{ readonly checkpoint: OpenCheckpoint; readonly skipped: readonly string[] } | undefined> {
+export async function openNewest(files: Files, folder: string, accept?: Accept): Promise<Opened | undefined> {
   const found = await newest(files, folder, async (path) => {
     const opened = await openCheckpoint(files, path);
     const why = accept?.(opened.state);
@@ -190,12 +192,17 @@ export async function openBest(
     await opened.close();
     throw refused(path, why);
   });
+  return found && { checkpoint: found.what, skipped: found.skipped };
+}
+
+/** Opens, as openNewest does, the checkpoint that a run is used by (`loadBest`). */
+export async function openBest(files: Files, folder: string, accept?: Accept): Promise<Opened | undefined> {
+  const found = await openNewest(files, folder, accept);
   if (!found) return undefined;
-  const best = found.what.state.best;
+  const { best, step } = found.checkpoint.state;
   const path = best && `${folder}/${checkpointFile(best.step)}`;
-  if (!path || best.step === found.what.state.step || !(await files.exists(path)))
-    return { checkpoint: found.what, skipped: found.skipped };
-  await found.what.close();
+  if (!path || best.step === step || !(await files.exists(path))) return found;
+  await found.checkpoint.close();
   return { checkpoint: await openCheckpoint(files, path), skipped: found.skipped };
 }
 

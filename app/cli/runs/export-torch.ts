@@ -44,24 +44,33 @@ export interface TorchExport {
   readonly step: number | undefined;
 }
 
+/** Of a run after pre-training. */
+export interface TokenExamples {
+  /** What the run makes smaller. */
+  readonly objective: string;
+  /** JSON, in token ids. */
+  readonly lines: readonly string[];
+}
+
 /** What a run adds to the program. */
 export interface TorchContents {
   readonly checkpoint?: OpenCheckpoint | undefined;
   /** Of the text that it learns, in 2 or 4 bytes each. */
   readonly tokens?: Tokens | undefined;
+  readonly examples?: TokenExamples | undefined;
 }
 
 export async function exportTorch(
   model: Model,
   plan: TrainingPlan,
   out: string,
-  { checkpoint, tokens }: TorchContents,
+  { checkpoint, tokens, examples }: TorchContents,
 ): Promise<TorchExport> {
   const shadow = trainable(shadowOf(model, PARAMETERS));
   const numbers = await shadowNumbers(shadow);
   const { beta1, beta2, eps, decay, clip } = shadow.train;
   const parity = { lr: LEARNING_RATE, beta1, beta2, eps, decay, clip };
-  const texts = await programTexts(model, shadow, plan, parity);
+  const texts = await programTexts(model, shadow, plan, parity, examples?.objective);
   return wholeFolder(out, "model.json", async (into) => {
     for (const [name, text] of texts) {
       await mkdir(dirname(join(into, name)), { recursive: true });
@@ -73,6 +82,8 @@ export async function exportTorch(
       const name = tokens instanceof Uint16Array ? "tokens.bin" : "tokens.i32";
       await writeFile(join(into, name), new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
     }
+    if (examples)
+      await writeFile(join(into, "examples.jsonl"), examples.lines.map((line) => `${line}\n`).join(""));
     if (checkpoint) await writeRun(join(into, "run"), tensors, checkpoint);
     return { tensors: tensors.length, step: checkpoint?.state.step };
   });

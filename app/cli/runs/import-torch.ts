@@ -13,7 +13,7 @@ import { checkpointName, momentInCodes } from "../../../runtime/engine/tensors.t
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
-import { checkpointFile } from "../../../runtime/store/checkpoint.ts";
+import { checkpointFile, openNewest } from "../../../runtime/store/checkpoint.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { readSafetensors } from "../../../runtime/store/safetensors.ts";
 import { plainFormat } from "../../../runtime/store/stored-format.ts";
@@ -32,14 +32,15 @@ const STEP = "step.json";
 /** `from`: the program's folder of its run. Returns the step of the new checkpoint. */
 export async function importTorch(run: Run, from: string, io: Io): Promise<number> {
   const { model } = run.bundle.manifest;
-  if (model.train.rows !== undefined || run.record.stage)
+  if (!isKnownThere(run))
     throw new SinterError(
       "input",
-      `${run.folder} learns from documents or examples: the program does not know which come next`,
-      "Only runs over windows of a text go there and come back.",
+      `${run.folder} learns from rows of which the program does not know which come next, or beside matrices`,
+      "Runs over windows of a text go there and come back; after pre-training those of prefer, and of sft " +
+        "with packing none, that train all parameters.",
     );
   const step = stepOf(from);
-  const opened = await openWeights(nodeFiles(), run, io);
+  const opened = await openWeights(nodeFiles(), run, io, openNewest);
   const { state } = opened;
   await opened.close();
   if (step <= state.step)
@@ -53,12 +54,19 @@ export async function importTorch(run: Run, from: string, io: Io): Promise<numbe
   });
   const unlock = lockFolder(run.folder);
   try {
-    const next = afterSteps(model, state, step);
+    const next = afterSteps(run, state, step);
     await writeCheckpoint(nodeFiles(), run.folder, checkpointFile(step), tensors, next);
   } finally {
     unlock();
   }
   return step;
+}
+
+/** Whether the program takes the steps that the run would take. */
+function isKnownThere({ bundle, record: { stage } }: Run): boolean {
+  if (stage?.lora) return false;
+  if (stage) return stage.stage === "prefer" || (stage.stage === "sft" && stage.packing === "none");
+  return bundle.manifest.model.train.rows === undefined;
 }
 
 /** The moments that the run keeps in 8 bits, by their names in a checkpoint. */
@@ -130,11 +138,11 @@ function gathered(model: Model, path: string, ours: string, theirs: string): Gat
   }));
 }
 
-/** The run's state as if it had made the steps itself: the stream of batches has gone on. */
-function afterSteps({ train }: Model, state: TrainState, step: number): TrainState {
+/** The run's state as if it had made the steps itself: windows of a text are drawn from a stream. */
+function afterSteps({ bundle, record }: Run, state: TrainState, step: number): TrainState {
+  const { train } = bundle.manifest.model;
   const random = randomFrom(state.batches);
   const windows = (step - state.step) * train.accumulate * train.batch;
-  for (let i = 0; i < windows; i++) random.below(1);
-  const { best: _, ...rest } = state;
-  return { ...rest, step, tokens: state.tokens + windows * train.context, batches: random.state() };
+  if (!record.stage) for (let i = 0; i < windows; i++) random.below(1);
+  return { ...state, step, tokens: state.tokens + windows * train.context, batches: random.state() };
 }

@@ -8,9 +8,17 @@ import { toUse } from "../../../runtime/store/identity.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { Io } from "../terminal/io.ts";
 
-/** The run's checkpoint to use, which has to be closed. Prints a line for each that had to be skipped. */
-export async function openWeights(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
-  const found = await openBest(files, run.folder, toUse(run));
+/**
+ * The run's checkpoint to use, or, by `openNewest`, that which it goes on from; it has to be closed. Prints a
+ * line for each that had to be skipped.
+ */
+export async function openWeights(
+  files: Files,
+  run: Run,
+  io: Io,
+  opened: typeof openBest = openBest,
+): Promise<OpenCheckpoint> {
+  const found = await opened(files, run.folder, toUse(run));
   if (!found)
     throw new SinterError(
       "input",
@@ -22,8 +30,13 @@ export async function openWeights(files: Files, run: Run, io: Io): Promise<OpenC
 }
 
 /** The same as those of the run's model without adapters: they are merged. */
-export async function openMerged(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
-  const checkpoint = await openWeights(files, run, io);
+export async function openMerged(
+  files: Files,
+  run: Run,
+  io: Io,
+  opened: typeof openBest = openBest,
+): Promise<OpenCheckpoint> {
+  const checkpoint = await openWeights(files, run, io, opened);
   try {
     return await withoutAdapters(checkpoint, run.bundle.manifest);
   } catch (cause) {

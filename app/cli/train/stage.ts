@@ -252,26 +252,48 @@ export async function reopenStage<S extends Stage, K extends ExampleKind, R>(
   io: Io,
 ): Promise<Reopened> {
   const run = await openRunAt(folder, io);
-  const { record, tokenizer } = run;
-  const { stage } = record;
-  if (stage?.stage !== kind.stage)
+  if (run.record.stage?.stage !== kind.stage)
     throw new SinterError(
       "input",
       `${folder} holds no run of sinter ${kind.stage}`,
       `Begin one from its weights: sinter ${kind.stage} --from ${folder} --data FILE --out DIR`,
     );
   const changes = changesAsked(run, asked.set, undefined);
+  return withEncoded(kind, run, asked, io, async ({ settings, examples, encoded, format }) => ({
+    run,
+    changes,
+    data: await dataOf(kind, run, settings, encoded, examples, format),
+  }));
+}
+
+/** What a run of a stage learns from, read again. */
+export interface EncodedAgain<S extends Stage, K extends ExampleKind, R> {
+  readonly settings: SettingsOf<S>;
+  readonly examples: StageExamples<K>;
+  readonly encoded: R;
+  readonly format: ChatFormat;
+}
+
+/** Reads and encodes the examples that a run began with; the format is open as long as `use` works. */
+export async function withEncoded<S extends Stage, K extends ExampleKind, R, T>(
+  kind: Pick<StageKind<S, K, R>, "stage" | "kinds" | "encode">,
+  { record, bundle, tokenizer }: Run,
+  asked: Pick<ReopenAsked, "data" | "eval" | "json">,
+  io: Io,
+  use: (again: EncodedAgain<S, K, R>) => Promise<T>,
+): Promise<T> {
+  const stage = record.stage!;
   const say = sayer(io, asked.json);
   const examples = await readAgain(kind, record, stage, asked, say, io);
   const format = formatOf(stage.chatFormat, tokenizer);
   try {
-    const { model } = run.bundle.manifest;
+    const { model } = bundle.manifest;
     const settings = model[kind.stage] as SettingsOf<S>;
     const { dropWrong } = stage;
     const { context } = record.settings;
     const options = { settings, format, tokenizer, context, vocab: model.sizes.vocab, dropWrong };
     const encoded = await kind.encode(examples, options, say);
-    return { run, changes, data: await dataOf(kind, run, settings, encoded, examples, format) };
+    return await use({ settings, examples, encoded, format });
   } finally {
     format.close();
   }

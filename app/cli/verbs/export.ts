@@ -5,6 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
+import { openNewest } from "../../../runtime/store/checkpoint.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import type { OutgoingForm, OutgoingType } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
@@ -17,6 +18,7 @@ import { encodeText, type Tokens } from "../../../runtime/train/sources/text-win
 import { dataPath, readData } from "../train/data-text.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import { exportTorch } from "../runs/export-torch.ts";
+import { tokenExamples } from "../train/token-examples.ts";
 import { openMerged } from "../runs/open-weights.ts";
 import { anyCluster, standardCluster } from "../options/cluster.ts";
 import { planNamed } from "../options/plan.ts";
@@ -60,7 +62,11 @@ const options = {
   adapter: adapterOption,
   on: anyCluster("torch: devices that the program's plan is for (default: h100:8)"),
   plan: text("<name>", "torch, of a spec: the plan of the spec that goes with the program"),
-  data: text("<file>", "torch, of a run: a text, whose tokens the program gets"),
+  data: text(
+    "<file>",
+    "torch, of a run: a text, whose tokens the program gets; of sft and prefer their examples " +
+      "(default: where they were)",
+  ),
   ...specOptions,
   force: flag("replace what is there"),
   json: flag("machine-readable"),
@@ -80,6 +86,7 @@ export const exportVerb = defineVerb({
     "sinter export specs/llama3.sinter --to torch --on h100:64 -o llama3-torch",
     "sinter export specs/llama3.sinter --to torch --plan meta-llama3-8b -o llama3-torch",
     "sinter export runs/tiny --to torch --data shakespeare.txt -o tiny-torch",
+    "sinter export runs/answers --to torch -o answers-torch",
   ],
   async run([dir], asked, io) {
     const { to, out: given, json } = asked;
@@ -157,6 +164,8 @@ async function modelOf(
 const MOMENTS_OF_TORCH =
   "PyTorch has no AdamW with moments in 8 bits: the program keeps them in f32, 8 bytes for each parameter";
 
+const ADAPTERS_OF_TORCH = "adapters are merged: the program begins with them, and trains all parameters";
+
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
@@ -166,14 +175,16 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   const of = { ...standardCluster(), ...(block && askedOf(block)), ...asked.on };
   const plan = planOf(model, { ...of, optimizer: "adamw" }); // which is what the program has
   if ("together" in plan) throw new SinterError("input", `the batch of ${asked.plan} does not come out even`);
-  const checkpoint = run && (await openMerged(nodeFiles(), run, io));
+  const checkpoint = run && (await openMerged(nodeFiles(), run, io, openNewest));
   try {
-    const tokens = asked.data === undefined ? undefined : tokensOf(asked.data, run, io);
-    const { tensors, step } = await exportTorch(model, plan, out, { checkpoint, tokens });
+    const examples = run && (await tokenExamples(run, asked, io));
+    const tokens = examples || asked.data === undefined ? undefined : tokensOf(asked.data, run, io);
+    const { tensors, step } = await exportTorch(model, plan, out, { checkpoint, tokens, examples });
     const facts = { to: "torch", path: asked.out, tensors, ...(step !== undefined && { step }) };
     const begins = step === undefined ? "first weights of its own" : `weights of step ${step}`;
     const next = `try it: python3 ${asked.out}/test_parity.py`;
     if (model.train.optimizer === "adamw8") io.err(`note: ${MOMENTS_OF_TORCH}\n`);
+    if (run?.record.stage?.lora) io.err(`note: ${ADAPTERS_OF_TORCH}\n`);
     io.out(
       asked.json
         ? `${JSON.stringify(facts)}\n`
