@@ -10,6 +10,7 @@ import { useKernelCache } from "../../compiler/9-bundle/kernel-cache.ts";
 import { COMPILER_VERSION } from "../../compiler/9-bundle/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
 import { keepFindings } from "../../runtime/node/findings.ts";
+import { keepBundles } from "./options/kept-bundle.ts";
 import { kernelCacheWhenAsked, kernelFolder } from "./terminal/kernel-folder.ts";
 import { flushed, standardOutput } from "./terminal/standard-output.ts";
 import type { Io } from "./terminal/io.ts";
@@ -42,6 +43,7 @@ export async function launch(): Promise<void> {
     const kept = kernelCacheWhenAsked(kernels);
     useKernelCache(kept);
     keepFindings(kept);
+    keepBundles(kept);
   }
   const code = await main(argv, io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;

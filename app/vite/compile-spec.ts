@@ -11,7 +11,8 @@ import type { CacheFormat, Weights } from "../../runtime/contract/memory-formats
 import type { Target } from "../../runtime/contract/targets.ts";
 import { planAll } from "../cli/options/memory-plan.ts";
 import { declarationText, modulesOf } from "../cli/options/spec-types.ts";
-import { tilesFor, tunePath } from "../cli/options/tune-file.ts";
+import { tilesFor } from "../cli/options/tune-file.ts";
+import { tunePath } from "../cli/options/tune-options.ts";
 import { plannedStages } from "../cli/train/stage-modules.ts";
 import { findingOf, type Finding } from "./finding.ts";
 import type { SpecImport } from "./spec-import.ts";

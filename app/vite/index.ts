@@ -21,7 +21,7 @@ import type { CacheFormat, Weights } from "../../runtime/contract/memory-formats
 import type { Target } from "../../runtime/contract/targets.ts";
 import { KERNEL_CACHE_VARIABLE, kernelFolder } from "../cli/terminal/kernel-folder.ts";
 import { declarationPath, writeDeclaration } from "../cli/options/spec-types.ts";
-import { TUNE_FILE } from "../cli/options/tune-file.ts";
+import { TUNE_FILE } from "../cli/options/tune-options.ts";
 import { bundleModule, dataUrl, servedUrl } from "./bundle-module.ts";
 import type { Compiled } from "./compile-spec.ts";
 import { asOne, type Finding } from "./finding.ts";

@@ -24,7 +24,7 @@ import {
   machineOptions,
   watchOptions,
 } from "./training-options.ts";
-import { tuneOptions } from "./tune-file.ts";
+import { tuneOptions } from "./tune-options.ts";
 import { weightsFrom } from "./weights.ts";
 
 /** `data`: what its file holds; `behind`: what stands behind the name of --from in that of the new run. */

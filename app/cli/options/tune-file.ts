@@ -3,9 +3,8 @@
  * faster than the compiler's own on one machine; all specs of the folder share it. Every number that comes
  * from the file is checked (6-tile/chosen-tiles.ts) before the compiler sees it.
  */
-import { existsSync } from "node:fs";
 import { cpus } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Attrs } from "../../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../../compiler/ops/kit/signature.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
@@ -15,10 +14,9 @@ import { counted } from "../../../runtime/contract/amounts.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { readText } from "../terminal/input.ts";
-import { negation, text, type Options } from "./option.ts";
+import { hasTuneFile, TUNE_FILE, tunePath, type TuneOptions } from "./tune-options.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const TUNE_FILE = "sinter.tune.json";
 const VERSION = 1;
 const MOST_BYTES = 1 << 20;
 const MOST_CHOICES = 4096;
@@ -57,12 +55,6 @@ export const thisMachine = (): Machine => ({
 export const machineText = (m: Machine): string =>
   `${m.cpu}, ${m.cores} cores, V8 ${m.v8}, sinter ${m.compiler}`;
 export const sameMachine = (a: Machine, b: Machine): boolean => machineText(a) === machineText(b);
-
-/**
- * The file's path is beside the spec. A spec from standard input counts as one in the folder of the command.
- */
-export const tunePath = (spec: string, io: Io): string =>
-  join(spec === "-" ? io.cwd : dirname(resolve(io.cwd, spec)), TUNE_FILE);
 
 /** The file's text: a choice a line. */
 export const writeTuneText = (file: TuneFile): string => {
@@ -152,24 +144,15 @@ function choiceOf(entry: unknown): Choice | undefined {
   };
 }
 
-export const tuneOptions = {
-  tune: text(
-    "<file>",
-    `tiles from \`sinter tune\` (default: ${TUNE_FILE} beside the spec, when it is of this machine)`,
-  ),
-  noTune: negation("tune", "the compiler's own tiles"),
-};
-export type TuneOptions = Options<typeof tuneOptions>;
-
 /**
  * The tiles that a verb compiles with: those of `--tune FILE`; or those of the file beside the spec, when
  * this machine, engine and compiler measured them; or none with `--no-tune`. Prints one line about what it
  * took, or why it took nothing.
  */
-export function tilesFor(spec: string, { tune, noTune }: TuneOptions, io: Io): ChosenTiles | undefined {
-  if (noTune) return undefined;
+export function tilesFor(spec: string, asked: TuneOptions, io: Io): ChosenTiles | undefined {
+  if (!hasTuneFile(spec, asked, io)) return undefined;
+  const { tune } = asked;
   const path = tune === undefined ? tunePath(spec, io) : resolve(io.cwd, tune);
-  if (tune === undefined && !existsSync(path)) return undefined;
   const { file, chosen } = readTuneFile(path, io);
   const shapes = counted(chosen.size, "shape");
   const machine = machineText(file.machine);

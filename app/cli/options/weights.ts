@@ -27,6 +27,7 @@ import {
   type Weights,
 } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
+import { bundleOf } from "./kept-bundle.ts";
 import { named, read, text } from "./option.ts";
 
 /** Undefined: it was not given. */
@@ -208,24 +209,15 @@ export async function bundleWithWeights(
 ): Promise<Bundle> {
   if (isAsItIs(bundle, asked, variant)) return bundle;
   const { lora, weights, cache, numerics, lanes, entries } = asked;
-  const options = {
+  return bundleOf(variant ?? bundle.manifest.model, ["infer"], {
     targets: [target ?? (await bestTarget(nodeHost))],
-    modules: ["infer"],
     weights: weights ?? weightsIn(bundle),
     cache,
     numerics,
     lanes,
     entries,
     lora,
-  } as const;
-  const model = variant ?? bundle.manifest.model;
-  // loaded here: a bundle that is taken as it is needs no compiler
-  const [{ planAll }, { compileModel }] = await Promise.all([
-    import("./memory-plan.ts"),
-    import("../../../compiler/compile.ts"),
-  ]);
-  planAll(model, options.modules, options);
-  return compileModel(model, options);
+  });
 }
 
 /** A trained run has no module but `train`. */

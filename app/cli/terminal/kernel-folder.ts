@@ -30,7 +30,7 @@ export const MOST_KERNEL_BYTES = 256 * 2 ** 20;
 const UNFINISHED = ".tmp";
 
 /** The names of our files: the folder may hold others, which are left alone. */
-const OURS = /^(?:[0-9a-f]{64}\.(?:wasm|json)|[0-9a-f-]{36}\.tmp)$/;
+const OURS = /^(?:[0-9a-f]{64}\.(?:wasm|json|bundle)|[0-9a-f-]{36}\.tmp)$/;
 const DIGEST_BYTES = 32;
 
 /** Where kernels are kept; undefined: nowhere, as the user wishes. */

@@ -29,9 +29,10 @@ import { findTokenizer } from "./find-tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
+import { bundleOf } from "../options/kept-bundle.ts";
 import { sameModel } from "../options/same-model.ts";
 import { openRunAt } from "../runs/use-run.ts";
-import type { TuneOptions } from "../options/tune-file.ts";
+import { hasTuneFile, type TuneOptions } from "../options/tune-options.ts";
 import type { Io } from "../terminal/io.ts";
 
 export interface CheckedSpec {
@@ -161,22 +162,21 @@ export async function compiled(
   stage: StageModule = {},
 ): Promise<Bundle> {
   const target = asked.target ?? (await bestTarget(nodeHost));
-  const { tilesFor } = await import("../options/tune-file.ts");
-  const tiles = tilesFor(path, asked, io);
+  // loaded here, because it needs the compiler's operations
+  const tiles = hasTuneFile(path, asked, io)
+    ? (await import("../options/tune-file.ts")).tilesFor(path, asked, io)
+    : undefined;
   const began = performance.now();
-  // loaded here, because a run that goes on needs no compiler
-  const { compileModel } = await import("../../../compiler/compile.ts");
-  const { planAll } = await import("../options/memory-plan.ts");
-  const options = { ...stage, targets: [target], tiles, memoryLimit: asked.memoryLimit };
-  planAll(model, ["train"], options);
   // what only training needs costs no memory until it is used
-  const { manifest, files } = await compileModel(model, { ...options, modules: ["train"] });
+  const options = { ...stage, targets: [target], tiles, memoryLimit: asked.memoryLimit };
+  const bundle = await bundleOf(model, ["train"], options);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)
     io.out(
-      `${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`,
+      `${model.name}: ${thousands(bundle.manifest.parameters)} parameters, compiled for ${target} ` +
+        `in ${seconds} s\n`,
     );
-  return { manifest, files };
+  return bundle;
 }
 
 /**

@@ -17,7 +17,7 @@ import type { ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import { renderPrompt } from "../../../runtime/tokenizers/chat/render-dialogue.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { openRunAt } from "../runs/use-run.ts";
-import type { TuneOptions } from "../options/tune-file.ts";
+import type { TuneOptions } from "../options/tune-options.ts";
 import { type Io, sayer, type Say } from "../terminal/io.ts";
 import { adaptedModule, trainedText } from "./adapted-module.ts";
 import { compiled, type Prepared, type Reopened, type StageModule, type TrainingData } from "./begin.ts";

@@ -22,7 +22,8 @@ import { bytesText, planAll, refuseTooLarge } from "../options/memory-plan.ts";
 import { flag, named, optionalText, read, text, withDefault } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
-import { tilesFor, tuneOptions } from "../options/tune-file.ts";
+import { tilesFor } from "../options/tune-file.ts";
+import { tuneOptions } from "../options/tune-options.ts";
 import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { defineVerb } from "./verb.ts";
 

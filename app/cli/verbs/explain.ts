@@ -13,7 +13,8 @@ import { flag, named, read, text, withDefault, type Options } from "../options/o
 import { memoryOptions, targetOption } from "../options/run-options.ts";
 import { cacheOption, numericsOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
-import { tilesFor, tuneOptions } from "../options/tune-file.ts";
+import { tilesFor } from "../options/tune-file.ts";
+import { tuneOptions } from "../options/tune-options.ts";
 import { reflow } from "../terminal/reflow.ts";
 import { defineVerb } from "./verb.ts";
 import { planPage } from "../report/plan-page.ts";

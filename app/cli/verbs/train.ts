@@ -15,7 +15,7 @@ import {
   machineOptions,
   watchOptions,
 } from "../options/training-options.ts";
-import { tuneOptions } from "../options/tune-file.ts";
+import { tuneOptions } from "../options/tune-options.ts";
 import { defineVerb } from "./verb.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 

@@ -23,14 +23,8 @@ import { flag, named, read, real, text, withDefault } from "../options/option.ts
 import { workersOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { tuneKernel, type Tuned } from "../../../bench/measure/measure-tiles.ts";
-import {
-  readTuneFile,
-  sameMachine,
-  thisMachine,
-  tunePath,
-  writeTuneText,
-  type Choice,
-} from "../options/tune-file.ts";
+import { readTuneFile, sameMachine, thisMachine, writeTuneText, type Choice } from "../options/tune-file.ts";
+import { tunePath } from "../options/tune-options.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
