@@ -8,6 +8,8 @@ import { trainingFlops } from "./flops.ts";
 import { fitsIn, TOKENS_PER_PARAMETER, type Fits } from "./plan.ts";
 import { publishedRunOf } from "./published-runs.ts";
 import { peakOf } from "./step-time.ts";
+import { parameterRows } from "../2-check/parameters.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { statesOf } from "./tables/choices.ts";
 import { accelerators, h100Prices, type Accelerator, type Price } from "./tables/hardware.ts";
 
@@ -43,6 +45,8 @@ export interface Estimate {
   readonly bytes: {
     /** Weights, gradients and moments while it is trained, by the spec's optimizer; activations apart. */
     readonly states: number;
+    /** Weights in bf16 and adapters of rank 8 on all matrices of the layers, which alone are trained. */
+    readonly adapted: number;
     readonly bf16: number;
     readonly q4: number;
     /** Keys and values of one text as long as the context, in bf16. */
@@ -76,13 +80,15 @@ export function estimate(
   const hoursAt = (utilisation: number): number => flops / (peak * utilisation * 3600);
   const [least, most] = RUN_UTILISATION;
   const hours: Range = isSaid ? [said, said] : [hoursAt(most), hoursAt(least)];
+  const states = statesOf("sharded", model.train.optimizer ?? "adamw").divided;
   const prices = pricesOf(card, price);
   const dollars: Range | undefined = prices && [hours[0] * prices[0].dollars, hours[1] * prices[1].dollars];
   return {
     parameters,
     activeParameters,
     bytes: {
-      states: statesOf("sharded", model.train.optimizer ?? "adamw").divided * parameters,
+      states: states * parameters,
+      adapted: BF16 * parameters + states * adapterParameters(model),
       bf16: BF16 * parameters,
       q4: Q4 * parameters,
       text: cacheBytesOfText(costs, model.sizes.context, CACHE),
@@ -98,6 +104,17 @@ export function estimate(
     causes: { price: prices ? prices[1].dollars / prices[0].dollars : 1, utilisation: hours[1] / hours[0] },
   };
 }
+
+const ADAPTER_RANK = 8;
+
+/** Beside a matrix of a × b numbers there are two of rank × a and rank × b. */
+const adapterParameters = (model: Model): number =>
+  parameterRows(model)
+    .filter(({ section }) => section === "layer")
+    .flatMap(({ tensors, times }) =>
+      tensors.map(({ shape }) => (shape.length === 2 ? times * ADAPTER_RANK * (shape[0]! + shape[1]!) : 0)),
+    )
+    .reduce((sum, n) => sum + n, 0);
 
 /** The cheapest and the dearest; both are the given one where there is one. */
 function pricesOf(card: Accelerator, given: number | undefined): Estimate["prices"] {

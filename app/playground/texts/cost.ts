@@ -35,8 +35,13 @@ export const costTexts = {
   "cost.active": { en: "{count} used by one token", nl: "{count} gebruikt door één token" },
   "cost.training": { en: "Memory to train", nl: "Geheugen om te trainen" },
   "cost.trainingNote": {
-    en: "weights, gradients, two moments: 16 bytes each",
-    nl: "gewichten, gradiënten, twee momenten: elk 16 bytes",
+    en: "weights, gradients, two moments: {bytes} bytes each",
+    nl: "gewichten, gradiënten, twee momenten: elk {bytes} bytes",
+  },
+  "cost.adapted": { en: "Memory to train adapters", nl: "Geheugen om adapters te trainen" },
+  "cost.adaptedNote": {
+    en: "weights in bf16, kept as they are; adapters of rank 8",
+    nl: "gewichten in bf16, die blijven; adapters van rang 8",
   },
   "cost.bf16": { en: "Memory to run, bf16", nl: "Geheugen om te draaien, bf16" },
   "cost.q4": { en: "Memory to run, 4 bits", nl: "Geheugen om te draaien, 4 bits" },
@@ -87,6 +92,41 @@ export const costTexts = {
   "cost.tokensAre.rule": {
     en: "a rule of thumb, 20 for each parameter (Hoffmann et al. 2022)",
     nl: "een vuistregel, 20 per parameter (Hoffmann et al. 2022)",
+  },
+
+  "cost.cluster": { en: "Trained on a cluster", nl: "Getraind op een cluster" },
+  "cost.clusterHelp": {
+    en:
+      "The fastest way to spread your model over so many devices that fills them to 80 % at most, as " +
+      "sinter plan --solve parallel finds it.",
+    nl:
+      "De snelste manier om je model over zo veel apparaten te verdelen die ze tot hoogstens 80 % vult, " +
+      "zoals sinter plan --solve parallel die vindt.",
+  },
+  "cost.devices": { en: "Devices", nl: "Apparaten" },
+  "cost.recompute": { en: "Computed again in the backward", nl: "Opnieuw berekend in de backward" },
+  "cost.recomputeNote": { en: "computed again: {what}", nl: "opnieuw berekend: {what}" },
+  "cost.recompute.any": { en: "what is fastest", nl: "wat het snelst is" },
+  "cost.recompute.none": { en: "nothing", nl: "niets" },
+  "cost.recompute.selective": { en: "every second product", nl: "elk tweede product" },
+  "cost.recompute.full": { en: "whole layers", nl: "hele lagen" },
+  "cost.noWay": {
+    en: "No way fits: take more devices, or larger ones.",
+    nl: "Geen manier past: neem meer apparaten, of grotere.",
+  },
+  "cost.spread": { en: "Spread", nl: "Verdeeld" },
+  "cost.each": { en: "Memory of the fullest device", nl: "Geheugen van het volste apparaat" },
+  "cost.eachOf": { en: "{bytes} of {all}", nl: "{bytes} van {all}" },
+  "cost.speed": { en: "Speed", nl: "Snelheid" },
+  "cost.speedOf": { en: "{rate} tok/s, {time} a step", nl: "{rate} tok/s, {time} per stap" },
+  "cost.mfu": {
+    en: "MFU {causal} causal, {full} full",
+    nl: "MFU {causal} causaal, {full} volledig",
+  },
+  "cost.run": { en: "The run", nl: "De run" },
+  "cost.runNote": {
+    en: "{hours} of all devices, 87 % of the time in steps that count",
+    nl: "{hours} van alle apparaten, 87 % van de tijd in stappen die tellen",
   },
 
   "cost.table": { en: "Models that you know", nl: "Modellen die je kent" },

@@ -70,6 +70,9 @@ test("states are those of the optimizer that the spec trains with", () => {
   const small = { ...model, train: { ...model.train, optimizer: "adamw8" as const } };
   const made = estimate(costsOf(small), { card, isPublished: false });
   expect(made.bytes.states).toBe(10.03125 * made.parameters);
+  // adapters of rank 8 on qkv, the map behind attention, up and down
+  const adapters = 12 * 8 * (768 + 3 * 768 + 768 + 768 + 2 * (768 + 4 * 768));
+  expect(made.bytes.adapted).toBe(2 * made.parameters + 10.03125 * adapters);
 });
 
 test("405 B in bf16 takes twelve to fourteen H100, 8 B one", () => {

@@ -3,6 +3,10 @@ import { checkSource } from "../../../../compiler/2-check/check.ts";
 import { costsOf, type ModelCosts } from "../../../../compiler/planner/costs.ts";
 import { estimate, heldBy, type Estimate, type Held } from "../../../../compiler/planner/estimate.ts";
 import { publishedRunOf, type PublishedRun } from "../../../../compiler/planner/published-runs.ts";
+import { degreesText } from "../../../../compiler/planner/plan-text.ts";
+import type { TrainingPlan } from "../../../../compiler/planner/plan.ts";
+import { fastestSpread } from "../../../../compiler/planner/solve.ts";
+import type { Recompute } from "../../../../compiler/planner/tables/choices.ts";
 import { scaleModel } from "../../../../compiler/planner/scale-model.ts";
 import { acceleratorNamed } from "../../../../compiler/planner/tables/hardware.ts";
 import type { Model, Sizes } from "../../../../runtime/contract/model.ts";
@@ -24,6 +28,25 @@ export interface AskedCost {
   /** Dollars for an hour of one. */
   readonly price?: number | undefined;
 }
+
+export interface AskedPlan extends AskedCost {
+  readonly devices: number;
+  /** Absent: whatever is fastest. */
+  readonly recompute: Recompute | undefined;
+}
+
+/** How the model is trained on so many devices: the fastest way that fits. */
+export type PlannedCost = Pick<
+  TrainingPlan,
+  "memory" | "fits" | "step" | "mfu" | "tokensPerSecond" | "run"
+> & {
+  readonly devices: number;
+  /** "tensor 8 × shard 16". */
+  readonly spread: string;
+  readonly recompute: Recompute;
+  /** Of a device. */
+  readonly memoryOf: number;
+};
 
 export interface Cost {
   readonly name: string;
@@ -47,14 +70,48 @@ function modelsOf(text: string): readonly Model[] {
   return models;
 }
 
+/** Undefined: the text has no such model without errors. */
+function estimateOf({ text, model: name, changed = {}, tokens, card, price }: AskedCost) {
+  const model = modelsOf(text).find((one) => one.name === name);
+  if (!model) return undefined;
+  const isPublished = Object.keys(changed).length === 0;
+  const costs: ModelCosts = costsOf(isPublished ? model : scaleModel(model, changed));
+  const made = estimate(costs, { tokens, card: acceleratorNamed(card)!, price, isPublished });
+  return { costs, made, isPublished };
+}
+
+/** "none": no way fits. */
+function plannedCost(asked: AskedPlan): PlannedCost | "none" | undefined {
+  const found = estimateOf(asked);
+  if (!found) return undefined;
+  const { card: name, price, devices, recompute } = asked;
+  const card = acceleratorNamed(name)!;
+  const priced = price === undefined ? {} : { price: { dollars: price, source: "as given", date: "" } };
+  const { tokens } = found.made;
+  const { best } = fastestSpread(found.costs, { card, devices, tokens, recompute, ...priced });
+  if (!best) return "none";
+  const { memory, fits, step, mfu, tokensPerSecond, run, settings } = best;
+  return {
+    memory,
+    fits,
+    step,
+    mfu,
+    tokensPerSecond,
+    run,
+    devices,
+    spread: degreesText(settings),
+    recompute: settings.recompute,
+    memoryOf: card.memory.value,
+  };
+}
+
 export const costQuestions = {
   /** Undefined: the text has no such model without errors. */
-  cost: ({ text, model: name, changed = {}, tokens, card, price }: AskedCost): Cost | undefined => {
-    const model = modelsOf(text).find((one) => one.name === name);
-    if (!model) return undefined;
-    const isPublished = Object.keys(changed).length === 0;
-    const costs: ModelCosts = costsOf(isPublished ? model : scaleModel(model, changed));
-    const made = estimate(costs, { tokens, card: acceleratorNamed(card)!, price, isPublished });
+  cost: (asked: AskedCost): Cost | undefined => {
+    const found = estimateOf(asked);
+    if (!found) return undefined;
+    const { costs, made, isPublished } = found;
+    const { name } = costs.model;
     return {
       name,
       sizes: costs.model.sizes,
@@ -63,4 +120,5 @@ export const costQuestions = {
       published: isPublished ? publishedRunOf(name) : undefined,
     };
   },
+  planned: plannedCost,
 };

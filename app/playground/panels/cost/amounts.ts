@@ -2,8 +2,19 @@
 import { amountText, dollarsText } from "../../../../compiler/planner/amounts.ts";
 import { RUN_UTILISATION, type Estimate, type Range } from "../../../../compiler/planner/estimate.ts";
 import { duration, percent } from "../../../../runtime/contract/amounts.ts";
+import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import type { TextKey } from "../../texts/texts.ts";
+
+/** One number of a list of them, with what is to be said of it. */
+export function number(page: Page, key: TextKey, value: string, notes: readonly string[] = []): HTMLElement {
+  return element(
+    "div",
+    {},
+    element("dt", {}, page.words(key)),
+    element("dd", {}, value, ...notes.map((note) => element("small", {}, note))),
+  );
+}
 
 /** "$65.1 M to $379 M"; one amount where both are the same. */
 export function rangeText(page: Page, range: Range, show: (n: number) => string): string {
@@ -17,10 +28,11 @@ export const moneyText = (page: Page, { dollars }: Estimate): string =>
 export const hoursText = (page: Page, { hours }: Estimate): string => rangeText(page, hours, hourText);
 
 /** Less than a cent is nothing that anybody pays. */
-const cents = (dollars: number): string => (dollars < 0.01 ? "< $0.01" : dollarsText(dollars));
+export const cents = (dollars: number): string => (dollars < 0.01 ? "< $0.01" : dollarsText(dollars));
 
 /** "1.30 M h", "12 min 3 s". */
-const hourText = (hours: number): string => (hours < 1 ? duration(3600 * hours) : `${amountText(hours)} h`);
+export const hourText = (hours: number): string =>
+  hours < 1 ? duration(3600 * hours) : `${amountText(hours)} h`;
 
 const tokensKeys = {
   given: "cost.tokensAre.given",

@@ -29,6 +29,7 @@ export const openCost: OpenPanel = async (page) => {
       element("p", {}, page.words("cost.lead")),
       design.element,
       design.held,
+      design.cluster,
       element("h2", {}, page.words("cost.table")),
       element("p", { class: "soft" }, page.words("cost.tableHelp")),
       table,

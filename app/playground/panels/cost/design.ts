@@ -6,8 +6,8 @@ import type { AskedCost, Changed, Cost } from "../../check/questions/cost.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import { Answered } from "../../page/answered.ts";
-import type { TextKey } from "../../texts/texts.ts";
-import { causesOf, hoursText, moneyText } from "./amounts.ts";
+import { causesOf, hoursText, moneyText, number } from "./amounts.ts";
+import { Cluster } from "./cluster.ts";
 import { heldPart, thisTab } from "./held.ts";
 import { ratios, slider, type Slider } from "./sliders.ts";
 
@@ -19,6 +19,7 @@ const PRICES = [Math.min, Math.max]
 export class Design {
   readonly element: HTMLElement;
   readonly held = element("div");
+  readonly #cluster: Cluster;
   readonly #page: Page;
   readonly #answered: Answered<AskedCost, Cost>;
   readonly #sliders: Readonly<Record<keyof Changed | "tokens", Slider>>;
@@ -34,7 +35,7 @@ export class Design {
   constructor(page: Page) {
     this.#page = page;
     const exact = (n: number): string => n.toLocaleString(page.language.now);
-    const moved = (): void => this.#answered.ask();
+    const moved = (): void => this.#ask();
     const make = (key: keyof Changed | "tokens", values: readonly number[], show = exact): Slider =>
       slider({ name: page.words(`cost.${key}`), values, show, moved });
     this.#sliders = {
@@ -52,6 +53,7 @@ export class Design {
       ask: (asked, signal) => page.check.call("cost", asked, { signal }),
       show: (answer) => this.#show(answer),
     });
+    this.#cluster = new Cluster(page, (model, text) => this.#asked(model, text));
     page.checked.watch(() => (this.#tab.textContent = thisTab(page, this.#model))); // bytes come later
     const reset = element(
       "button",
@@ -77,16 +79,28 @@ export class Design {
     );
   }
 
+  get cluster(): HTMLElement {
+    return this.#cluster.element;
+  }
+
   shown(): void {
     this.#answered.shown();
+    this.#cluster.shown();
   }
 
   hidden(): void {
     this.#answered.hidden();
+    this.#cluster.hidden();
   }
 
   showAgain(): void {
     this.#answered.showAgain();
+    this.#cluster.showAgain();
+  }
+
+  #ask(): void {
+    this.#answered.ask();
+    this.#cluster.ask();
   }
 
   #asked(model: string, text: string): AskedCost {
@@ -113,7 +127,7 @@ export class Design {
     for (const one of Object.values(this.#sliders)) one.reset();
     this.#card.value = "h100";
     this.#price.value = "";
-    this.#answered.ask();
+    this.#ask();
   }
 
   #show(answer: Cost | undefined): void {
@@ -139,7 +153,10 @@ export class Design {
         parameters.toLocaleString(page.language.now),
         active < parameters ? [page.text("cost.active", { count: amountText(active) })] : [],
       ),
-      number(page, "cost.training", sizeText(bytes.states), [page.text("cost.trainingNote")]),
+      number(page, "cost.training", sizeText(bytes.states), [
+        page.text("cost.trainingNote", { bytes: Number((bytes.states / parameters).toFixed(2)) }),
+      ]),
+      number(page, "cost.adapted", sizeText(bytes.adapted), [page.text("cost.adaptedNote")]),
       number(page, "cost.bf16", sizeText(bytes.bf16), [text]),
       number(page, "cost.q4", sizeText(bytes.q4), [text]),
       number(page, "cost.compute", flopsText(flops), [
@@ -153,13 +170,4 @@ export class Design {
     this.#tab.textContent = thisTab(page, name);
     this.held.replaceChildren(...heldPart(page, answer, this.#tab));
   }
-}
-
-function number(page: Page, key: TextKey, value: string, notes: readonly string[] = []): HTMLElement {
-  return element(
-    "div",
-    {},
-    element("dt", {}, page.words(key)),
-    element("dd", {}, value, ...notes.map((note) => element("small", {}, note))),
-  );
 }

@@ -18,6 +18,18 @@ test("as the spec says, with what was published; in other sizes, without", () =>
   expect(costQuestions.cost({ text, model: "other", card: "h100" })).toBeUndefined();
 });
 
+test("planned on so many devices, as the planner does: the fastest way that fits", () => {
+  const plan = (model: string, devices: number, changed = {}) =>
+    costQuestions.planned({ text, model, changed, card: "h100", devices, recompute: undefined });
+  const made = plan("gpt2-xl", 8);
+  if (!made || made === "none") throw new Error("it fits");
+  expect(made.fits).toBe("fits");
+  expect(made.memory.terms.reduce((sum, { bytes }) => sum + bytes, 0)).toBeCloseTo(made.memory.bytes, 0);
+  expect(made.run.dollars![1]).toBeGreaterThan(made.run.dollars![0]);
+  expect(plan("gpt2-xl", 1, { width: 16_384 })).toBe("none");
+  expect(plan("other", 8)).toBeUndefined();
+});
+
 test("a slider's values rise by equal ratios, in whole steps", () => {
   const widths = ratios(64, 32_768, 6, 64);
   expect(widths[0]).toBe(64);

@@ -1,0 +1,112 @@
+/** The model of the sliders, trained on so many devices: the fastest plan that fits. */
+import { amountText } from "../../../../compiler/planner/amounts.ts";
+import { recomputations, type Recompute } from "../../../../compiler/planner/tables/choices.ts";
+import { duration, percent, sizeText, timeText } from "../../../../runtime/contract/amounts.ts";
+import type { AskedCost, AskedPlan, PlannedCost } from "../../check/questions/cost.ts";
+import { Answered } from "../../page/answered.ts";
+import { element } from "../../page/element.ts";
+import type { Page } from "../../page/page.ts";
+import { cents, hourText, number, rangeText } from "./amounts.ts";
+import { ratios, slider, type Slider } from "./sliders.ts";
+
+const TITLE = "cost-cluster";
+const DEVICES = 8;
+const choicesOf = ["any", ...recomputations] as const;
+
+export class Cluster {
+  readonly element: HTMLElement;
+  readonly #page: Page;
+  readonly #answered: Answered<AskedPlan, PlannedCost | "none">;
+  readonly #devices: Slider;
+  readonly #recompute: HTMLSelectElement;
+  readonly #numbers = element("dl", { class: "numbers", "aria-live": "polite" });
+
+  /** `about`: what the sliders above ask. */
+  constructor(page: Page, about: (model: string, text: string) => AskedCost) {
+    this.#page = page;
+    const moved = (): void => this.ask();
+    this.#devices = slider({
+      name: page.words("cost.devices"),
+      values: ratios(1, 32_768, 1, 1),
+      show: (n) => n.toLocaleString(page.language.now),
+      moved,
+    });
+    this.#devices.setOwn(DEVICES);
+    const choices = choicesOf.map((value) => element("option", { value }));
+    this.#recompute = element("select", { onchange: moved }, ...choices);
+    this.#nameChoices();
+    this.#answered = new Answered(page, {
+      about: (facts, text) => ({
+        ...about(facts.name, text),
+        devices: this.#devices.value ?? DEVICES,
+        recompute: recomputations.find((one): one is Recompute => one === this.#recompute.value),
+      }),
+      ask: (asked, signal) => page.check.call("planned", asked, { signal }),
+      show: (answer) => this.#show(answer),
+    });
+    this.element = element(
+      "section",
+      { "aria-labelledby": TITLE },
+      element("h2", { id: TITLE }, page.words("cost.cluster")),
+      element("p", { class: "soft" }, page.words("cost.clusterHelp")),
+      element("div", { class: "sliders" }, this.#devices.element),
+      element(
+        "div",
+        { class: "row" },
+        element("label", { class: "row" }, page.words("cost.recompute"), this.#recompute),
+      ),
+      this.#numbers,
+    );
+  }
+
+  ask(): void {
+    this.#answered.ask();
+  }
+
+  shown(): void {
+    this.#answered.shown();
+  }
+
+  hidden(): void {
+    this.#answered.hidden();
+  }
+
+  showAgain(): void {
+    this.#nameChoices();
+    this.#answered.showAgain();
+  }
+
+  #nameChoices(): void {
+    for (const [i, choice] of choicesOf.entries())
+      this.#recompute.options[i]!.textContent = this.#page.text(`cost.recompute.${choice}`);
+  }
+
+  #show(plan: PlannedCost | "none" | undefined): void {
+    const page = this.#page;
+    if (plan === undefined || plan === "none") {
+      const none = element("p", {}, page.words(plan === "none" ? "cost.noWay" : "cost.none"));
+      this.#numbers.replaceChildren(none);
+      return;
+    }
+    const { memory, step, mfu, tokensPerSecond: rate, run } = plan;
+    const shares = { causal: percent(mfu.causal, 1), full: percent(mfu.full, 1) };
+    const each = { bytes: sizeText(memory.bytes), all: sizeText(plan.memoryOf) };
+    const speed = { rate: amountText(rate), time: timeText(1000 * step.seconds) };
+    this.#numbers.replaceChildren(
+      number(page, "cost.spread", plan.spread, [
+        page.text("cost.recomputeNote", { what: page.text(`cost.recompute.${plan.recompute}`) }),
+      ]),
+      number(
+        page,
+        "cost.each",
+        page.text("cost.eachOf", each),
+        memory.terms.filter(({ bytes }) => bytes > 0).map(({ name, bytes }) => `${name}: ${sizeText(bytes)}`),
+      ),
+      number(page, "cost.speed", page.text("cost.speedOf", speed), [page.text("cost.mfu", shares)]),
+      number(page, "cost.run", duration(run.days * 86_400), [
+        page.text("cost.runNote", { hours: hourText(run.hours) }),
+        run.dollars ? rangeText(page, run.dollars, cents) : page.text("cost.noPrice"),
+      ]),
+    );
+  }
+}
