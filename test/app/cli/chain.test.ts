@@ -39,7 +39,8 @@ test("README's chain: every sum once, those that measure it are never learnt; al
     (row) => JSON.parse(row) as Record<"chosen" | "rejected", string>,
   );
   expect(chosen.filter((pair) => certainty(pair.chosen) > certainty(pair.rejected))).toHaveLength(900);
-  writeFileSync(join(at, "unseen-sums.jsonl"), rowsOf("unseen-sums.jsonl").slice(0, 16).join("\n"));
+  for (const name of ["unseen-said.jsonl", "unseen-pairs.jsonl", "unseen-sums.jsonl"])
+    writeFileSync(join(at, name), rowsOf(name).slice(0, 16).join("\n"));
 
   // answers of a model that has learnt nothing do not end, and would be left out
   const few: Readonly<Record<string, string>> = {
