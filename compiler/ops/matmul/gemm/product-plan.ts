@@ -128,6 +128,11 @@ export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles 
 const DYNAMIC_SHARE = 1 / 4;
 const PIECES = 8;
 /**
+ * Panels of b[K,N] in a piece at least, where there are panels enough: a row's piece of a single panel is one
+ * line of memory, and each piece reads all of a again, from memory where K is several blocks.
+ */
+const PANELS = { one: 3, blocked: 6 } as const;
+/**
  * Pieces of a product whose tasks are all dynamic, since other programs take cores from the workers: more,
  * where a piece packs only its own panels.
  */
@@ -156,8 +161,10 @@ export function gemmDynamic(p: Plan): DynamicTasks {
       least: rest,
       heldGrain: p.rowTiles * Math.ceil(p.panels / HELD_PIECES.own),
     };
-  const grain = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
-  const least = Math.min(grain, each);
+  const even = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
+  const least = Math.min(even, each);
+  const wide = p.form === "nn" && !p.byRows && !p.live && rest >= PIECES;
+  const grain = wide ? Math.max(even, (p.blocked ? PANELS.blocked : PANELS.one) * each) : even;
   return {
     fixed: (units - rest) * each,
     grain,
