@@ -6,11 +6,13 @@
 #             back (needs no GPU: any PyTorch 2.6 and a C++ compiler with PyTorch's headers; Debian sid has
 #             both, python3-torch and libtorch-dev)
 #   exact     logits in fp32          curve    200 steps, bf16 beside fp32
-#   witness   Hugging Face's GPT-2, Llama and Mixtral with our weights
+#   witness   Hugging Face's GPT-2, Llama and Mixtral with our weights   (needs transformers, no GPU)
+#   published folders of `sinter export --to hf` in transformers; names and shapes of Llama 3.1 405B and GPT-2
+#             XL   (the same)
 #   gpt2, gpt2-xl, llama              steps, timed: tokens per second and memory beside plan.json
 #   table     what was found so far, once more
 #
-# Without parts: all. All but cpu need PyTorch 2.11 or later and CUDA; what is not there is said to be
+# Without parts: all. The others need PyTorch 2.11 or later and CUDA; what is not there is said to be
 # skipped. About six minutes on one H100, two of which compile. PYTHON and OUT name another Python, another
 # folder.
 set -euo pipefail
@@ -19,9 +21,9 @@ here=$root/bench/studies/torch-gpu
 out=${OUT:-${TMPDIR:-/tmp}/sinter-torch-gpu}
 python=${PYTHON:-python3}
 programs=$out/programs
-all=(export cpu exact curve witness gpt2 gpt2-xl llama table)
+all=(export cpu exact curve witness published gpt2 gpt2-xl llama table)
 # seconds that each part may take
-declare -A most=([cpu]=600 [exact]=60 [curve]=90 [witness]=90 [gpt2]=150 [gpt2-xl]=120 [llama]=120)
+declare -A most=([cpu]=600 [exact]=60 [curve]=90 [witness]=90 [published]=90 [gpt2]=150 [gpt2-xl]=120 [llama]=120)
 
 source "$root/bench/studies/parts.sh"
 parts_of "$0" "$@"
@@ -40,6 +42,8 @@ write_programs() {
   for name in shared gpt2 witness-gpt2 witness-llama witness-mixtral; do
     sinter export "$here/programs.sinter" --model "$name" --to torch -o "$programs/$name"
   done
+  sinter export "$root/specs/llama3.sinter" --model llama3.1-405b --to torch -o "$programs/llama3.1-405b"
+  write_runs
   for name in gpt2-step gpt2-xl-step llama-step; do
     sinter export "$here/programs.sinter" --plan "$name" --to torch -o "$programs/$name"
     {
@@ -51,6 +55,20 @@ write_programs() {
       done
       echo "}"
     } >"$programs/$name/plans.json"
+  done
+}
+
+# A few steps of each witness, as Hugging Face's folder and as a program; of Llama with adapters, too.
+write_runs() {
+  local name
+  for name in gpt2 llama mixtral; do
+    sinter train "$here/programs.sinter" --model witness-$name --tokenizer bytes --set train.context=64 \
+      --set batch=2 --steps 2 --out "$programs/run-$name"
+  done
+  sinter sft --from "$programs/run-llama" --lora 4 --steps 2 --out "$programs/run-llama-lora"
+  for name in gpt2 llama mixtral llama-lora; do
+    sinter export "$programs/run-$name" --to hf -o "$programs/run-$name-hf"
+    sinter export "$programs/run-$name" --to torch -o "$programs/run-$name-torch"
   done
 }
 
@@ -81,6 +99,7 @@ for part in "${parts[@]}"; do
       [ -n "${fresh:-}" ] || { : >"$ROWS"; fresh=1; }
       case $part in
         cpu) run cpu "$here/processes.py" "$programs" ;;
+        published) run published "$here/published.py" "$programs" ;;
         exact | curve | witness) run "$part" "$here/numerics.py" "$part" "$programs" ;;
         *) run "$part" "$here/speed.py" "$part" "$programs" ;;
       esac

@@ -25,7 +25,9 @@ const hasPython = spawnSync("python3", ["--version"]).status === 0;
 test("parts are known by name", () => {
   const { status, err } = study("gpt2", "gpt3");
   expect(status).toBe(2);
-  expect(err).toContain("there is no part gpt3: export cpu exact curve witness gpt2 gpt2-xl llama table");
+  expect(err).toContain(
+    "there is no part gpt3: export cpu exact curve witness published gpt2 gpt2-xl llama table",
+  );
   const help = study("--help");
   expect(help.status).toBe(0);
   for (const part of ["export", "cpu", "witness", "gpt2-xl", "table"]) expect(help.out).toContain(part);
@@ -46,7 +48,7 @@ test("its programs' spec is right, and every plan fits a device of 80 GB", () =>
 describe.skipIf(!hasPython)("with Python", () => {
   test("all of it is Python", () => {
     const files = readdirSync(sources).filter((file) => file.endsWith(".py"));
-    expect(files.sort()).toEqual(["numerics.py", "processes.py", "rows.py", "speed.py"]);
+    expect(files.sort()).toEqual(["numerics.py", "processes.py", "published.py", "rows.py", "speed.py"]);
     const program = "import sys\nfor file in sys.argv[1:]: compile(open(file).read(), file, 'exec')";
     const paths = files.map((file) => join(sources, file));
     const { status, stderr } = spawnSync("python3", ["-c", program, ...paths], { encoding: "utf8" });

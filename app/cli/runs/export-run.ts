@@ -12,7 +12,7 @@ import { ggufPairs } from "../../../runtime/formats/gguf/gguf-config.ts";
 import { fileTypes } from "../../../runtime/formats/gguf/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/gguf/gguf-write.ts";
 import { CONFIG_FILE } from "../../../runtime/formats/huggingface/huggingface-common.ts";
-import { configOf } from "../../../runtime/formats/huggingface/huggingface-out.ts";
+import { configText } from "../../../runtime/formats/huggingface/huggingface-out.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import {
   encoded,
@@ -140,12 +140,7 @@ async function writeFolder(
   await writeAll(files, out, tokenizerFiles);
   const ends = endsOf(tokenizer);
   const ids = { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: ends.length > 1 ? ends : ends[0] };
-  await writeText(
-    files,
-    out,
-    CONFIG_FILE,
-    `${JSON.stringify(configOf(architecture, published, numbers, ids), null, 2)}\n`,
-  );
+  await writeText(files, out, CONFIG_FILE, configText(architecture, published, numbers, ids));
   await writeAtomically(files, out, SINGLE_FILE, async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, async () => {});

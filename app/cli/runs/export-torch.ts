@@ -214,8 +214,8 @@ async function writeRun(
       values: async () => gatherTensor(tensor, await checkpoint.read(prefix + tensor.of, tensor.ofShape)),
     }));
   await writeNumbers(join(folder, "model.safetensors"), gathered("", ""));
-  const hasMoments = checkpoint.tensors.has(`moment1.${tensors[0]!.of}`);
-  if (!hasMoments) return;
+  // beside adapters, some tensors have learnt nothing
+  if (!tensors.every(({ of }) => checkpoint.tensors.has(`moment1.${of}`))) return;
   const moments = Object.entries(momentNames).flatMap(([ours, theirs]) => gathered(`${ours}.`, `${theirs}.`));
   await writeNumbers(join(folder, "moments.safetensors"), moments);
   await writeFile(join(folder, "step.json"), `${JSON.stringify({ step: checkpoint.state.step })}\n`);

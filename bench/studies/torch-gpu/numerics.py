@@ -1,5 +1,5 @@
-"""What one GPU computes: fp32 beside Sinter's numbers, bf16 beside fp32, and Hugging Face's models beside the
-program. python numerics.py exact|curve|witness PROGRAMS
+"""What one GPU computes: fp32 beside Sinter's numbers, bf16 beside fp32; and, on a CPU too, Hugging Face's
+models beside the program. python numerics.py exact|curve|witness PROGRAMS
 """
 import json
 import pathlib
@@ -10,6 +10,7 @@ import torch
 import rows
 
 NORM_EPS = 1e-5
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def program(folder):
@@ -114,6 +115,13 @@ def common(sizes, attention, block, config):
     }
 
 
+def in_double(theirs):
+    """Experts one after the other: what has them in one product has no fp64."""
+    if hasattr(theirs, "set_experts_implementation"):
+        theirs.set_experts_implementation("eager")
+    return theirs.double()
+
+
 def llama(folder, state):
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -216,14 +224,15 @@ def witness(programs):
         length = min(sizes["context"], 4400)
         tokens = torch.randint(sizes["vocab"], (1, length), generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
-            last = [model.double().cuda()(tokens.cuda()) for model in (ours, theirs)]
+            models = ours.double(), in_double(theirs)
+            last = [model.to(DEVICE)(tokens.to(DEVICE)) for model in models]
         distance = far(last[0][:, -256:], last[1].logits[:, -256:])
         rows.put("witness", f"{name}: logits of the last 256 of {length} positions", distance, most=1e-5)
 
 
 if __name__ == "__main__":
     part = {"exact": exact, "curve": curve, "witness": witness}[sys.argv[1]]
-    if torch.cuda.is_available():
+    if DEVICE.type == "cuda" or part is witness:
         part(pathlib.Path(sys.argv[2]))
     else:
         rows.skip(sys.argv[1], "all of it", "there is no CUDA")

@@ -18,7 +18,14 @@ interface SpecialIds {
   readonly eos: number | readonly number[] | undefined;
 }
 
-/** The configuration of a model that goes out as class `type`, with matrices in `dtype`. */
+/** What transformers (5) refuses without a point, where it is a whole number. */
+const WHOLE = /("(?:router_\w+|rms_norm_eps|layer_norm_epsilon)": \d+)(?=,?$)/gm;
+
+/** config.json of a model that goes out as class `type`, with matrices in `dtype`. */
+export const configText = (...of: Parameters<typeof configOf>): string =>
+  `${JSON.stringify(configOf(...of), null, 2)}\n`.replaceAll(WHOLE, "$1.0");
+
+/** The same as an object. */
 export function configOf(
   a: Architecture,
   type: string,

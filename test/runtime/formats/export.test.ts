@@ -200,7 +200,9 @@ describe("there and back", () => {
     const out = at("mixture-f32.hf");
     const spec = (folder: string): string => readFileSync(`${folder}/spec.sinter`, "utf8");
     if (!existsSync(`${out}.back`)) await thereAndBack("mixture", "hf", "f32");
-    expect(JSON.parse(readFileSync(`${out}/config.json`, "utf8"))).toMatchObject({
+    const config = readFileSync(`${out}/config.json`, "utf8");
+    expect(config).toContain('"router_jitter_noise": 0.0,'); // transformers 5 refuses 0
+    expect(JSON.parse(config)).toMatchObject({
       architectures: ["MixtralForCausalLM"],
       model_type: "mixtral",
       num_local_experts: 4,
