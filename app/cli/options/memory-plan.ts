@@ -79,12 +79,16 @@ function recomputeLine(model: Model, train: ModulePlan, options: CompileOptions,
   return [`  ${how} \`recompute layers\`: train ${bytesText(model, plan, workersOn(plan, cores))}`];
 }
 
-/** What makes a training module smaller, for whoever was refused. */
-function smallerTraining(model: Model, options: CompileOptions): string {
+/** What makes a training module smaller, for whoever was refused; `suits`: what is small enough. */
+function smallerTraining(
+  model: Model,
+  options: CompileOptions,
+  suits: (plan: ModulePlan) => boolean,
+): string {
   const { train } = model;
   const then = (change: Partial<TrainSettings>): string => {
     const plan = planModule({ ...model, train: { ...train, ...change } }, "train", options);
-    return `(${sizeText(plan.placement.bytes)} then${fits(plan) ? "" : ", still too much"})`;
+    return `(${sizeText(plan.placement.bytes)} then${suits(plan) ? "" : ", still too much"})`;
   };
   const layers = { recompute: "layers" } as const;
   const moments = { optimizer: "adamw8" } as const;
@@ -115,13 +119,28 @@ export function refuseTooLarge(model: Model, plan: ModulePlan, options: CompileO
     limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4 GiB" : `one memory may have ${sizeText(limit)}`;
   const smaller =
     plan.name === "train"
-      ? smallerTraining(model, options)
+      ? smallerTraining(model, options, fits)
       : "Make it smaller with --set (context, train.batch, train.context, width)";
   throw new SinterError(
     "memory",
     `${model.name}: the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into ` +
       `parts, but ${pieces[what]} alone needs ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`,
     `${smaller}${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
+  );
+}
+
+/**
+ * Throws `memory`: a module for training is divided, and it has to draw tokens by itself, for which one that
+ * is divided has no entry.
+ */
+export function refuseDivided(model: Model, options: CompileOptions): never {
+  const { placement } = planModule(model, "train", options);
+  const limit = limitText(options.memoryLimit ?? MEMORY_LIMIT);
+  throw new SinterError(
+    "memory",
+    `${model.name}: the module \`train\` samples what it learns from, which takes one memory, and it needs ` +
+      `${sizeText(placement.bytes)} (one memory has ${limit})`,
+    `${smallerTraining(model, options, ({ over }) => !over)}, or train adapters: --lora RANK.`,
   );
 }
 

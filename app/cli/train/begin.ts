@@ -153,13 +153,17 @@ export type StageModule = Pick<
   "lora" | "trains" | "weights" | "packed" | "objective" | "perRow" | "lanes"
 >;
 
-/** The model's module for training, compiled for this machine. It can sample too. */
+/**
+ * The model's module for training, compiled for this machine. It can sample too; `samples`: it has to, as
+ * part of its training.
+ */
 export async function compiled(
   path: string,
   model: Model,
   asked: Pick<PrepareOptions, "target" | "memoryLimit" | "json"> & TuneOptions,
   io: Io,
   stage: StageModule = {},
+  samples = false,
 ): Promise<Bundle> {
   const target = asked.target ?? (await bestTarget(nodeHost));
   // loaded here, because it needs the compiler's operations
@@ -170,6 +174,8 @@ export async function compiled(
   // what only training needs costs no memory until it is used
   const options = { ...stage, targets: [target], tiles, memoryLimit: asked.memoryLimit };
   const bundle = await bundleOf(model, ["train"], options);
+  if (samples && bundle.manifest.modules.train!.parts)
+    (await import("../options/memory-plan.ts")).refuseDivided(model, options);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)
     io.out(
