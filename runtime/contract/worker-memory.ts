@@ -27,6 +27,10 @@ export const memoryBytesFor = (
   workers: number,
 ): number => memoryBytes + (workers - maxWorkers) * workerBytes;
 
+/** Whether there can be so many workers, as far as it is up to the host. */
+export const isWorkerCount = (workers: number): boolean =>
+  Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS;
+
 /** How many workers have room in a memory: 0 where not even one has. */
 function mostIn(memory: WorkerMemory): number {
   const { maxWorkers, workerBytes } = memory;

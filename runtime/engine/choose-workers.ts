@@ -3,7 +3,7 @@ import { counted, thousands } from "../contract/amounts.ts";
 import { MAX_WORKERS } from "../contract/control.ts";
 import type { ModuleManifest } from "../contract/manifest.ts";
 import { MEMORY_LIMIT } from "../contract/memory-import.ts";
-import { defaultWorkers, memoryBytesFor, mostWorkers } from "../contract/worker-memory.ts";
+import { defaultWorkers, isWorkerCount, memoryBytesFor, mostWorkers } from "../contract/worker-memory.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Host } from "./host.ts";
 import { partitionManifests } from "./partitions.ts";
@@ -25,7 +25,7 @@ export function workersFor(module: ModuleManifest, host: Host, asked: number | u
 }
 
 function checkNumber(memories: readonly ModuleManifest[], workers: number): void {
-  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS)
+  if (!isWorkerCount(workers))
     throw new SinterError("input", `${workers} workers: there can be 1 to ${MAX_WORKERS}`);
   const most = mostWorkers(memories);
   if (workers <= most) return;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 import { SinterError } from "../base/errors.ts";
 import { MAX_WORKERS } from "../contract/control.ts";
+import { isWorkerCount } from "../contract/worker-memory.ts";
 import type { Host } from "../engine/host.ts";
 import { fetchFiles } from "../browser/fetch-files.ts";
 import { nodeFiles } from "./files.ts";
@@ -27,7 +28,7 @@ function workersOf(environment: NodeJS.ProcessEnv): number | undefined {
   const said = environment[WORKERS_VARIABLE];
   if (said === undefined || said === "") return undefined;
   const workers = Number(said);
-  if (Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS) return workers;
+  if (isWorkerCount(workers)) return workers;
   throw new SinterError(
     "usage",
     `${WORKERS_VARIABLE} takes a whole number from 1 to ${MAX_WORKERS}, not \`${said}\``,

@@ -157,7 +157,7 @@ export async function loadNewest(
 
 /**
  * Loads the weights that a run is used by: those of the step that its newest checkpoint names as the best,
- * where it names one that is there; otherwise the newest.
+ * where it names one that is there; otherwise the newest. Of the newest only the head is read then.
  */
 export async function loadBest(
   files: Files,
@@ -165,13 +165,17 @@ export async function loadBest(
   model: RunningModel,
   options: LoadOptions,
 ): Promise<Loaded | undefined> {
-  const newest = await loadNewest(files, folder, model, options);
-  const best = newest?.state.best;
-  if (!newest || !best || best.step === newest.state.step) return newest;
-  const file = checkpointFile(best.step);
-  if (!(await files.exists(`${folder}/${file}`))) return newest;
-  const state = await loadCheckpoint(files, `${folder}/${file}`, model, options);
-  return { file, state, skipped: newest.skipped };
+  const opened = await openNewest(files, folder, options.accept);
+  if (!opened) return undefined;
+  await opened.checkpoint.close();
+  const { best, step } = opened.checkpoint.state;
+  const file = best && best.step !== step && checkpointFile(best.step);
+  if (!file || !(await files.exists(`${folder}/${file}`))) return loadNewest(files, folder, model, options);
+  return {
+    file,
+    state: await loadCheckpoint(files, `${folder}/${file}`, model, options),
+    skipped: opened.skipped,
+  };
 }
 
 export interface Opened {

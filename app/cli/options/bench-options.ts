@@ -4,7 +4,7 @@ import { peers, type Peer } from "../../../bench/suite/peers.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
-import { flag, named, negation, read, real, text, whole, withDefault } from "./option.ts";
+import { flag, named, negation, read, real, text, whole, wholeWithin, withDefault } from "./option.ts";
 
 export const QUICK_SECONDS = 0.05;
 const MOST_SECONDS = 600;
@@ -84,15 +84,7 @@ function peerFrom(given: string): Peer {
 }
 
 function countsFrom(given: string, name: string): number[] {
-  return given.split(",").map((text) => {
-    const count = Number(text);
-    if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count;
-    throw new SinterError(
-      "usage",
-      `${name} takes whole numbers from 1 to ${MAX_WORKERS}, not \`${text}\``,
-      `for example ${name} 1,2`,
-    );
-  });
+  return given.split(",").map((text) => wholeWithin(name, text.trim(), { least: 1, most: MAX_WORKERS }));
 }
 
 function secondsFrom(given: string, name: string): number {

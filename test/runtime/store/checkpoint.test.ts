@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   listCheckpoints,
+  loadBest,
   loadCheckpoint,
   loadNewest,
   saveCheckpoint,
@@ -45,6 +46,20 @@ describe("a checkpoint", () => {
     const loaded = await loadNewest(files, folder, other, "all");
     expect(loaded?.state).toEqual(state(5));
     expect(bitsOf(other)).toBe(bitsOf(model));
+  });
+
+  it("is not read for the best one's sake but for its head", async () => {
+    const best = fakeModel(1);
+    await saveCheckpoint(files, folder, best, state(5), 3);
+    const named = { ...state(6), best: { step: 5, loss: 1, seen: 6, since: 1 } };
+    await saveCheckpoint(files, folder, fakeModel(2), named, 3);
+    const bytes = readFileSync(path(6));
+    bytes.fill(0xff, bytes.length - 16); // the newest one's last numbers
+    writeFileSync(path(6), bytes);
+    const model = fakeModel(3);
+    const loaded = await loadBest(files, folder, model, { what: "all" });
+    expect([loaded?.state.step, loaded?.skipped]).toEqual([5, []]);
+    expect(bitsOf(model)).toBe(bitsOf(best));
   });
 
   it("is dense safetensors, one tensor per layer, with the moments", async () => {
