@@ -116,10 +116,10 @@ def common(sizes, attention, block, config):
 
 
 def in_double(theirs):
-    """Experts one after the other: what has them in one product has no fp64."""
+    """Without dropout; experts one after the other: what has them in one product has no fp64."""
     if hasattr(theirs, "set_experts_implementation"):
         theirs.set_experts_implementation("eager")
-    return theirs.double()
+    return theirs.eval().double()
 
 
 def llama(folder, state):
