@@ -2,7 +2,7 @@
  * What was published of a model's training, and what follows from its graph, side by side: whole runs, and
  * steps with their speed and memory.
  */
-import { percent, thousands, threeDigits } from "../../runtime/contract/amounts.ts";
+import { percent, sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import { amountText, dollarsText, flopsText } from "./amounts.ts";
 import type { ModelCosts } from "./costs.ts";
 import { degreesText } from "./plan-text.ts";
@@ -86,7 +86,7 @@ function stepLines({ step, plan, rate, gib }: StepBeside): string[] {
   const micro = `${s.accumulation} × ${s.micro} × ${thousands(s.sequence)} tokens of a rank`;
   const ratio = (here: number, there: number): string => ` (${(here / there).toFixed(2)} ×)`;
   const rates = [step.rate, rate].map((n) => n && `${thousands(n)} tok/s of a device`);
-  const sizes = [step.gib, gib].map((n) => n && `${threeDigits(n)} GiB`);
+  const sizes = [step.gib, gib].map((n) => n && sizeText(n * GIB));
   const published = [rates[0], sizes[0]].filter((text) => text !== undefined).join(", ");
   const here = [
     step.rate && `${rates[1]}${ratio(rate, step.rate)}`,

@@ -27,26 +27,6 @@ stands in the same file, in any order.`,
     wrong: `${whole}plan p of m on h100 { devices 8 }\nplan p of m on a100 { devices 8 }`,
     right: `${whole}plan p of m on h100 { devices 8 }\nplan q of m on a100 { devices 8 }`,
   }),
-  E0707: message<{ name: string; nearest: string | undefined; plans: readonly string[] }>({
-    title: "a plan like one that is not there",
-    text: ({ name }) => `there is no plan called ${quoted(name)} in this file`,
-    help: ({ nearest, plans: others }) =>
-      near(nearest) ?? (others.length > 0 ? `there are ${either(others.slice(0, 8))}` : undefined),
-    fixes: ({ nearest }) => replacedBy(nearest),
-    explain: `"plan b like a { … }" takes the model, the device and the settings of a, and then what b says
-itself ("plan b like a on h200 { … }"). What a expects is not expected of b.`,
-    wrong: `${whole}plan p of m on h100 { devices 8 }\nplan q like o { devices 16 }`,
-    right: `${whole}plan p of m on h100 { devices 8 }\nplan q like p { devices 16 }`,
-  }),
-  E0708: message<{ name: string }>({
-    title: "plans that are like each other in a circle",
-    text: ({ name }) => `${quoted(name)} is like itself, through the plans that it is like`,
-    help: () => "one of them has to be written out",
-    explain: `"like" means: take the other plan's model, device and settings. In a circle there would be
-nothing to take.`,
-    wrong: `${whole}plan p like q { }\nplan q like p { }`,
-    right: `${whole}plan p of m on h100 { }\nplan q like p { }`,
-  }),
   E0703: message<{ fact: string; expected: string; found: string; instead: string | undefined }>({
     title: "a plan's expectation is not met",
     text: ({ fact, expected, found }) => `expected ${fact} ${expected}, found ${found}`,
@@ -93,5 +73,25 @@ what lies between 80 and 95 %. "sinter plan SPEC --solve parallel" looks for a w
 different sequences: devices / (tensor × pipeline × context).`,
     wrong: `${whole}plan p of m on h100 { devices 8  micro 1  sequence 16  batch_tokens 200 }`,
     right: `${whole}plan p of m on h100 { devices 8  micro 1  sequence 16  batch_tokens 256 }`,
+  }),
+  E0707: message<{ name: string; nearest: string | undefined; plans: readonly string[] }>({
+    title: "a plan like one that is not there",
+    text: ({ name }) => `there is no plan called ${quoted(name)} in this file`,
+    help: ({ nearest, plans: others }) =>
+      near(nearest) ?? (others.length > 0 ? `there are ${either(others.slice(0, 8))}` : undefined),
+    fixes: ({ nearest }) => replacedBy(nearest),
+    explain: `"plan b like a { … }" takes the model, the device and the settings of a, and then what b says
+itself ("plan b like a on h200 { … }"). What a expects is not expected of b.`,
+    wrong: `${whole}plan p of m on h100 { devices 8 }\nplan q like o { devices 16 }`,
+    right: `${whole}plan p of m on h100 { devices 8 }\nplan q like p { devices 16 }`,
+  }),
+  E0708: message<{ name: string }>({
+    title: "plans that are like each other in a circle",
+    text: ({ name }) => `${quoted(name)} is like itself, through the plans that it is like`,
+    help: () => "one of them has to be written out",
+    explain: `"like" means: take the other plan's model, device and settings. In a circle there would be
+nothing to take.`,
+    wrong: `${whole}plan p like q { }\nplan q like p { }`,
+    right: `${whole}plan p of m on h100 { }\nplan q like p { }`,
   }),
 };
