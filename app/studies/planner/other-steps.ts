@@ -46,6 +46,19 @@ const ethernet = { rate: "replicas exchange gradients over Ethernet, slower than
 const korthikanti = "Korthikanti et al. 2022, table 5";
 const divided = { sequence: 2048, tensor: 8, states: "optimizer" } as const;
 
+/** How BLOOM was divided over its 384 devices. */
+export const bloomAsked = {
+  devices: 384,
+  tensor: 4,
+  pipeline: 12,
+  shard: 8,
+  states: "optimizer",
+  micro: 2,
+  sequence: 2048,
+  batchTokens: 2048 * 2048,
+  recompute: "full",
+} as const;
+
 /** Seconds of a step of so many sequences of 2048 tokens on so many devices → tokens per second of one. */
 const rateOf = (seconds: number, sequences: number, devices: number): number =>
   (sequences * 2048) / seconds / devices;
@@ -159,17 +172,7 @@ export const otherSteps: readonly PublishedStep[] = [
   {
     model: "bloom",
     card: "a100",
-    asked: {
-      devices: 384,
-      tensor: 4,
-      pipeline: 12,
-      shard: 8,
-      states: "optimizer",
-      micro: 2,
-      sequence: 2048,
-      batchTokens: 2048 * 2048,
-      recompute: "full",
-    },
+    asked: bloomAsked,
     rate: 150e12 / (8 * 176.2e9),
     gib: undefined,
     source: "BLOOM, 2022: 150 TFLOP/s, what is computed again counted",

@@ -11,7 +11,7 @@ import { acceleratorNamed } from "../../../compiler/planner/tables/hardware.ts";
 import { percent } from "../../../runtime/contract/amounts.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { mptSpec } from "./fit.ts";
-import { llama, otherModel } from "./other-steps.ts";
+import { bloomAsked, llama, otherModel } from "./other-steps.ts";
 
 export interface OtherRun {
   readonly title: string;
@@ -77,20 +77,7 @@ export const otherRuns: readonly OtherRun[] = [
     tokens: 366e9,
     hours: 1_082_990,
     source: "BigScience, 2022",
-    planned: {
-      model: otherModel("bloom"),
-      asked: {
-        devices: 384,
-        tensor: 4,
-        pipeline: 12,
-        shard: 8,
-        states: "optimizer",
-        sequence: 2048,
-        micro: 2,
-        batchTokens: 2 ** 22,
-        recompute: "full",
-      },
-    },
+    planned: { model: otherModel("bloom"), asked: bloomAsked },
   },
   {
     title: "MPT-7B",
