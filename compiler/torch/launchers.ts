@@ -14,7 +14,8 @@ const nodesOf = ({ devices, node }: Launch): number => Math.max(1, Math.ceil(dev
 const perNode = ({ devices, node }: Launch): number => Math.min(devices, node);
 
 const flags = (launch: Launch): string => {
-  const mode = replicas(launch) === launch.devices ? "ddp" : "fsdp";
+  const copies = replicas(launch);
+  const mode = copies === launch.devices ? "ddp" : copies > 1 ? `fsdp --replicas ${copies}` : "fsdp";
   const tensor = launch.tensor > 1 ? ` --tensor ${launch.tensor}` : "";
   return `--mode ${mode}${tensor} --recompute --compile --loss-chunks 8`;
 };
@@ -96,8 +97,8 @@ parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
   examples.jsonl has them, and the run goes on. \`objectives.py\` has the equations. Reward
   models, kto and reinforcement stay with Sinter: they ask for a head, for a divergence that the trainer
   measures, or for answers that the model writes itself.
-- \`parallel.py\`: DDP, FSDP2, FSDP2 × tensor parallelism, recomputation, compilation. Pipelines, context and
-  expert parallelism are planned by \`sinter plan\` and not written here.
+- \`parallel.py\`: DDP, FSDP2, in replicas (HSDP) too, FSDP2 × tensor parallelism, recomputation,
+  compilation. Pipelines, context and expert parallelism are planned by \`sinter plan\` and not written here.
 - \`weights.py\`: safetensors. \`run/model.safetensors\` and \`run/moments.safetensors\` are what a run
   leaves; with FSDP a folder of PyTorch's distributed checkpoints, from which any number of processes goes
   on. \`python3 weights.py run\` joins them into these two files, from which the run also goes back to Sinter.

@@ -153,21 +153,28 @@ class Replicated(Many):
 
 
 class Sharded(Many):
-    """FSDP2, and tensor parallelism within it. No process ever has all of the model."""
+    """FSDP2, in several replicas if asked (HSDP), and tensor parallelism within it. No process ever has
+    all of the model.
+    """
 
     def __init__(self, given, device):
         super().__init__(given, device)
         self.builds_on = torch.device("meta")
+        tensor, replicas = given.tensor, given.replicas
+        if self.ranks % (tensor * replicas):
+            degrees = f"--tensor {tensor} x --replicas {replicas}"
+            raise SystemExit(f"{degrees} does not divide {self.ranks} processes")
+        # the processes of a tensor group are neighbours, and work on the same sequences
+        self.readers, self.reader = self.ranks // tensor, self.rank // tensor
 
     def wrap(self, model):
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-        tensor = self.given.tensor
-        mesh = init_device_mesh(
-            self.device.type, (self.ranks // tensor, tensor), mesh_dim_names=("shard", "tensor")
-        )
-        self.shards = self.ranks // tensor
+        tensor, replicas = self.given.tensor, self.given.replicas
+        shape, names = (replicas, self.readers // replicas, tensor), ("replica", "shard", "tensor")
+        mesh = init_device_mesh(self.device.type, shape, mesh_dim_names=names)
+        shared = mesh["replica", "shard"] if replicas > 1 else mesh["shard"]
         if tensor > 1:
             divide(model, mesh["tensor"])
         model = self.prepared(model)
@@ -175,7 +182,7 @@ class Sharded(Many):
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
         units = [*model.model.layers, model]
         for unit in units:
-            fully_shard(unit, mesh=mesh["shard"], mp_policy=policy)
+            fully_shard(unit, mesh=shared, mp_policy=policy)
         for unit in units:
             unit.set_gradient_divide_factor(1.0)
             if hasattr(unit, "set_force_sum_reduction_for_comms"):
@@ -183,7 +190,6 @@ class Sharded(Many):
         from torch.distributed.fsdp import register_fsdp_forward_method
 
         register_fsdp_forward_method(model, "loss_sum")
-        self.mesh = mesh
         if next(model.parameters()).is_meta:
             model.to_empty(device=self.device)
             if model.tied:
@@ -191,12 +197,10 @@ class Sharded(Many):
         return model
 
     def total(self, number):
-        number = number.clone()
-        dist.all_reduce(number, group=self.mesh["shard"].get_group())
-        return number
+        return super().total(number) / self.given.tensor
 
     def share(self, *parts):
-        return divided(parts, self.shards, self.mesh["shard"].get_local_rank())
+        return divided(parts, self.readers, self.reader)
 
     def sync_last(self, model, is_last):
         model.set_requires_gradient_sync(is_last)

@@ -25,7 +25,7 @@ FOUND = weights.read(HERE / "parity" / "parity.safetensors")
 
 class Given:
     recompute = compile = False
-    tensor = 1
+    tensor = replicas = 1
     mode = "ddp"
 
 

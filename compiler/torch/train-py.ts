@@ -144,7 +144,8 @@ def main():
     ask.add_argument(
         "--mode", default="ddp", choices=["ddp", "fsdp"], help="how processes share the work"
     )
-    ask.add_argument("--tensor", type=int, default=1, help="tensor parallelism (needs PyTorch 2)")
+    ask.add_argument("--tensor", type=int, default=1, help="tensor parallelism (fsdp)")
+    ask.add_argument("--replicas", type=int, default=1, help="of the model among the processes (fsdp: HSDP)")
     ask.add_argument(
         "--recompute",
         action="store_true",

@@ -22,6 +22,7 @@ RUNS = {
     "ddp, 2 processes": (2, {"mode": "ddp"}),
     "fsdp2, 2 processes": (2, {"mode": "fsdp"}),
     "fsdp2, 4 processes": (4, {"mode": "fsdp"}),
+    "fsdp2 in 2 replicas, 4 processes": (4, {"mode": "fsdp", "replicas": 2}),
     "tensor 2": (2, {"mode": "fsdp", "tensor": 2}),
     "fsdp2 x tensor 2, 4 processes": (4, {"mode": "fsdp", "tensor": 2}),
     "fsdp2, layers computed again": (2, {"mode": "fsdp", "recompute": True}),
