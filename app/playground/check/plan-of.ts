@@ -6,7 +6,7 @@ import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { analysisOf } from "./analysis-of.ts";
 
-/** What is drawn: instructions that every browser has. */
+/** What is drawn: instructions that every browser has. Memory is the module's, which has all targets. */
 export const TARGET = "simd";
 
 const plans = new WeakMap<Model, Map<ModuleName, ModulePlan>>();
@@ -23,7 +23,7 @@ export function planOf(text: string, name: string, module: ModuleName): Planned 
   if (!model) return undefined;
   const known = plans.get(model) ?? new Map<ModuleName, ModulePlan>();
   plans.set(model, known);
-  const plan = known.get(module) ?? planModule(model, module, { targets: [TARGET] });
+  const plan = known.get(module) ?? planModule(model, module);
   known.set(module, plan);
   return { model, plan, programs: plan.programs.get(TARGET)! };
 }
