@@ -16,7 +16,7 @@ torch.set_default_dtype(torch.float64)
 
 
 def far(got, wanted):
-    return float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+    return float((got - wanted).detach().abs().max() / wanted.abs().max().clamp(min=1e-30))
 
 
 def measure(folder):
