@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
+import { largePagesOf } from "../../../app/cli/verbs/doctor.ts";
 import { findingsKept, KERNEL_CACHE_VARIABLE, kernelCache } from "../../../app/cli/terminal/kernel-folder.ts";
 import { WorkerChoices } from "../../../runtime/engine/worker-choice.ts";
 import { findingsHere, keepFindings, nodeFindings } from "../../../runtime/node/findings.ts";
@@ -33,4 +34,12 @@ test("doctor lists with how many workers entries were fastest", async () => {
   const { out } = await inside(["doctor"], folder);
   expect(out).toMatch(/\n {2}workers .*\n {12}gpt infer, decode 1: 1 of 2, 20(\.0)? ms\n$/);
   expect(out).not.toContain("prefill 64");
+});
+
+test("doctor reads to whom Linux gives large pages", () => {
+  expect(largePagesOf("always [madvise] never\n")).toBe("madvise");
+  expect(largePagesOf("[always] madvise never\n")).toBe("always");
+  expect(largePagesOf("always madvise [never]\n")).toBe("never");
+  expect(largePagesOf("")).toBeUndefined();
+  expect(largePagesOf(undefined)).toBeUndefined();
 });
