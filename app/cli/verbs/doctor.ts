@@ -115,7 +115,8 @@ function linuxSetting(): string | undefined {
 export const largePagesOf = (setting: string | undefined): LargePages | undefined =>
   (["always", "madvise", "never"] as const).find((name) => setting?.includes(`[${name}]`));
 
-const small = `of 4 KiB; steps of large models gain some per cent with larger ones: "always" in ${LARGE_PAGES}`;
+const small =
+  "of 4 KiB; steps of large models gain some per cent with larger ones: " + `"always" in ${LARGE_PAGES}`;
 const pagesText: Readonly<Record<LargePages, string>> = {
   always: "of 2 MiB where a memory has room for them",
   madvise: small,
