@@ -3,7 +3,8 @@
  * before the last worker has come, memory serves a few as well as many, and where other programs take cores,
  * everybody waits for the worker that has none. So the first runs of an entry try all of them, then half as
  * many, and so on, until fewer are clearly slower; then the fastest number stays, until runs take another
- * time than they took. Nobody waits for that, since each of these runs is one that was asked for, and no bit
+ * time than they took. Fewer than all are doubted now and then all the same: one worker alone does not take
+ * another time when a neighbour of the others goes. Nobody waits for that, since each of these runs is one that was asked for, and no bit
  * of a result depends on the number.
  */
 import { isObject } from "../base/schema.ts";
@@ -28,6 +29,8 @@ const CHANGED = 1.4;
 const MEAN_OF = 8;
 /** It is looked at after so many runs, each time after twice as many as the last time. */
 const PATIENCE = { from: 8, to: 1024 } as const;
+/** Fewer than all are doubted after so many runs, each time after twice as many as the last time. */
+const TRUST = { from: 32, to: 4096 } as const;
 
 /** Of one entry, with one number of rows. */
 export class WorkerChoice {
@@ -43,6 +46,7 @@ export class WorkerChoice {
   #mean: number;
   #runs = 0;
   #patience: number = PATIENCE.from;
+  #trust: number = TRUST.from;
 
   /** `known`: what was found before. */
   constructor(most: number, known: Fastest | undefined, keep: (found: Fastest) => void = () => undefined) {
@@ -86,8 +90,17 @@ export class WorkerChoice {
   #watch(ms: number): void {
     this.#mean += (ms - this.#mean) / MEAN_OF;
     const change = this.#mean / this.#best!.ms;
-    if (++this.#runs < this.#patience || (change < CHANGED && change > 1 / CHANGED)) return;
-    this.#patience = Math.min(2 * this.#patience, PATIENCE.to);
+    this.#runs++;
+    if (this.#runs >= this.#patience && (change >= CHANGED || change <= 1 / CHANGED)) {
+      this.#patience = Math.min(2 * this.#patience, PATIENCE.to);
+      this.#reopen();
+    } else if (this.#runs >= this.#trust && this.workers < this.#most) {
+      this.#trust = Math.min(2 * this.#trust, TRUST.to);
+      this.#reopen();
+    }
+  }
+
+  #reopen(): void {
     this.#isOpen = true;
     this.#best = undefined;
     this.#times = [];
