@@ -4,8 +4,8 @@
  * everybody waits for the worker that has none. So the first runs of an entry try all of them, then half as
  * many, and so on, until fewer are clearly slower; then the fastest number stays, until runs take another
  * time than they took. Fewer than all are doubted now and then all the same: one worker alone does not take
- * another time when a neighbour of the others goes. Nobody waits for that, since each of these runs is one that was asked for, and no bit
- * of a result depends on the number.
+ * another time when a neighbour of the others goes. Nobody waits for that, since each of these runs is one
+ * that was asked for, and no bit of a result depends on the number.
  */
 import { isObject } from "../base/schema.ts";
 import type { Findings } from "./host.ts";
