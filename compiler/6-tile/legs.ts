@@ -8,28 +8,30 @@
  *
  * Any other program has one leg.
  */
-import { legEntry, type TensorName } from "../../runtime/contract/entries.ts";
+import { carried, legEntry, type TensorName } from "../../runtime/contract/entries.ts";
 import type { EntryRun } from "../../runtime/contract/manifest.ts";
 import type { Graph } from "../3-graph/ir.ts";
 import type { Program, ProgramSection } from "./program.ts";
+
+type Takes = NonNullable<EntryRun["takes"]>;
 
 export interface Leg {
   /** Of the export. */
   readonly name: string;
   /** What it waits for. Absent: nothing. */
-  readonly takes?: NonNullable<EntryRun["takes"]>;
+  readonly takes?: Takes;
   readonly sections: readonly ProgramSection[];
 }
 
 /** The inputs that another memory makes. */
-const arrivals: ReadonlyMap<string, NonNullable<EntryRun["takes"]>> = new Map([
-  ["x_in" satisfies TensorName, "x"],
-  ["d_x_out" satisfies TensorName, "cotangent"],
-  ["norm" satisfies TensorName, "norm"],
+const arrivals: ReadonlyMap<string, Takes> = new Map<TensorName, Takes>([
+  [carried.x.in, "x"],
+  [carried.cotangent.in, "cotangent"],
+  ["norm", "norm"],
 ]);
 
 export function legsOf({ graph, sections }: Pick<Program, "graph" | "sections">): readonly Leg[] {
-  const legs: { takes?: NonNullable<EntryRun["takes"]>; sections: ProgramSection[] }[] = [];
+  const legs: { takes?: Takes; sections: ProgramSection[] }[] = [];
   const taken = new Set<string>();
   for (const section of sections) {
     const arriving = arrivalsOf(graph, section).find((name) => !taken.has(name));

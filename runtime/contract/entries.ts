@@ -265,6 +265,16 @@ export const outputNames = [
 ] as const;
 export type OutputName = (typeof outputNames)[number];
 
+/**
+ * What goes from one memory to another while a module that is divided runs: as which tensor it leaves a
+ * partition, and as which it comes into the next one.
+ */
+export const carried = {
+  x: { out: "x_out", in: "x_in" },
+  cotangent: { out: "d_x_in", in: "d_x_out" },
+} as const satisfies Readonly<Record<string, { readonly out: OutputName; readonly in: InputName }>>;
+export type Carried = keyof typeof carried;
+
 /** look: [R, width] for each layer. The residual stream x as the layer leaves it. */
 export const LAYERS_RESIDUAL = "layers.residual";
 /**

@@ -5,17 +5,12 @@
 import { MAX_WORKERS } from "../contract/control.ts";
 import { MOST_PAGES, PAGE_BYTES } from "../contract/memory-import.ts";
 import { memoryBytesFor } from "../contract/worker-memory.ts";
-import type { TensorName } from "../contract/entries.ts";
+import { carried, type TensorName } from "../contract/entries.ts";
 import type { EntryPlace, EntryRun, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 
-/** Where rows of x come into a partition and leave it. */
-const partitionEnds: readonly string[] = [
-  "x_in",
-  "x_out",
-  "d_x_in",
-  "d_x_out",
-] satisfies readonly TensorName[];
+/** Where rows of x, or their cotangents, come into a partition and leave it. */
+const partitionEnds: readonly string[] = Object.values(carried).flatMap(({ in: into, out }) => [into, out]);
 /** No count or address of a tensor is larger. */
 const MOST_COUNT = 2 ** 40;
 
@@ -135,11 +130,13 @@ function wrongChain(
   partitions: readonly ModuleManifest[],
 ): string | undefined {
   if (!Array.isArray(runs) || runs.length === 0) return `entry "${name}" runs nothing`;
-  for (const [i, { part, entry }] of runs.entries()) {
+  for (const [i, { part, entry, takes = "x" }] of runs.entries()) {
     const found = partitions[part]?.entries.find((e) => e.name === entry);
     if (!found) return `entry "${name}" runs "${entry}" of part ${part}, which does not exist`;
     if (found.batch * found.context !== batch * context)
       return `entry "${name}" has other rows than "${entry}" of part ${part}`;
+    if (takes !== "norm" && !Object.hasOwn(carried, takes))
+      return `entry "${name}" takes "${takes}", which nothing makes`;
     if (i === 0) continue;
     for (const [p, end] of neededEnds(runs[i - 1]!, runs[i]!))
       if (rowsOf(partitions[p]!, end) < (end === "norm" ? 1 : batch * context))
@@ -150,20 +147,13 @@ function wrongChain(
 
 /** The tensors between a run and the next one, and in which partition they have to be. */
 function neededEnds(before: EntryRun, run: EntryRun): readonly (readonly [number, TensorName])[] {
-  switch (run.takes) {
-    case "norm":
-      return [[run.part, "norm"]];
-    case "cotangent":
-      return [
-        [before.part, "d_x_in"],
-        [run.part, "d_x_out"],
-      ];
-    default:
-      return [
-        [before.part, "x_out"],
-        [run.part, "x_in"],
-      ];
-  }
+  const { takes = "x" } = run;
+  if (takes === "norm") return [[run.part, "norm"]];
+  const { out, in: into } = carried[takes];
+  return [
+    [before.part, out],
+    [run.part, into],
+  ];
 }
 
 const rowsOf = ({ tensors }: ModuleManifest, name: string): number =>

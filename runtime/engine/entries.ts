@@ -5,12 +5,18 @@
  * these rows go the other way.
  */
 import { controlWord, HYPER_FLOATS } from "../contract/control.ts";
-import type { EntryName, InputName, TensorName } from "../contract/entries.ts";
-import type { EntryPlace, EntryRun, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import {
+  carried,
+  type Carried,
+  type EntryName,
+  type InputName,
+  type TensorName,
+} from "../contract/entries.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import { totalNorm } from "./gradient-norm.ts";
 import type { Pool } from "./host.ts";
-import type { Partition } from "./partitions.ts";
+import { tensorOf, type Partition } from "./partitions.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 import type { WorkerChoices } from "./worker-choice.ts";
 
@@ -44,7 +50,7 @@ export class Entries {
   readonly #words: readonly Int32Array[];
   /** The table `hyper` of each partition. */
   readonly #hyper: readonly Float32Array[];
-  readonly #ends: readonly PartitionEnds[];
+  readonly #ends: readonly Readonly<Record<Carried, Ends>>[];
   readonly #inputs: ReadonlyMap<string, readonly Int32Array[]>;
 
   constructor({ manifest, module, partitions, tensors, pool, choices }: EntriesSource) {
@@ -168,27 +174,24 @@ function inputsOf(partitions: readonly Partition[]): ReadonlyMap<string, readonl
 }
 
 /** The numbers that are the same in all partitions. */
-type HyperName = Exclude<keyof Manifest["hyper"], "layer">;
+export type HyperName = Exclude<keyof Manifest["hyper"], "layer">;
 
 /** The number of a partition's first layer. */
 const firstLayer = ({ tensors }: ModuleManifest): number =>
   Math.max(0, ...tensors.map((place) => place.firstLayer ?? 0));
 
-/** What goes from partition to partition. */
-type Carried = Exclude<NonNullable<EntryRun["takes"]>, "norm">;
-
-/** Where it comes into a partition, and where it leaves it. */
-type PartitionEnds = Readonly<
-  Record<Carried, { readonly in: Tensor | undefined; readonly out: Tensor | undefined }>
->;
-
-function endsOf({ manifest, memory }: Partition): PartitionEnds {
-  const end = (name: TensorName): Tensor | undefined => {
-    const place = manifest.tensors.find((tensor) => tensor.name === name);
-    return place && tensorIn(memory.buffer, place);
-  };
-  return {
-    x: { in: end("x_in"), out: end("x_out") },
-    cotangent: { in: end("d_x_out"), out: end("d_x_in") },
-  };
+/** Where something comes into a partition, and where it leaves it. */
+interface Ends {
+  readonly in: Tensor | undefined;
+  readonly out: Tensor | undefined;
 }
+
+const endsOf = (partition: Partition): Readonly<Record<Carried, Ends>> => ({
+  x: endsOfOne(partition, "x"),
+  cotangent: endsOfOne(partition, "cotangent"),
+});
+
+const endsOfOne = (partition: Partition, what: Carried): Ends => ({
+  in: tensorOf(partition, carried[what].in),
+  out: tensorOf(partition, carried[what].out),
+});

@@ -6,8 +6,7 @@
 import type { TensorName } from "../contract/entries.ts";
 import { normChunks } from "../contract/gradient-norm.ts";
 import type { ModuleManifest, TensorPlace } from "../contract/manifest.ts";
-import type { Partition } from "./partitions.ts";
-import { tensorIn } from "./tensors.ts";
+import { tensorOf, type Partition } from "./partitions.ts";
 
 /** Computes the norm, and writes it to where each partition's update reads it. */
 export function totalNorm({ tensors }: ModuleManifest, partitions: readonly Partition[]): void {
@@ -17,7 +16,7 @@ export function totalNorm({ tensors }: ModuleManifest, partitions: readonly Part
     for (const { gradients, next } of sums)
       for (let left = chunksOf(gradients.get(name)); left > 0; left--) total += next();
   const norm = [Math.sqrt(total)];
-  for (const partition of partitions) named(partition, "norm")?.write(norm);
+  for (const partition of partitions) tensorOf(partition, "norm" satisfies TensorName)?.write(norm);
 }
 
 const chunksOf = (gradient: TensorPlace | undefined): number =>
@@ -25,16 +24,11 @@ const chunksOf = (gradient: TensorPlace | undefined): number =>
 
 /** A partition's gradients by name, and its sums one after the other. */
 function sumsOf(partition: Partition) {
-  const sums = named(partition, "norm_partial")?.padded();
+  const sums = tensorOf(partition, "norm_partial" satisfies TensorName)?.padded();
   const gradients = partition.manifest.tensors.filter(({ storage }) => storage === "gradient");
   let at = 0;
   return {
     gradients: new Map(gradients.map((place) => [place.name, place])),
     next: (): number => sums![at++]!,
   };
-}
-
-function named({ manifest, memory }: Partition, name: TensorName) {
-  const place = manifest.tensors.find((tensor) => tensor.name === name);
-  return place && tensorIn(memory.buffer, place);
 }

@@ -67,12 +67,16 @@ export function tensorsOf(
 ): ReadonlyMap<string, Tensor> {
   return new Map(
     module.tensors.map((place) => {
-      const pieces = partitions.flatMap(({ manifest, memory }) =>
-        manifest.tensors.filter((t) => t.name === place.name).map((t) => tensorIn(memory.buffer, t)),
-      );
+      const pieces = partitions.flatMap((partition) => tensorOf(partition, place.name) ?? []);
       return [place.name, module.parts ? joined(place, pieces) : pieces[0]!] as const;
     }),
   );
+}
+
+/** A partition's tensor. Undefined: it has none of that name. */
+export function tensorOf({ manifest, memory }: Partition, name: string): Tensor | undefined {
+  const place = manifest.tensors.find((tensor) => tensor.name === name);
+  return place && tensorIn(memory.buffer, place);
 }
 
 /**

@@ -8,7 +8,7 @@ import { controlWord } from "../contract/control.ts";
 import { entryNames, legEntry, segmentEntry, segmentNumbers, type InputName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
-import type { Partition } from "./partitions.ts";
+import { tensorOf, type Partition } from "./partitions.ts";
 import { writeSpan } from "./run-inputs.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 
@@ -94,15 +94,17 @@ function runAlone(
 /**
  * Every input gets numbers that look random and are the same each time; a run is one span of so many rows.
  */
-function fillInputs({ manifest: { tensors }, memory }: Partition, model: Manifest, rows: number): void {
+function fillInputs(partition: Partition, model: Manifest, rows: number): void {
+  const {
+    memory,
+    manifest: { tensors },
+  } = partition;
   // tokens and targets are below both: an output may have fewer classes than there are ids
   const classes = tensors.find(({ name }) => name === "logits")?.shape.at(-1) ?? Infinity;
   const ids = Math.min(model.model.sizes.vocab, classes);
   for (const place of tensors) if (place.storage === "input") fillInput(memory, place, model, ids);
-  const words = (name: InputName): Int32Array | undefined => {
-    const place = tensors.find((t) => t.name === name);
-    return place && (tensorIn(memory.buffer, place).padded() as Int32Array);
-  };
+  const words = (name: InputName): Int32Array | undefined =>
+    tensorOf(partition, name)?.padded() as Int32Array | undefined;
   words("positions")?.forEach((_, r, positions) => (positions[r] = r % rows));
   words("first")?.fill(0); // a sequence is one document
   const spans = words("spans");

@@ -6,7 +6,7 @@ import type { OutputName, TensorName } from "../contract/entries.ts";
 import type { TrainSettings } from "../contract/model.ts";
 import { pow } from "../contract/power.ts";
 import { SinterError } from "../base/errors.ts";
-import type { Entries } from "./entries.ts";
+import type { Entries, HyperName } from "./entries.ts";
 import { useAdapters } from "./adapters.ts";
 import { MixtureCounts, type MixtureLoad } from "./mixtures.ts";
 import {
@@ -217,9 +217,8 @@ const notCompiledFor = (what: string, option: string): SinterError =>
 
 /** The numbers of a step that kernels read (contract/control.ts). */
 function writeHyper(entries: Entries, lr: number, step: number, units: number): void {
-  const { hyper, model } = entries.manifest;
-  const { beta1, beta2, eps, decay, clip }: TrainSettings = model.train;
-  const numbers: Record<Exclude<keyof typeof hyper, "lora" | "layer">, number> = {
+  const { beta1, beta2, eps, decay, clip }: TrainSettings = entries.manifest.model.train;
+  const numbers: Record<Exclude<HyperName, "lora">, number> = {
     lr,
     beta1,
     beta2,
@@ -231,5 +230,5 @@ function writeHyper(entries: Entries, lr: number, step: number, units: number): 
     scale: 1 / units,
     step,
   };
-  for (const [name, value] of Object.entries(numbers)) entries.setHyper(name as keyof typeof numbers, value);
+  for (const [name, value] of Object.entries(numbers)) entries.setHyper(name as HyperName, value);
 }

@@ -168,9 +168,8 @@ export async function loadBest(
   const opened = await openNewest(files, folder, options.accept);
   if (!opened) return undefined;
   await opened.checkpoint.close();
-  const { best, step } = opened.checkpoint.state;
-  const file = best && best.step !== step && checkpointFile(best.step);
-  if (!file || !(await files.exists(`${folder}/${file}`))) return loadNewest(files, folder, model, options);
+  const file = await betterThan(opened, files, folder);
+  if (file === undefined) return loadNewest(files, folder, model, options);
   return {
     file,
     state: await loadCheckpoint(files, `${folder}/${file}`, model, options),
@@ -203,11 +202,17 @@ export async function openNewest(files: Files, folder: string, accept?: Accept):
 export async function openBest(files: Files, folder: string, accept?: Accept): Promise<Opened | undefined> {
   const found = await openNewest(files, folder, accept);
   if (!found) return undefined;
-  const { best, step } = found.checkpoint.state;
-  const path = best && `${folder}/${checkpointFile(best.step)}`;
-  if (!path || best.step === step || !(await files.exists(path))) return found;
+  const file = await betterThan(found, files, folder);
+  if (file === undefined) return found;
   await found.checkpoint.close();
-  return { checkpoint: await openCheckpoint(files, path), skipped: found.skipped };
+  return { checkpoint: await openCheckpoint(files, `${folder}/${file}`), skipped: found.skipped };
+}
+
+/** The file of the best step that a checkpoint names. Undefined: it is this one, or it is no longer there. */
+async function betterThan({ checkpoint }: Opened, files: Files, folder: string): Promise<string | undefined> {
+  const { best, step } = checkpoint.state;
+  const file = best && best.step !== step ? checkpointFile(best.step) : undefined;
+  return file !== undefined && (await files.exists(`${folder}/${file}`)) ? file : undefined;
 }
 
 const refused = (path: string, why: string): SinterError =>

@@ -232,6 +232,11 @@ describe("a module in parts", () => {
       (m) => (m.entries[0]!.runs[1]!.part = 9),
       /of part 9, which does not exist/,
     ],
+    [
+      "a run takes what nothing makes",
+      (m) => Object.assign(m.entries[0]!.runs![0]!, { takes: "rows" }),
+      /takes "rows", which nothing makes/,
+    ],
     ["a chain is empty", (m) => (m.entries[0]!.runs = []), /runs nothing/],
     [
       "rows have another width",
