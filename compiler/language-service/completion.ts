@@ -68,6 +68,12 @@ export function complete(doc: Document, place: number): readonly Completion[] {
 const isWord = ({ tokenType: type, image }: IToken): boolean =>
   isName(type) || type === ModelName || keywordNames.includes(image);
 
+const keyword = (label: string): Offer => ({
+  label,
+  kind: "keyword",
+  documentation: keywordDocs[label]!,
+});
+
 class Offers {
   private readonly doc: Document;
   private readonly context: WritingContext;
@@ -92,13 +98,9 @@ class Offers {
       case "tolerance":
         return [];
       case "of":
-        return ["of", "like"].map((label) => ({
-          label,
-          kind: "keyword",
-          documentation: keywordDocs[label]!,
-        }));
+        return [keyword("of"), keyword("like")];
       case "on":
-        return [{ label: waiting.for, kind: "keyword", documentation: keywordDocs[waiting.for]! }];
+        return [keyword("on")];
       case "like plan":
         return this.doc.file.plans.map(({ name }) => ({ label: name.text, kind: "model" }));
       case "planned model":
@@ -110,9 +112,7 @@ class Offers {
           documentation: hardwareDoc(label)!,
         }));
       case "model body":
-        return waiting.hasLike
-          ? []
-          : [{ label: "like", kind: "keyword", documentation: keywordDocs["like"]! }];
+        return waiting.hasLike ? [] : [keyword("like")];
       case "like":
         return this.models(this.context.model);
       case "tokenizer":
@@ -182,19 +182,9 @@ class Offers {
       ...missing.filter((name) => inherited?.[name]).map((name) => pieces[name]),
       ...["tokenizer", "let", "expect"]
         .filter((name) => name !== "tokenizer" || !has(name))
-        .map((label): Offer => ({
-          label,
-          kind: "keyword",
-          insert: `${label} `,
-          documentation: keywordDocs[label]!,
-        })),
+        .map((label): Offer => ({ ...keyword(label), insert: `${label} ` })),
       ...["train", "sample", ...stages].filter((name) => !has(name)).map(blockOffer),
-      ...["objective", "head"].map((label): Offer => ({
-        label,
-        kind: "keyword",
-        insert: `${label} `,
-        documentation: keywordDocs[label]!,
-      })),
+      ...["objective", "head"].map((label): Offer => ({ ...keyword(label), insert: `${label} ` })),
     ];
   }
 

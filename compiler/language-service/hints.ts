@@ -7,8 +7,8 @@ import { grouped } from "../diagnostics/messages/message.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { counted, sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Model, Optimizer, Part } from "../../runtime/contract/model.ts";
-import { MOMENT_BLOCK } from "../../runtime/contract/moment-codes.ts";
 import { foundText } from "../planner/plan-facts.ts";
+import { statesOf } from "../planner/tables/choices.ts";
 import { countText, shapeText } from "./describe.ts";
 import type { Document } from "./document.ts";
 import { inModels } from "./in-models.ts";
@@ -41,26 +41,26 @@ const planHints = ({ checked }: Document): InlayHint[] =>
     })),
   );
 
-/** A weight, its gradient and two moments, by how the optimizer keeps these. */
-const trained = {
-  adamw: { bytes: 16, moments: "two moments in f32" },
-  adamw8: { bytes: 8 + (2 * (MOMENT_BLOCK + 4)) / MOMENT_BLOCK, moments: "two moments in 8 bits" },
-} as const satisfies Record<Optimizer, { readonly bytes: number; readonly moments: string }>;
+/** How the optimizer keeps its moments. */
+const momentsOf = {
+  adamw: "two moments in f32",
+  adamw8: "two moments in 8 bits",
+} as const satisfies Record<Optimizer, string>;
 
 function totals(doc: Document, { name, like }: ModelNode): InlayHint[] {
   const { checked } = doc;
-  const { bytes: each, moments } = trained[modelNamed(doc, name.text)?.train.optimizer ?? "adamw"];
+  const optimizer = modelNamed(doc, name.text)?.train.optimizer ?? "adamw";
   const facts = checked.summaries.find((summary) => summary.name === name.text);
   if (!facts) return [];
-  const bytes = sizeText(Math.ceil(each * facts.parameters));
+  const bytes = sizeText(Math.ceil(statesOf("sharded", optimizer).divided * facts.parameters));
   return [
     {
       at: (like ?? name).span.end,
       text: `${thousands(facts.parameters)} parameters`,
       kind: "total",
       tooltip:
-        `To train: ${bytes} of weights, gradients and the optimizer's ${moments}, and activations: ` +
-        "`sinter check` has the exact bytes.",
+        `To train: ${bytes} of weights, gradients and the optimizer's ${momentsOf[optimizer]}, and ` +
+        "activations: `sinter check` has the exact bytes.",
     },
   ];
 }

@@ -61,9 +61,11 @@ const STAGE_BYTES = 2 + 4;
 const REDUCTION_BYTES = 4;
 
 export function deviceMemory(costs: ModelCosts, s: MemorySettings): DeviceMemory {
+  const local = stageParameters(costs, s);
+  const { divided, whole } = statesOf(s.states, s.optimizer);
   const used: MemoryTerm[] = [
-    { name: "weights, gradients, moments", bytes: stateBytes(costs, s) },
-    { name: "gathered while they are used", bytes: gatheredBytes(costs, s) },
+    { name: "weights, gradients, moments", bytes: divided * dividedParameters(local, s) + whole * local.all },
+    { name: "gathered while they are used", bytes: gatheredBytes(local, s) },
     ...textBytes(costs, s),
   ];
   const sum = total(used);
@@ -77,15 +79,12 @@ const total = (terms: readonly MemoryTerm[]): number => terms.reduce((sum, { byt
 /** Experts that are divided already are sharded among fewer devices: all of them together stay `shard`. */
 export const expertShard = ({ shard, expert }: Degrees): number => Math.max(1, shard / expert);
 
-function stateBytes(costs: ModelCosts, s: MemorySettings): number {
-  const { all, experts } = stageParameters(costs, s);
-  const { divided, whole } = statesOf(s.states, s.optimizer);
-  return divided * ((all - experts) / s.shard + experts / expertShard(s)) + whole * all;
-}
+/** Of a stage's parameters, how many a device keeps where they are divided. */
+export const dividedParameters = ({ all, experts }: StageParameters, s: Degrees): number =>
+  (all - experts) / s.shard + experts / expertShard(s);
 
 /** FSDP's copies of what other devices keep. */
-function gatheredBytes(costs: ModelCosts, s: MemorySettings): number {
-  const { all, layer, tables } = stageParameters(costs, s);
+function gatheredBytes({ all, layer, tables }: StageParameters, s: MemorySettings): number {
   const { divided, whole } = stateSchemes[s.states];
   if (divided === 0 || whole > 0 || s.shard === 1) return 0;
   return s.pipeline > 1
@@ -150,7 +149,7 @@ function inFlight(s: MemorySettings): { first: number; last: number } {
   return { first: Math.min(accumulation, first), last: Math.min(accumulation, last) };
 }
 
-interface StageParameters {
+export interface StageParameters {
   /** Of the fullest stage on one of its devices; of one layer; of the tables of that stage. */
   readonly all: number;
   readonly layer: number;

@@ -6,8 +6,8 @@ import { percent, sizeText, thousands } from "../../runtime/contract/amounts.ts"
 import { amountText, dollarsText, flopsText } from "./amounts.ts";
 import type { ModelCosts } from "./costs.ts";
 import { degreesText } from "./plan-text.ts";
-import { planTraining, settingsOf, type TrainingPlan } from "./plan.ts";
-import { publishedSteps, type PublishedStep } from "./published-steps.ts";
+import { planTraining, type TrainingPlan } from "./plan.ts";
+import { publishedSteps, stepSettings, type PublishedStep } from "./published-steps.ts";
 import { acceleratorNamed } from "./tables/hardware.ts";
 import {
   publishedRunOf,
@@ -20,7 +20,7 @@ import {
 const GIB = 2 ** 30;
 
 /** A published step, and what is predicted of the same. */
-export interface StepBeside {
+interface StepBeside {
   readonly step: PublishedStep;
   readonly plan: TrainingPlan;
   /** Tokens per second of one device, and GiB that PyTorch reserves. */
@@ -28,21 +28,19 @@ export interface StepBeside {
   readonly gib: number;
 }
 
-export interface Facts {
+interface Facts {
   readonly run: PublishedRun | undefined;
   readonly steps: readonly StepBeside[];
 }
 
-export const factsOf = (costs: ModelCosts): Facts => ({
+const factsOf = (costs: ModelCosts): Facts => ({
   run: publishedRunOf(costs.model.name),
   steps: publishedSteps.filter(({ model }) => model === costs.model.name).map((step) => beside(costs, step)),
 });
 
 function beside(costs: ModelCosts, step: PublishedStep): StepBeside {
-  const settings = settingsOf(costs, { ...step.asked, card: acceleratorNamed(step.card)! });
-  if ("together" in settings) throw new Error(`${step.model}, ${step.source}: the batch is uneven`);
-  const plan = planTraining(costs, settings);
-  return { step, plan, rate: plan.tokensPerSecond / settings.devices, gib: plan.memory.reserved / GIB };
+  const plan = planTraining(costs, stepSettings(costs, step));
+  return { step, plan, rate: plan.tokensPerSecond / plan.settings.devices, gib: plan.memory.reserved / GIB };
 }
 
 /** Undefined: nothing is known of the model. */

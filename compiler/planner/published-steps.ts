@@ -3,7 +3,9 @@
  * much of a device's memory that took. `sinter plan --facts` has them beside what follows here; every second
  * row fits step-constants.ts, and tests hold the others.
  */
-import type { Asked } from "./plan.ts";
+import type { ModelCosts } from "./costs.ts";
+import { settingsOf, type Asked, type PlanSettings } from "./plan.ts";
+import { acceleratorNamed } from "./tables/hardware.ts";
 
 export interface PublishedStep {
   /** Of specs/. */
@@ -22,7 +24,8 @@ export interface PublishedStep {
 /** "llama3-8b on h100:128". */
 type Where = `${string} on ${string}:${number}`;
 
-function step(
+/** A row of the table. */
+export function step(
   where: Where,
   asked: Omit<Asked, "card" | "devices">,
   [rate, gib]: readonly [rate: number | undefined, gib?: number],
@@ -35,7 +38,7 @@ function step(
   return { ...all, ...(differs && { differs }) };
 }
 
-const compiled = "a step of torch.compile, PyTorch 2.11, 2026-11";
+export const compiled = "a step of torch.compile, PyTorch 2.11, 2026-11";
 const llmc = "karpathy/llm.c, 2024-07";
 const titan = "torchtitan, benchmarks of 2024-12";
 const tensor = "torchtitan, benchmarks of 2025-06";
@@ -121,3 +124,10 @@ export const publishedSteps: readonly PublishedStep[] = [
     { rate: masked },
   ),
 ];
+
+/** What the planner is asked for the same step. */
+export function stepSettings(costs: ModelCosts, { model, card, asked, source }: PublishedStep): PlanSettings {
+  const settings = settingsOf(costs, { ...asked, card: acceleratorNamed(card)! });
+  if ("together" in settings) throw new Error(`${model}, ${source}: the batch is uneven`);
+  return settings;
+}

@@ -24,7 +24,7 @@ export interface StepConstants {
 }
 
 /** Programs that are compiled (torch.compile): ours, torchtitan's; llm.c and Megatron-LM come to the same. */
-export const compiled: Readonly<Record<string, StepConstants>> = {
+const compiled: Readonly<Record<string, StepConstants>> = {
   h100: {
     products: 1.74,
     attention: 4.99,
@@ -54,40 +54,3 @@ const alike: Readonly<Record<string, string>> = { "a100-40": "a100", v100: "a100
 
 export const constantsOf = (card: string): StepConstants =>
   compiled[card] ?? compiled[alike[card] ?? "h100"]!;
-
-/** MosaicML's programs of 2023, which are not. */
-export const uncompiled: Readonly<Record<string, StepConstants>> = {
-  h100: {
-    products: 1.62,
-    attention: 6.24,
-    fp8: 1,
-    elements: 0.535,
-    loss: 8.14,
-    optimizer: 8.21,
-    layer: 3.57e-3,
-    exchange: 0.0378,
-    tensor: 2,
-  },
-  a100: {
-    products: 1.17,
-    attention: 3.64,
-    fp8: 1,
-    elements: 5.19,
-    loss: 1.37,
-    optimizer: 14.1,
-    layer: 8.83e-3,
-    exchange: 0.0904,
-    tensor: 2,
-  },
-  "a100-40": {
-    products: 1.39,
-    attention: 3.66,
-    fp8: 1,
-    elements: 0.866,
-    loss: 2.92,
-    optimizer: 0.5,
-    layer: 4.9e-3,
-    exchange: 0.0564,
-    tensor: 2,
-  },
-};

@@ -7,7 +7,13 @@
  * others; cards without rows have those of the one that is most alike.
  */
 import { layerParts } from "../2-check/parameters.ts";
-import { expertShard, stageParameters, type MemorySettings } from "./device-memory.ts";
+import {
+  dividedParameters,
+  expertShard,
+  stageParameters,
+  type MemorySettings,
+  type StageParameters,
+} from "./device-memory.ts";
 import type { ModelCosts } from "./costs.ts";
 import { attentionFlops, trainingFlops } from "./flops.ts";
 import type { Convention } from "./tables/choices.ts";
@@ -33,6 +39,7 @@ export function stepTime(
 ): StepTime {
   const { tensor: t, pipeline: p, context: c, accumulation } = s;
   const tokens = (s.micro * s.sequence) / c;
+  const local = stageParameters(costs, s);
   const compute = computeParts(costs, s, card, precision, constants).map(({ name, seconds }) => ({
     name,
     seconds: (seconds * tokens * accumulation) / (t * p),
@@ -43,12 +50,12 @@ export function stepTime(
       name: "starting kernels",
       seconds: (constants.layer * (costs.model.sizes.layers / p) * accumulation * passes(s)) / 3,
     },
-    ...exchanges(costs, s, card, tokens, constants),
+    ...exchanges(costs, s, card, { tokens, local }, constants),
   ];
   const busy = parts.reduce((sum, { seconds }) => sum + seconds, 0);
   const bubble = p === 1 ? 0 : (busy * (p - 1)) / (s.interleaved * accumulation);
   const all = bubble > 0 ? [...parts, { name: "pipeline's bubble", seconds: bubble }] : parts;
-  const optimizer = optimizerSeconds(costs, s, card, constants);
+  const optimizer = optimizerSeconds(local, s, card, constants);
   const seconds = busy + bubble + optimizer;
   return {
     seconds,
@@ -94,9 +101,13 @@ function computeParts(
  * AdamW reads weights, gradients and moments, and writes all but the gradients: 28 bytes of each parameter.
  */
 const OPTIMIZER_BYTES = 28;
-function optimizerSeconds(costs: ModelCosts, s: MemorySettings, card: Accelerator, k: StepConstants): number {
-  const { all, experts } = stageParameters(costs, s);
-  const own = s.states === "replicated" ? all : (all - experts) / s.shard + experts / expertShard(s);
+function optimizerSeconds(
+  local: StageParameters,
+  s: MemorySettings,
+  card: Accelerator,
+  k: StepConstants,
+): number {
+  const own = s.states === "replicated" ? local.all : dividedParameters(local, s);
   return (k.optimizer * OPTIMIZER_BYTES * own) / card.bandwidth.value;
 }
 
@@ -105,12 +116,12 @@ function exchanges(
   costs: ModelCosts,
   s: MemorySettings,
   card: Accelerator,
-  tokens: number,
+  { tokens, local }: { readonly tokens: number; readonly local: StageParameters },
   k: StepConstants,
 ): { name: string; seconds: number }[] {
   const { tensor: t, pipeline: p, context: c, expert: x, shard, accumulation } = s;
   const { width, layers } = costs.model.sizes;
-  const { all, experts } = stageParameters(costs, s);
+  const { all, experts } = local;
   const rate = (devices: number): number => (devices <= card.node ? card.link.value : card.network.value);
   const rest = (among: number): number => (among - 1) / among; // of a sum's bytes, those of other devices
   const gathers = s.states === "sharded" || s.states === "half" ? 2 : 0;

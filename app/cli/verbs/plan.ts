@@ -8,6 +8,7 @@ import { costsOf } from "../../../compiler/planner/costs.ts";
 import { withMemory } from "../../../compiler/planner/tables/hardware.ts";
 import { factsJson, factsText } from "../../../compiler/planner/facts-text.ts";
 import { publishedRuns } from "../../../compiler/planner/published-runs.ts";
+import { publishedSteps } from "../../../compiler/planner/published-steps.ts";
 import { planOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { comparedText } from "../../../compiler/planner/compare.ts";
 import { planJson, planRows, planTitle } from "../../../compiler/planner/plan-text.ts";
@@ -59,9 +60,10 @@ export const planVerb = defineVerb({
     const block = given.plan === undefined ? undefined : planNamed(given.plan, checked);
     const model = block?.model ?? firstModel(path!, checked, io);
     if (given.facts) {
-      const facts = factsText(costsOf(model));
+      const costs = costsOf(model);
+      const facts = factsText(costs);
       if (facts === undefined) throw nothingPublished(model);
-      io.out(given.json ? inJson(factsJson(costsOf(model))) : facts);
+      io.out(given.json ? inJson(factsJson(costs)) : facts);
       return exitCodes.ok;
     }
     const asked = askedAltogether(block, given);
@@ -141,7 +143,7 @@ const nothingPublished = ({ name }: Model): SinterError =>
   new SinterError(
     "input",
     `nothing published is known of ${name}`,
-    `known are ${publishedRuns.map(({ model }) => model).join(", ")}`,
+    `known are ${[...new Set([...publishedRuns, ...publishedSteps].map(({ model }) => model))].join(", ")}`,
   );
 
 function planned(model: Model, asked: Asked): TrainingPlan {

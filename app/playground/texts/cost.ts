@@ -125,8 +125,8 @@ export const costTexts = {
   },
   "cost.run": { en: "The run", nl: "De run" },
   "cost.runNote": {
-    en: "{hours} of all devices, 87 % of the time in steps that count",
-    nl: "{hours} van alle apparaten, 87 % van de tijd in stappen die tellen",
+    en: "{hours} of all devices, {goodput} of the time in steps that count",
+    nl: "{hours} van alle apparaten, {goodput} van de tijd in stappen die tellen",
   },
 
   "cost.table": { en: "Models that you know", nl: "Modellen die je kent" },

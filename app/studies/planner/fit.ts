@@ -6,11 +6,13 @@ import { readFileSync } from "node:fs";
 import { check } from "../../../compiler/index.ts";
 import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
 import type { MemorySettings } from "../../../compiler/planner/device-memory.ts";
-import { settingsOf } from "../../../compiler/planner/plan.ts";
-import { publishedSteps, type PublishedStep } from "../../../compiler/planner/published-steps.ts";
+import {
+  publishedSteps,
+  stepSettings,
+  type PublishedStep,
+} from "../../../compiler/planner/published-steps.ts";
 import {
   acceleratorNamed,
-  accelerators,
   type Accelerator,
   type Precision,
 } from "../../../compiler/planner/tables/hardware.ts";
@@ -39,7 +41,7 @@ export const mptCosts = (size: MptSize, context: number): ModelCosts =>
   costsOf(check(mptSpec(size, context)).models[0]!);
 
 export const cardOf = ({ card }: MosaicRow): Accelerator =>
-  accelerators.find(({ name }) => name === (card === "a100-80" ? "a100" : card))!;
+  acceleratorNamed(card === "a100-80" ? "a100" : card)!;
 
 /** A published step in the planner's terms. */
 export interface FitRow {
@@ -82,35 +84,34 @@ export function mosaicFitRow(row: MosaicRow): FitRow {
   };
 }
 
-function stepFitRow(model: Model, { card: name, asked, rate, differs }: PublishedStep): FitRow {
-  const card = acceleratorNamed(name)!;
+function stepFitRow(model: Model, step: PublishedStep): FitRow {
   const costs = costsOf(model);
-  const settings = settingsOf(costs, { ...asked, card });
-  if ("together" in settings) throw new Error(`${model.name}: the batch does not come out even`);
-  const title = `${model.name} on ${asked.devices} ${name}, ${settings.precision}`;
+  const settings = stepSettings(costs, step);
+  const { card, precision, devices } = settings;
   return {
-    title,
+    title: `${model.name} on ${devices} ${card.name}, ${precision}`,
     costs,
     settings,
     card,
-    precision: settings.precision,
-    tokensPerSecond: rate! * asked.devices,
-    isOther: differs?.rate !== undefined,
+    precision,
+    tokensPerSecond: step.rate! * devices,
+    isOther: step.differs?.rate !== undefined,
   };
 }
 
 const specFiles = ["gpt2", "llama3"];
 
-/** Published steps of compiled programs, with their speeds. */
-export function compiledRows(): FitRow[] {
+/** Published steps of compiled programs, with their speeds, by the cards that have constants in common. */
+export function compiledRows(): ReadonlyMap<string, readonly FitRow[]> {
   const models = specFiles.flatMap(
     (file) => check(readFileSync(new URL(`../../../specs/${file}.sinter`, import.meta.url), "utf8")).models,
   );
   const named = (name: string): Model => models.find((model) => model.name === name)!;
-  return [
+  const rows = [
     ...publishedSteps.map((step) => [named(step.model), step] as const),
     ...otherSteps.map((step) => [otherModel(step.model), step] as const),
   ].flatMap(([model, step]) => (step.rate === undefined ? [] : [stepFitRow(model, step)]));
+  return Map.groupBy(rows, ({ card }) => (card.name.startsWith("h") ? "h100, h200" : "a100"));
 }
 
 /** Predicted tokens per second over the published ones. */
@@ -205,12 +206,7 @@ export function reportFit(): void {
     const rows = mosaicRows.filter((row) => row.card === card && row.precision === "bf16");
     reportKind(card, rows.map(mosaicFitRow), mosaicKind);
   }
-  for (const family of ["h", "a100"])
-    reportKind(
-      family === "h" ? "h100, h200" : family,
-      compiledRows().filter(({ card }) => card.name.startsWith(family)),
-      compiledKind,
-    );
+  for (const [cards, rows] of compiledRows()) reportKind(cards, rows, compiledKind);
 }
 
 function reportKind(title: string, rows: readonly FitRow[], kind: Kind): void {

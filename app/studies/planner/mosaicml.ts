@@ -4,6 +4,7 @@
  * training benchmarks, commit 061f2c7 (read 2026-11-28). Its MFU counts 6 · N + 12 · layers · width ·
  * sequence operations for each token, N with the embeddings.
  */
+import type { StepConstants } from "../../../compiler/planner/step-constants.ts";
 
 /** Layers and width of each size; all have a vocabulary of 50,368, 4 · width in the mlp, and biases. */
 export const mptShapes = {
@@ -162,3 +163,40 @@ function rowsOf(title: string, table: string): MosaicRow[] {
     ];
   });
 }
+
+/** What fits every second row: programs of 2023, which were not compiled. */
+export const uncompiled: Readonly<Record<string, StepConstants>> = {
+  h100: {
+    products: 1.62,
+    attention: 6.24,
+    fp8: 1,
+    elements: 0.535,
+    loss: 8.14,
+    optimizer: 8.21,
+    layer: 3.57e-3,
+    exchange: 0.0378,
+    tensor: 2,
+  },
+  a100: {
+    products: 1.17,
+    attention: 3.64,
+    fp8: 1,
+    elements: 5.19,
+    loss: 1.37,
+    optimizer: 14.1,
+    layer: 8.83e-3,
+    exchange: 0.0904,
+    tensor: 2,
+  },
+  "a100-40": {
+    products: 1.39,
+    attention: 3.66,
+    fp8: 1,
+    elements: 0.866,
+    loss: 2.92,
+    optimizer: 0.5,
+    layer: 4.9e-3,
+    exchange: 0.0564,
+    tensor: 2,
+  },
+};

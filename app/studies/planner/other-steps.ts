@@ -3,7 +3,7 @@
  * and how fast they were. Both tables together fit the constants of compiled programs.
  */
 import { check } from "../../../compiler/index.ts";
-import type { PublishedStep } from "../../../compiler/planner/published-steps.ts";
+import { compiled, step, type PublishedStep } from "../../../compiler/planner/published-steps.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 
 const gpt = (sizes: string): string => `model m {
@@ -64,117 +64,50 @@ const rateOf = (seconds: number, sequences: number, devices: number): number =>
   (sequences * 2048) / seconds / devices;
 
 export const otherSteps: readonly PublishedStep[] = [
-  {
-    model: "gpt2-xl-12-layers",
-    card: "h100",
-    asked: { devices: 1, micro: 8, states: "replicated", recompute: "none" },
-    rate: 145_000,
-    gib: undefined,
-    source: "a step of torch.compile, PyTorch 2.11, 2026-11",
-  },
-  {
-    model: "llama2-7b",
-    card: "a100",
-    asked: { devices: 128, shard: 8, micro: 2, recompute: "none" },
-    rate: 3760,
-    gib: undefined,
-    source: fms,
-    differs: ethernet,
-  },
-  {
-    model: "llama2-13b",
-    card: "a100",
-    asked: { devices: 128, shard: 8, micro: 1, recompute: "none" },
-    rate: 1700,
-    gib: undefined,
-    source: fms,
-    differs: ethernet,
-  },
-  {
-    model: "llama2-34b",
-    card: "a100",
-    asked: { devices: 128, micro: 8, recompute: "full" },
-    rate: 772,
-    gib: undefined,
-    source: fms,
-  },
-  {
-    model: "llama2-70b",
-    card: "a100",
-    asked: { devices: 128, micro: 6, recompute: "full" },
-    rate: 380,
-    gib: undefined,
-    source: fms,
-  },
-  {
-    model: "megatron-22b",
-    card: "a100",
-    asked: { ...divided, devices: 8, micro: 4, batchTokens: 4 * 2048, recompute: "none" },
-    rate: rateOf(1.1, 4, 8),
-    gib: undefined,
-    source: korthikanti,
-  },
-  {
-    model: "megatron-175b",
-    card: "a100",
-    asked: {
-      ...divided,
-      devices: 64,
-      pipeline: 8,
-      interleaved: 3,
-      micro: 1,
-      batchTokens: 64 * 2048,
-      recompute: "none",
-    },
-    rate: rateOf(13.75, 64, 64),
-    gib: undefined,
-    source: korthikanti,
-  },
-  {
-    model: "megatron-530b",
-    card: "a100",
-    asked: {
-      ...divided,
-      devices: 280,
-      pipeline: 35,
-      interleaved: 3,
-      micro: 1,
-      batchTokens: 280 * 2048,
-      recompute: "none",
-    },
-    rate: rateOf(37.83, 280, 280),
-    gib: undefined,
-    source: korthikanti,
-  },
-  {
-    model: "megatron-1t",
-    card: "a100",
-    asked: { ...divided, devices: 512, pipeline: 64, micro: 1, batchTokens: 512 * 2048, recompute: "none" },
-    rate: rateOf(71.49, 512, 512),
-    gib: undefined,
-    source: korthikanti,
-  },
-  {
-    model: "megatron-175b",
-    card: "a100",
-    asked: {
-      ...divided,
-      devices: 1024,
-      pipeline: 8,
-      micro: 1,
-      batchTokens: 1536 * 2048,
-      recompute: "full",
-    },
-    rate: rateOf(32, 1536, 1024),
-    gib: undefined,
-    source: "NVIDIA/Megatron-LM, README of 2022-06: 138 TFLOP/s, what is computed again counted",
-  },
-  {
-    model: "bloom",
-    card: "a100",
-    asked: bloomAsked,
-    rate: 150e12 / (8 * 176.2e9),
-    gib: undefined,
-    source: "BLOOM, 2022: 150 TFLOP/s, what is computed again counted",
-  },
+  step(
+    "gpt2-xl-12-layers on h100:1",
+    { micro: 8, states: "replicated", recompute: "none" },
+    [145_000],
+    compiled,
+  ),
+  step("llama2-7b on a100:128", { shard: 8, micro: 2, recompute: "none" }, [3760], fms, ethernet),
+  step("llama2-13b on a100:128", { shard: 8, micro: 1, recompute: "none" }, [1700], fms, ethernet),
+  step("llama2-34b on a100:128", { micro: 8, recompute: "full" }, [772], fms),
+  step("llama2-70b on a100:128", { micro: 6, recompute: "full" }, [380], fms),
+  step(
+    "megatron-22b on a100:8",
+    { ...divided, micro: 4, batchTokens: 4 * 2048, recompute: "none" },
+    [rateOf(1.1, 4, 8)],
+    korthikanti,
+  ),
+  step(
+    "megatron-175b on a100:64",
+    { ...divided, pipeline: 8, interleaved: 3, micro: 1, batchTokens: 64 * 2048, recompute: "none" },
+    [rateOf(13.75, 64, 64)],
+    korthikanti,
+  ),
+  step(
+    "megatron-530b on a100:280",
+    { ...divided, pipeline: 35, interleaved: 3, micro: 1, batchTokens: 280 * 2048, recompute: "none" },
+    [rateOf(37.83, 280, 280)],
+    korthikanti,
+  ),
+  step(
+    "megatron-1t on a100:512",
+    { ...divided, pipeline: 64, micro: 1, batchTokens: 512 * 2048, recompute: "none" },
+    [rateOf(71.49, 512, 512)],
+    korthikanti,
+  ),
+  step(
+    "megatron-175b on a100:1024",
+    { ...divided, pipeline: 8, micro: 1, batchTokens: 1536 * 2048, recompute: "full" },
+    [rateOf(32, 1536, 1024)],
+    "NVIDIA/Megatron-LM, README of 2022-06: 138 TFLOP/s, what is computed again counted",
+  ),
+  step(
+    "bloom on a100:384",
+    bloomAsked,
+    [150e12 / (8 * 176.2e9)],
+    "BLOOM, 2022: 150 TFLOP/s, what is computed again counted",
+  ),
 ];

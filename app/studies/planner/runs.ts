@@ -29,10 +29,10 @@ const model = (spec: string): Model => check(spec).models[0]!;
 const llama1 = (sizes: string, hidden: number): Model => model(llama(`context 2048  ${sizes}`, hidden));
 const cards1 = "Touvron et al. 2023a, table 15";
 const cards2 = "Touvron et al. 2023b, table 2";
-const half = { sequence: 2048, batchTokens: 2 ** 22, recompute: "selective" } as const;
-const second = { sequence: 4096, batchTokens: 2 ** 22, recompute: "selective" } as const;
+const first = { sequence: 2048, batchTokens: 2 ** 22, recompute: "selective" } as const;
+const second = { ...first, sequence: 4096 } as const;
 
-/** As many tokens of text as `tokens` says, on `devices` that is theirs where they have said it. */
+/** `devices`, `shard` and `micro` are theirs where they have said them, else a usual way of that size. */
 export const otherRuns: readonly OtherRun[] = [
   ...(
     [
@@ -47,7 +47,7 @@ export const otherRuns: readonly OtherRun[] = [
     tokens,
     hours,
     source: cards1,
-    planned: { model: llama1(sizes, hidden), asked: { ...half, devices: 2048, shard: 256 } },
+    planned: { model: llama1(sizes, hidden), asked: { ...first, devices: 2048, shard: 256 } },
   })),
   ...(
     [

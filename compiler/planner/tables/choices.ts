@@ -1,5 +1,6 @@
 /** What a plan chooses from, by name: the words that a spec's plan and the command line take. */
 import type { Optimizer } from "../../../runtime/contract/model.ts";
+import { MOMENT_BLOCK } from "../../../runtime/contract/moment-codes.ts";
 
 /** How operations of attention are counted (planner/flops.ts). */
 export const conventions = ["causal", "full"] as const;
@@ -28,16 +29,13 @@ export const stateSchemes = {
 } as const;
 export type StateScheme = keyof typeof stateSchemes;
 
-/** Bytes of both moments of a parameter: floats, or codes in blocks of 256 with a scale each. */
-export const momentBytes = { adamw: 8, adamw8: 2 * (1 + 4 / 256) } as const satisfies Record<
-  Optimizer,
-  number
->;
+/** Bytes of both moments of a parameter in 8 bits: codes, in blocks with a scale each. */
+const CODED_MOMENTS = (2 * (MOMENT_BLOCK + 4)) / MOMENT_BLOCK;
 
 /** Bytes of a parameter's weight, gradient and moments: what is divided among a shard, and what is not. */
 export function statesOf(scheme: StateScheme, optimizer: Optimizer): { divided: number; whole: number } {
   const { divided, whole, moments } = stateSchemes[scheme];
-  const spared = optimizer === "adamw8" ? moments - momentBytes.adamw8 : 0;
+  const spared = optimizer === "adamw8" ? moments - CODED_MOMENTS : 0;
   return divided > 0 ? { divided: divided - spared, whole } : { divided, whole: whole - spared };
 }
 

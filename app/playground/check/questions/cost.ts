@@ -3,7 +3,6 @@ import { checkSource } from "../../../../compiler/2-check/check.ts";
 import { costsOf, type ModelCosts } from "../../../../compiler/planner/costs.ts";
 import { estimate, heldBy, type Estimate, type Held } from "../../../../compiler/planner/estimate.ts";
 import { publishedRunOf, type PublishedRun } from "../../../../compiler/planner/published-runs.ts";
-import { degreesText } from "../../../../compiler/planner/plan-text.ts";
 import type { TrainingPlan } from "../../../../compiler/planner/plan.ts";
 import { fastestSpread } from "../../../../compiler/planner/solve.ts";
 import type { Recompute } from "../../../../compiler/planner/tables/choices.ts";
@@ -38,15 +37,8 @@ export interface AskedPlan extends AskedCost {
 /** How the model is trained on so many devices: the fastest way that fits. */
 export type PlannedCost = Pick<
   TrainingPlan,
-  "memory" | "fits" | "step" | "mfu" | "tokensPerSecond" | "run"
-> & {
-  readonly devices: number;
-  /** "tensor 8 × shard 16". */
-  readonly spread: string;
-  readonly recompute: Recompute;
-  /** Of a device. */
-  readonly memoryOf: number;
-};
+  "settings" | "memory" | "fits" | "step" | "mfu" | "tokensPerSecond" | "run"
+>;
 
 export interface Cost {
   readonly name: string;
@@ -84,25 +76,15 @@ function estimateOf({ text, model: name, changed = {}, tokens, card, price }: As
 function plannedCost(asked: AskedPlan): PlannedCost | "none" | undefined {
   const found = estimateOf(asked);
   if (!found) return undefined;
-  const { card: name, price, devices, recompute } = asked;
-  const card = acceleratorNamed(name)!;
-  const priced = price === undefined ? {} : { price: { dollars: price, source: "as given", date: "" } };
-  const { tokens } = found.made;
-  const { best } = fastestSpread(found.costs, { card, devices, tokens, recompute, ...priced });
+  const { devices, recompute } = asked;
+  const card = acceleratorNamed(asked.card)!;
+  const { tokens, prices } = found.made;
+  // where a price is given, it is both the lowest and the highest
+  const price = asked.price === undefined ? undefined : prices?.[0];
+  const { best } = fastestSpread(found.costs, { card, devices, tokens, recompute, price });
   if (!best) return "none";
-  const { memory, fits, step, mfu, tokensPerSecond, run, settings } = best;
-  return {
-    memory,
-    fits,
-    step,
-    mfu,
-    tokensPerSecond,
-    run,
-    devices,
-    spread: degreesText(settings),
-    recompute: settings.recompute,
-    memoryOf: card.memory.value,
-  };
+  const { settings, memory, fits, step, mfu, tokensPerSecond, run } = best;
+  return { settings, memory, fits, step, mfu, tokensPerSecond, run };
 }
 
 export const costQuestions = {

@@ -1,5 +1,6 @@
 /** The model of the sliders, trained on so many devices: the fastest plan that fits. */
 import { amountText } from "../../../../compiler/planner/amounts.ts";
+import { degreesText } from "../../../../compiler/planner/plan-text.ts";
 import { recomputations, type Recompute } from "../../../../compiler/planner/tables/choices.ts";
 import { duration, percent, sizeText, timeText } from "../../../../runtime/contract/amounts.ts";
 import type { AskedCost, AskedPlan, PlannedCost } from "../../check/questions/cost.ts";
@@ -11,7 +12,7 @@ import { ratios, slider, type Slider } from "./sliders.ts";
 
 const TITLE = "cost-cluster";
 const DEVICES = 8;
-const choicesOf = ["any", ...recomputations] as const;
+const choices = ["any", ...recomputations] as const;
 
 export class Cluster {
   readonly element: HTMLElement;
@@ -32,9 +33,11 @@ export class Cluster {
       moved,
     });
     this.#devices.setOwn(DEVICES);
-    const choices = choicesOf.map((value) => element("option", { value }));
-    this.#recompute = element("select", { onchange: moved }, ...choices);
-    this.#nameChoices();
+    const options = choices.map((value) => {
+      const key = `cost.recompute.${value}` as const;
+      return element("option", { value, "data-text": key }, page.text(key));
+    });
+    this.#recompute = element("select", { onchange: moved }, ...options);
     this.#answered = new Answered(page, {
       about: (facts, text) => ({
         ...about(facts.name, text),
@@ -72,13 +75,7 @@ export class Cluster {
   }
 
   showAgain(): void {
-    this.#nameChoices();
     this.#answered.showAgain();
-  }
-
-  #nameChoices(): void {
-    for (const [i, choice] of choicesOf.entries())
-      this.#recompute.options[i]!.textContent = this.#page.text(`cost.recompute.${choice}`);
   }
 
   #show(plan: PlannedCost | "none" | undefined): void {
@@ -88,13 +85,14 @@ export class Cluster {
       this.#numbers.replaceChildren(none);
       return;
     }
-    const { memory, step, mfu, tokensPerSecond: rate, run } = plan;
+    const { settings, memory, step, mfu, tokensPerSecond: rate, run } = plan;
+    const { recompute, card, goodput } = settings;
     const shares = { causal: percent(mfu.causal, 1), full: percent(mfu.full, 1) };
-    const each = { bytes: sizeText(memory.bytes), all: sizeText(plan.memoryOf) };
+    const each = { bytes: sizeText(memory.bytes), all: sizeText(card.memory.value) };
     const speed = { rate: amountText(rate), time: timeText(1000 * step.seconds) };
     this.#numbers.replaceChildren(
-      number(page, "cost.spread", plan.spread, [
-        page.text("cost.recomputeNote", { what: page.text(`cost.recompute.${plan.recompute}`) }),
+      number(page, "cost.spread", degreesText(settings), [
+        page.text("cost.recomputeNote", { what: page.text(`cost.recompute.${recompute}`) }),
       ]),
       number(
         page,
@@ -104,7 +102,7 @@ export class Cluster {
       ),
       number(page, "cost.speed", page.text("cost.speedOf", speed), [page.text("cost.mfu", shares)]),
       number(page, "cost.run", duration(run.days * 86_400), [
-        page.text("cost.runNote", { hours: hourText(run.hours) }),
+        page.text("cost.runNote", { hours: hourText(run.hours), goodput: percent(goodput) }),
         run.dollars ? rangeText(page, run.dollars, cents) : page.text("cost.noPrice"),
       ]),
     );
