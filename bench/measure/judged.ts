@@ -9,7 +9,7 @@
  */
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Arithmetic, LimitMeter } from "./limits.ts";
-import { median, ratesOf, type Rates } from "./statistics.ts";
+import { median, ratesOf, type Rates, type Reading } from "./statistics.ts";
 
 /** What something does, each time it runs. */
 export interface Work {
@@ -72,11 +72,6 @@ export async function judged(
   }
 }
 
-interface Reading {
-  readonly arithmetic: number;
-  readonly read: number;
-}
-
 async function readings({ meter, target, workers }: Place, works: readonly Work[]): Promise<Reading[]> {
   const out: Reading[] = [];
   for (const { bytes, touches = bytes, flops, arithmetic = "f32" } of works)
@@ -93,7 +88,7 @@ function judge(work: Work, samples: readonly number[], before: Reading, after: R
     arithmetic: Math.max(before.arithmetic, after.arithmetic),
     read: Math.max(before.read, after.read),
   };
-  const rates = ratesOf({ ...work, ms }, limits);
+  const rates = ratesOf(work, ms, limits);
   const by = rates.bound === "arithmetic" ? "arithmetic" : "read";
   const moved = after[by] / before[by] - 1;
   const doubt = rates.ofLimit > MOST_OF_LIMIT ? "above" : Math.abs(moved) >= MOST_MOVED ? "moved" : undefined;

@@ -1,6 +1,7 @@
 /** How a profile is written: kernel by kernel, and then what the whole is made of. */
 import { counted, percent, rateText } from "../../runtime/contract/amounts.ts";
-import type { KernelRow, LeastMs, Profile } from "./profile.ts";
+import type { KernelRow, Profile } from "./profile.ts";
+import { sumOfLeast, type LeastMs } from "./statistics.ts";
 
 const msText = (n: number): string => (n < 1 ? n.toFixed(3) : n < 100 ? n.toFixed(2) : n.toFixed(0));
 
@@ -114,17 +115,15 @@ function partLines(p: Profile): string[] {
       msText(part.ms),
       percent(part.ms / all.ms, 1),
       ...(["multiplyAdds", "functions", "bytes"] as const).map((of) => msText(part.least[of])),
-      msText(part.ms - leastOf(part)),
+      msText(part.ms - sumOfLeast(part.least)),
     );
   const multiplyAdds = (p.gflops * p.ms) / p.limitGflops; // ms, of all arithmetic as if it were that
   return [
     "",
     line("part", "ms", "share", "multiply-adds", "functions", "bytes", "above"),
     ...[...parts, all].map(row),
-    `Were nothing above, this would be ${percent(multiplyAdds / leastOf(all))} of the limit of ` +
+    `Were nothing above, this would be ${percent(multiplyAdds / sumOfLeast(all.least))} of the limit of ` +
       `multiply-adds (${p.limitGflops.toFixed(0)} GFLOP/s); it is ${percent(multiplyAdds / all.ms)}.`,
     "",
   ];
 }
-
-const leastOf = ({ least }: Part): number => least.multiplyAdds + least.functions + least.bytes;

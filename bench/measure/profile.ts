@@ -8,7 +8,7 @@ import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise, randomTokens } from "./kernel-numbers.ts";
 import { PROMPT } from "./random-tokens.ts";
-import { median, timesOf, type Rates } from "./statistics.ts";
+import { leastOf, median, ratesOf, timesOf, type LeastMs, type Rates } from "./statistics.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
@@ -33,18 +33,8 @@ export interface KernelRow extends Rates {
   readonly waitingMs: number;
   /** Share of the entry's time. */
   readonly share: number;
+  /** Per run of the entry. */
   readonly least: LeastMs;
-}
-
-/**
- * Milliseconds per run that a kernel takes at least on this machine: for its arithmetic, or, where that is
- * more, for the bytes that it touches. What does not decide is 0.
- */
-export interface LeastMs {
-  readonly multiplyAdds: number;
-  /** Functions applied to numbers one by one. */
-  readonly functions: number;
-  readonly bytes: number;
 }
 
 export interface Profile {
@@ -149,12 +139,13 @@ async function summary(
   const sum = (of: (s: SiteTimes) => number): number => sites.reduce((total, s) => total + of(s), 0);
   const busyMs = sum((s) => mean(s.busy));
   const waitingMs = sum((s) => mean(s.waiting));
-  const limits = await limitsOf(sites, o, arithmetic);
+  const limitsOf = await siteLimits(sites, o);
   const kernels = sites
     .map((s): KernelRow => {
       const ms = mean(s.busy);
-      const least = leastOf(s, limits);
-      const leastMs = least.multiplyAdds + least.functions + least.bytes;
+      const { read, functionsMs } = limitsOf(s);
+      const work = { flops: s.flops * s.times, bytes: s.touches * s.times, functionsMs };
+      const limits = { arithmetic, read };
       return {
         section: s.section,
         op: s.op,
@@ -163,11 +154,8 @@ async function summary(
         ms,
         waitingMs: mean(s.waiting),
         share: (ms + mean(s.waiting)) / (busyMs + waitingMs),
-        least,
-        gflops: (s.flops * s.times) / ms / 1e6,
-        gbs: (s.touches * s.times) / ms / 1e6,
-        bound: least.bytes > 0 ? "memory" : "arithmetic",
-        ofLimit: leastMs / ms,
+        least: leastOf(work, limits),
+        ...ratesOf(work, ms, limits),
       };
     })
     .sort((a, b) => b.share - a.share);
@@ -201,19 +189,18 @@ function readTogether({ touches, times }: SiteTimes, { entry }: ProfileOptions):
 const multiplyAdds = ({ meter, target, workers }: ProfileOptions): Promise<number> =>
   meter.arithmetic("f32", target, workers);
 
-/** What the machine does at most, 1e9 per second. */
-interface KernelLimits {
-  readonly arithmetic: number;
-  readonly functions: ReadonlyMap<ElementFunction, number>;
-  /** By a site's bytes. */
-  read(site: SiteTimes): number;
+/** What the machine does at most for a site. */
+interface SiteLimits {
+  /** GB/s. */
+  readonly read: number;
+  /** Milliseconds that the functions of its calls take at least. */
+  readonly functionsMs: number;
 }
 
-async function limitsOf(
+async function siteLimits(
   sites: readonly SiteTimes[],
   o: ProfileOptions,
-  arithmetic: number,
-): Promise<KernelLimits> {
+): Promise<(site: SiteTimes) => SiteLimits> {
   const { meter, target, workers } = o;
   const functions = new Map<ElementFunction, number>();
   for (const name of new Set(sites.flatMap((s) => s.applies?.function ?? [])))
@@ -221,16 +208,10 @@ async function limitsOf(
   const reads = new Map<number, number>();
   for (const bytes of new Set(sites.map((s) => readTogether(s, o))))
     reads.set(bytes, await meter.read(bytes, workers));
-  return { arithmetic, functions, read: (site) => reads.get(readTogether(site, o))! };
-}
-
-function leastOf(site: SiteTimes, limits: KernelLimits): LeastMs {
-  const { flops, touches, applies, times } = site;
-  const msOf = (work: number, rate: number): number => (work * times) / rate / 1e6;
-  const multiplyAdds = msOf(flops, limits.arithmetic);
-  const functions = applies ? msOf(applies.numbers, limits.functions.get(applies.function)!) : 0;
-  const bytes = msOf(touches, limits.read(site));
-  return bytes > multiplyAdds + functions
-    ? { multiplyAdds: 0, functions: 0, bytes }
-    : { multiplyAdds, functions, bytes: 0 };
+  return (site) => ({
+    read: reads.get(readTogether(site, o))!,
+    functionsMs: site.applies
+      ? (site.applies.numbers * site.times) / functions.get(site.applies.function)! / 1e6
+      : 0,
+  });
 }

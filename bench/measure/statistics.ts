@@ -46,17 +46,49 @@ export interface Rates {
   readonly ofLimit: number;
 }
 
-/** `limits`: 1e9 operations and bytes per second. */
-export function ratesOf(
-  { flops, bytes, ms }: { readonly flops: number; readonly bytes: number; readonly ms: number },
-  limits: { readonly arithmetic: number; readonly read: number },
-): Rates {
-  const arithmeticMs = flops / limits.arithmetic / 1e6;
-  const memoryMs = bytes / limits.read / 1e6;
+interface Work {
+  readonly flops: number;
+  readonly bytes: number;
+  /** Milliseconds that functions of single numbers take at least, beside `flops`. Default: 0. */
+  readonly functionsMs?: number;
+}
+
+/** What the machine does at most: 1e9 operations and bytes per second. */
+export interface Reading {
+  readonly arithmetic: number;
+  readonly read: number;
+}
+
+/**
+ * Milliseconds that work takes at least on this machine: for its arithmetic, or, where that is more, for its
+ * bytes. What does not decide is 0.
+ */
+export interface LeastMs {
+  readonly multiplyAdds: number;
+  /** Functions applied to numbers one by one. */
+  readonly functions: number;
+  readonly bytes: number;
+}
+
+export function leastOf({ flops, bytes, functionsMs: functions = 0 }: Work, limits: Reading): LeastMs {
+  const multiplyAdds = flops / limits.arithmetic / 1e6;
+  const bytesMs = bytes / limits.read / 1e6;
+  return multiplyAdds + functions > bytesMs
+    ? { multiplyAdds, functions, bytes: 0 }
+    : { multiplyAdds: 0, functions: 0, bytes: bytesMs };
+}
+
+/** Of all three. */
+export const sumOfLeast = ({ multiplyAdds, functions, bytes }: LeastMs): number =>
+  multiplyAdds + functions + bytes;
+
+/** `ms`: how long the work took. */
+export function ratesOf(work: Work, ms: number, limits: Reading): Rates {
+  const least = leastOf(work, limits);
   return {
-    gflops: flops / ms / 1e6,
-    gbs: bytes / ms / 1e6,
-    bound: arithmeticMs > memoryMs ? "arithmetic" : "memory",
-    ofLimit: Math.max(memoryMs, arithmeticMs) / ms,
+    gflops: work.flops / ms / 1e6,
+    gbs: work.bytes / ms / 1e6,
+    bound: least.bytes > 0 ? "memory" : "arithmetic",
+    ofLimit: sumOfLeast(least) / ms,
   };
 }

@@ -55,19 +55,14 @@ const arrivalsOf = (graph: Graph, { calls }: ProgramSection): readonly string[] 
  */
 export function legOrder(partitions: readonly (readonly Leg[])[]): readonly EntryRun[] {
   const all = partitions.flatMap((legs, part) =>
-    legs.map(({ name, takes }, i): EntryRun & { readonly i: number } => ({
-      part,
-      entry: name,
-      ...(takes && { takes }),
-      i,
-    })),
+    legs.map(({ name, takes }): EntryRun => ({ part, entry: name, ...(takes && { takes }) })),
   );
   const taking = (takes: EntryRun["takes"]) => all.filter((run) => run.takes === takes);
-  const isEnd = ({ part, i }: (typeof all)[number]): boolean => part === 0 && i > 0;
+  const isEnd = ({ part }: EntryRun): boolean => part === 0; // takes x: its first leg begins the model
   return [
     ...taking(undefined),
     ...taking("x").toSorted((a, b) => Number(isEnd(a)) - Number(isEnd(b))),
     ...taking("cotangent").toReversed(),
     ...taking("norm"),
-  ].map(({ i: _, ...run }) => run);
+  ];
 }

@@ -35,7 +35,7 @@ const FORGET = 4;
 const HELD_FROM = 96;
 const HELD_TO = 64;
 
-/** The text of a phase: `body` does the part of the work that `part` says. */
+/** Begins the text of a phase; the block behind it does the part of the work that `part` says. */
 export const PHASE_HEAD = "for (let part = firstPart(worker); part >= 0; part = nextPart())";
 
 export const barrier = `const TAKEN: i32 = ${TAKEN}; // in CONTROL_ROUND: how many parts are taken

@@ -272,7 +272,6 @@ function withPartitions(
   built: readonly BuiltModule[],
 ): ModuleManifest {
   const order = runOrder(built.map((p) => p.partition));
-  const legs = built.map((p) => trainLegs(p));
   const sum = (of: (part: PartitionManifest) => number): number =>
     parts.reduce((total, part) => total + of(part), 0);
   const there = (of: (part: PartitionManifest) => readonly { readonly name: string }[], name: string) =>
@@ -289,7 +288,7 @@ function withPartitions(
       ...e,
       runs:
         e.name === ("train" satisfies EntryName)
-          ? legOrder(legs)
+          ? legOrder(built.map(trainLegs))
           : order.map(({ partition, segment }) => ({
               part: partition,
               entry: segmentEntry(e.name, segment),

@@ -3,10 +3,8 @@
  * little code that would come to the next line meanwhile does not fit into what it looks ahead; lines that
  * nothing but loads asks for, one after the other, arrive together.
  */
+import { LINE_BYTES } from "./row-loops.ts";
 import { count, type Writer } from "./writer.ts";
-
-/** Bytes of a line. */
-const LINE = 64;
 
 /** A function (row, rows, bytes): touches so many lines of each row, rows `bytes` apart. */
 export function touchFunction(w: Writer, lines = 1): string {
@@ -15,12 +13,12 @@ export function touchFunction(w: Writer, lines = 1): string {
     f.line("/** Loads a word of each line and forgets it: the line is then on the way to this core. */");
     f.block(`function ${name}(row: usize, rows: i32, bytes: usize): void`, () => {
       f.block("for (const end = row + <usize>rows * bytes; row < end; row += bytes)", () => {
-        for (const i of count(lines)) f.line(`load<i32>(row${i === 0 ? "" : `, ${LINE * i}`});`);
+        for (const i of count(lines)) f.line(`load<i32>(row${i === 0 ? "" : `, ${LINE_BYTES * i}`});`);
       });
     });
   });
 }
 
-/** A call that touches all lines of so many bytes. */
-export const touchAll = (w: Writer, at: string, bytes: number): string =>
-  `${touchFunction(w)}(${at}, ${bytes / LINE}, ${LINE});`;
+/** A call that touches so many lines, one after the other. */
+export const touchLines = (w: Writer, at: string, lines: number | string): string =>
+  `${touchFunction(w)}(${at}, ${lines}, ${LINE_BYTES});`;

@@ -4,7 +4,7 @@
  * whole sequences, row after row, where all of their heads are this worker's, which memory answers faster
  * still (bench/EXPERIMENTS.md, 2026-11-28).
  */
-import { touchAll, touchFunction } from "../../kit/touch-rows.ts";
+import { touchFunction, touchLines } from "../../kit/touch-rows.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import type { Writer } from "../../kit/writer.ts";
 import type { Sizes } from "./kernel-sizes.ts";
@@ -38,7 +38,7 @@ export function emitTouch(w: Writer, { T, G, D }: Sizes, all: readonly Touched[]
   const ofSequence = T * all.reduce((sum, { rowBytes }) => sum + rowBytes, 0);
   const ofHead = T * all.flatMap(({ columns }) => columns).reduce((sum, { bytes }) => sum + bytes, 0);
   const sequence = (): void => {
-    for (const { at, rowBytes } of all) w.line(touchAll(w, at, T * rowBytes));
+    for (const { at, rowBytes } of all) w.line(touchLines(w, at, (T * rowBytes) / LINE_BYTES));
   };
   const head = (): void => {
     for (const { at, rowBytes, columns } of all)

@@ -107,8 +107,8 @@ export function blockTiles(
   if (form === "tn") {
     const KC = Math.min(K, 512);
     // as equal as they can be: each block of rows packs b anew, and a last one of few rows would be dear
-    const most = (1024 * KIB) / stripBytes(KC);
-    const RB = Math.ceil(rowTiles / Math.max(1, Math.round(rowTiles / most)));
+    const room = (1024 * KIB) / stripBytes(KC); // for so many; a block has up to half as many again
+    const RB = Math.ceil(rowTiles / Math.max(1, Math.round(rowTiles / room)));
     return blocks(KC, pieceFloats / NR, RB);
   }
   if (K > LONGEST_BLOCK) {
@@ -125,5 +125,5 @@ export function blockTiles(
 }
 
 /** Length of blocks of about `most` steps, as equal as multiples of `multiple` allow. */
-const evenBlocks = (K: number, most: number, multiple: number): number =>
+export const evenBlocks = (K: number, most: number, multiple = 1): number =>
   Math.ceil(K / Math.ceil(K / most) / multiple) * multiple;

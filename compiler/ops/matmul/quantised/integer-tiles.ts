@@ -26,8 +26,10 @@ import {
 } from "../../../../runtime/contract/weight-rows.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
+import { evenBlocks } from "../gemm/cache-blocks.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
-import { touchFunction } from "../../kit/touch-rows.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
+import { touchLines } from "../../kit/touch-rows.ts";
 import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom, SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
@@ -60,7 +62,6 @@ const TILE_ROWS = [8, 4, 2, 1] as const;
  * KiB do, 20 do not (bench/EXPERIMENTS.md).
  */
 const L1_BYTES = 19 * 1024;
-const LINE_BYTES = 64;
 /** Whole blocks of a superblock. */
 const SUPERBLOCK_BLOCKS = SUPERBLOCK_HALVES / 2;
 
@@ -107,8 +108,7 @@ const stayInL1 = ({ format, halves }: RowSizes, rows: number): boolean =>
 function superblocksTogether(sizes: RowSizes, rows: number): number {
   const all = superblocks(sizes.halves);
   if (stayInL1(sizes, rows)) return all;
-  const most = Math.max(1, Math.floor(L1_BYTES / (rows * readBytes(sizes.format))));
-  return Math.ceil(all / Math.ceil(all / most));
+  return evenBlocks(all, Math.max(1, Math.floor(L1_BYTES / (rows * readBytes(sizes.format)))));
 }
 
 /** What the products of a task are: expressions of the generated code. */
@@ -162,7 +162,7 @@ export function emitTiles(
   if (tooMany !== undefined && tooMany <= most) {
     const asked = `${packs ? "!packed && " : ""}${rows} >= ${tooMany}`;
     const lines = `${columns} * ${sizes.bRow / LINE_BYTES}`;
-    w.line(`if (${asked}) ${touchFunction(w)}(${b}, ${lines}, ${LINE_BYTES});`);
+    w.line(`if (${asked}) ${touchLines(w, b, lines)}`);
   }
   w.line("let row = 0;");
   for (const n of TILE_ROWS.filter((size) => size <= most))
