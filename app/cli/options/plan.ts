@@ -90,14 +90,14 @@ function schemeNames(): StateScheme[] {
 
 /** "2.69", "2.69 RunPod 2026-11": dollars, whose price, of when. */
 function readPrice(given: string, name: string): Price {
-  const found = /^\s*\$?(\d+(?:\.\d+)?)\s*(.*?)\s*(\d{4}(?:-\d\d){0,2})?\s*$/.exec(given);
+  const found = /^\s*\$?(\d+(?:\.\d+)?)(?:\s+(.+?))??(?:\s+(\d{4}(?:-\d\d){0,2}))?\s*$/.exec(given);
   if (!found)
     throw new SinterError(
       "usage",
       `${name} takes dollars, as 2.69 or '2.69 RunPod 2026-11', not \`${given}\``,
     );
   const [, dollars, source, date] = found;
-  return { dollars: Number(dollars), source: source || "as given", date: date ?? "" };
+  return { dollars: Number(dollars), source: source ?? "as given", date: date ?? "" };
 }
 
 function readBytes(given: string, name: string): number {

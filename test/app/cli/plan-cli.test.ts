@@ -109,7 +109,7 @@ test("a price says whose it is, and of when; moments in 8 bits take less", async
   const at = (...more: string[]) => run("plan", "none.sinter", "--on", "h100:1", "--micro", "1", ...more);
   expect((await at("--price", "2.69 RunPod 2026-11")).out).toContain("($2.69 an hour: RunPod, 2026-11)");
   expect((await at("--price", "2.69")).out).toContain("($2.69 an hour: as given)");
-  expect((await at("--price", "cheap")).code).toBe(2);
+  for (const wrong of ["cheap", "2,69", "1e3"]) expect((await at("--price", wrong)).code, wrong).toBe(2);
   const states = async (optimizer: string): Promise<number> => {
     const { out } = await at("--json", "--states", "sharded", "--optimizer", optimizer);
     const plan = JSON.parse(out) as { parameters: number; memory: { terms: { bytes: number }[] } };
