@@ -1,6 +1,6 @@
 /**
- * Bytes that were made once, and need not be made again: compiled kernels, findings. A name says all that the
- * bytes depend on. Where they are kept is the host's matter: the command line has a folder for them
+ * Bytes that were made once, and need not be made again: compiled kernels, bundles, findings. A name says all
+ * that the bytes depend on. Where they are kept is the host's matter: the command line has a folder for them
  * (app/cli/terminal/kernel-folder.ts), a page has none.
  */
 export interface KeptBytes {

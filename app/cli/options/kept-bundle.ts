@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { COMPILER_VERSION, TOOLCHAIN } from "../../../compiler/9-bundle/version.ts";
+import { concat } from "../../../runtime/base/bytes.ts";
 import type { KeptBytes } from "../../../runtime/contract/kept-bytes.ts";
 import type { Manifest, ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -73,14 +74,7 @@ type Files = Bundle["files"];
 
 function packed(files: Files): Uint8Array<ArrayBuffer> {
   const names = [...files].map(([name, bytes]) => [name, bytes.length]);
-  const pieces = [new TextEncoder().encode(`${JSON.stringify(names)}\n`), ...files.values()];
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
+  return concat([new TextEncoder().encode(`${JSON.stringify(names)}\n`), ...files.values()]);
 }
 
 function unpacked(all: Uint8Array<ArrayBuffer>): Bundle {

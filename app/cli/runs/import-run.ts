@@ -4,7 +4,6 @@ import { basename } from "node:path";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { AskedEntry } from "../../../runtime/contract/entries.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import type { ChosenTiles } from "../../../compiler/6-tile/chosen-tiles.ts";
@@ -38,7 +37,7 @@ import { newRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
-import { planAll } from "../options/memory-plan.ts";
+import { bundleOf } from "../options/kept-bundle.ts";
 import { noteSignals, type NotedSignals } from "../terminal/noted-signals.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { specOfPublished } from "./spec-of.ts";
@@ -129,10 +128,8 @@ async function planImport(
   const weights = weightsHeld(
     [...formats].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
   );
-  const modules = ["infer"] as const;
-  const options = { targets: [target], modules, memoryLimit, lanes, entries, weights, tiles };
-  planAll(model, options.modules, options);
-  const bundle = await compileModel(model, options);
+  const options = { targets: [target], memoryLimit, lanes, entries, weights, tiles };
+  const bundle = await bundleOf(model, ["infer"], options);
   const tensors = tensorsToSave(published, links, formats, bundle.manifest);
   const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.format!), 0);
   return { spec, model, bundle, tensors, bytes, weights, notes: notesOf(links, index, formats) };

@@ -48,7 +48,16 @@ export function readText(
   return textOf(readBytes(path, io, limit, o), nameOf(path), o);
 }
 
-/** The same without a look at what the bytes are. */
+/** The text of a file that need not be there. Undefined: it cannot be read. */
+export function textAt(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same as readText, without a look at what the bytes are. */
 export function readBytes(
   path: string,
   io: Pick<Io, "cwd" | "err">,

@@ -1,8 +1,9 @@
 /**
- * The folder of compiled kernels: a module that was compiled once opens without the compiler. What was found
- * out about the machine lies beside them (runtime/node/findings.ts). The folder is the user's own (nobody
- * else writes into it, or reads its files), several programs may use it at once, and it has a bound: what was
- * used longest ago goes first. Whatever goes wrong with it costs time, and nothing else.
+ * The folder of compiled kernels: a module that was compiled once opens without the compiler. Whole bundles
+ * lie beside them (options/kept-bundle.ts), and what was found out about the machine
+ * (runtime/node/findings.ts). The folder is the user's own (nobody else writes into it, or reads its files),
+ * several programs may use it at once, and it has a bound: what was used longest ago goes first. Whatever
+ * goes wrong with it costs time, and nothing else.
  *
  * A file is the SHA-256 of what follows, and the bytes. One that is damaged counts as absent.
  */
@@ -56,9 +57,9 @@ export function kernelCache(folder: string, most = MOST_KERNEL_BYTES): KeptBytes
   let added = Infinity; // bytes since the folder was last looked through
   return {
     read: async (name) => quietly(() => read(join(folder, name))),
-    write: async (name, wasm) => {
-      quietly(() => write(folder, name, wasm));
-      added += wasm.length;
+    write: async (name, bytes) => {
+      quietly(() => write(folder, name, bytes));
+      added += bytes.length;
       if (added < most / 8) return;
       quietly(() => prune(folder, most));
       added = 0;
@@ -72,7 +73,7 @@ export function kernelCacheWhenAsked(folder: string): KeptBytes {
   const cache = (): KeptBytes | undefined => (opened ??= { cache: kernelCache(folder) }).cache;
   return {
     read: async (name) => cache()?.read(name),
-    write: async (name, wasm) => cache()?.write(name, wasm),
+    write: async (name, bytes) => cache()?.write(name, bytes),
   };
 }
 
@@ -105,10 +106,10 @@ function contents(path: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 /** Under a name of its own first: another program sees the file whole, or not at all. */
-function write(folder: string, name: string, wasm: Uint8Array<ArrayBuffer>): void {
+function write(folder: string, name: string, bytes: Uint8Array<ArrayBuffer>): void {
   const temporary = join(folder, `${randomUUID()}${UNFINISHED}`);
   try {
-    writeFileSync(temporary, Buffer.concat([digestOf(wasm), wasm]), { flag: "wx", mode: 0o600 });
+    writeFileSync(temporary, Buffer.concat([digestOf(bytes), bytes]), { flag: "wx", mode: 0o600 });
     renameSync(temporary, join(folder, name));
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -1,5 +1,4 @@
 /** How a run begins, or goes on: its text, tokenizer and bundle. Nothing is written here. */
-import { readFileSync } from "node:fs";
 import type { Model, TrainSettings } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
@@ -30,6 +29,7 @@ import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
 import { bundleOf } from "../options/kept-bundle.ts";
+import { textAt } from "../terminal/input.ts";
 import { sameModel } from "../options/same-model.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import { hasTuneFile, type TuneOptions } from "../options/tune-options.ts";
@@ -258,13 +258,4 @@ function noteOtherSpec(
   const said = otherwise(model.train, has);
   if (said.length > 0)
     io.err(`note: ${path} says ${said.join("; ")}: the run goes on as it was; --set NAME=VALUE changes it\n`);
-}
-
-/** Undefined: it cannot be read. */
-function textAt(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }

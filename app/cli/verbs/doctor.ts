@@ -1,5 +1,4 @@
 /** `sinter doctor`: what this machine can do, measured. */
-import { readFileSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
@@ -9,6 +8,7 @@ import { findingsHere } from "../../../runtime/node/findings.ts";
 import { nodeHost, WORKERS_VARIABLE } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { counted, sizeText, timeText } from "../../../runtime/contract/amounts.ts";
+import { textAt } from "../terminal/input.ts";
 import {
   KERNEL_CACHE_VARIABLE,
   findingsKept,
@@ -80,7 +80,7 @@ async function examine(): Promise<Health> {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: nodeHost.cores,
     memory: { totalMiB: mib(totalmem()), freeMiB: mib(freemem()) },
-    largePages: largePagesOf(linuxSetting()),
+    largePages: largePagesOf(textAt(LARGE_PAGES)),
     threads: threadsSupported(),
     simd: supported("simd"),
     relaxed: supported("relaxed"),
@@ -102,16 +102,7 @@ type LargePages = "always" | "madvise" | "never";
 
 const LARGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled";
 
-/** The setting as the file has it, "always [madvise] never"; undefined where there is none. */
-function linuxSetting(): string | undefined {
-  try {
-    return readFileSync(LARGE_PAGES, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-/** What is in brackets. */
+/** What is in brackets: "always [madvise] never". */
 export const largePagesOf = (setting: string | undefined): LargePages | undefined =>
   (["always", "madvise", "never"] as const).find((name) => setting?.includes(`[${name}]`));
 
