@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { spreadLine } from "./posttraining/seeds.ts";
+import { spreadLines } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
@@ -47,8 +47,7 @@ function mixed(): string {
 const base = at("base");
 if (!existsSync(base)) runVerb(["import", resolve(model), "-o", base, "--context", "256"], "hidden");
 const judged = o.control ? mixed() : resolve(pairs);
-const falls: number[] = [];
-const accuracies: number[] = [];
+const results: { readonly fall: number; readonly right: number }[] = [];
 for (let seed = 1; seed <= Number(o.seeds); seed++) {
   const answers = at(`answers-${seed}`);
   const polite = at(`${o.control ? "control" : "polite"}-${seed}`);
@@ -61,15 +60,15 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
   const fall = 1 - Math.min(...losses) / losses[0]!;
   const first = evaluationsOf(polite)[0]!;
   const last = evaluationsOf(polite).at(-1)!;
-  falls.push(fall);
-  accuracies.push(last["eval_rewards/accuracies"]!);
+  const right = last["eval_rewards/accuracies"]!;
+  results.push({ fall, right });
   console.log(
     `seed ${seed}: loss of held-out answers ${losses[0]!.toFixed(3)} → ` +
       `${Math.min(...losses).toFixed(3)} nats per token (−${(100 * fall).toFixed(0)} %); ` +
       `pairs ${first["eval_loss"]!.toFixed(6)} → ` +
-      `${last["eval_loss"]!.toFixed(3)} nats, right ${last["eval_rewards/accuracies"]!.toFixed(3)}`,
+      `${last["eval_loss"]!.toFixed(3)} nats, right ${right.toFixed(3)}`,
   );
 }
-console.log(`${falls.length} seeds`);
-console.log(spreadLine("the loss fell by", falls));
-console.log(spreadLine("pairs right", accuracies));
+console.log(
+  spreadLines(results, { "the loss fell by": ({ fall }) => fall, "pairs right": ({ right }) => right }),
+);

@@ -19,7 +19,7 @@ import { meanOf, sumOf } from "../../runtime/train/rl/statistics.ts";
 import { oneWord } from "../cli/options/option.ts";
 import { loadRun, openRunAt } from "../cli/runs/use-run.ts";
 import type { Io } from "../cli/terminal/io.ts";
-import { spreadLine } from "./posttraining/seeds.ts";
+import { spreadLines } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
 
 const { values: o } = parseArgs({
@@ -169,16 +169,9 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
       `${after.toFixed(3)} (${(100 * (after / before - 1)).toFixed(1)} %)`,
   );
 }
-console.log(`${results.length} seeds`);
 console.log(
-  spreadLine(
-    "right above the rule",
-    results.map((one) => one.excess),
-  ),
-);
-console.log(
-  spreadLine(
-    "vowels grow by",
-    results.map((one) => one.growth),
-  ),
+  spreadLines(results, {
+    "right above the rule": ({ excess }) => excess,
+    "vowels grow by": ({ growth }) => growth,
+  }),
 );

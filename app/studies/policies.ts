@@ -8,14 +8,9 @@
  */
 import { parseArgs } from "node:util";
 import { oneWord } from "../cli/options/option.ts";
-import {
-  policyControls,
-  runPolicyTask,
-  type PolicyPoint,
-  type PolicyResult,
-} from "./posttraining/policy-task.ts";
+import { policyControls, runPolicyTask, type PolicyResult } from "./posttraining/policy-task.ts";
 import { policyTasks, type PolicyTaskName } from "./posttraining/policy-tasks.ts";
-import { keepResult, keptResults, spreadLine } from "./posttraining/seeds.ts";
+import { keepResult, keptResults, spreadLines, type FiguresOf } from "./posttraining/seeds.ts";
 
 const { values: o, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,6 +25,7 @@ const { values: o, positionals } = parseArgs({
 });
 const names = Object.keys(policyTasks) as PolicyTaskName[];
 const name = oneWord(names, positionals[0] ?? "addition", "the task");
+const task = policyTasks[name]();
 const control = o.control === undefined ? undefined : oneWord(policyControls, o.control, "--control");
 
 interface Kept extends PolicyResult {
@@ -38,22 +34,10 @@ interface Kept extends PolicyResult {
 const results = keptResults<Kept>(o.results).filter(
   (one) => one.task === name && one.control === (control ?? "none"),
 );
-const ofValues = [
-  [
-    "variance explained at best",
-    (points: readonly PolicyPoint[]) => Math.max(...points.map(({ value }) => value!.explained)),
-  ],
-  [
-    "value loss at the end ÷ at most",
-    (points: readonly PolicyPoint[]) =>
-      points.at(-1)!.value!.loss / Math.max(...points.map(({ value }) => value!.loss)),
-  ],
-] as const;
 
 for (let seed = 1; seed <= Number(o.seeds); seed++) {
   if (results.some((result) => result.seed === seed)) continue;
   const began = performance.now();
-  const task = policyTasks[name]();
   const result = await runPolicyTask(task, {
     seed,
     steps: o.steps === undefined ? task.steps : Number(o.steps),
@@ -72,15 +56,14 @@ for (let seed = 1; seed <= Number(o.seeds); seed++) {
       `${points.at(-1)!.pass1.toFixed(3)}  (${((performance.now() - began) / 1000).toFixed(0)} s)`,
   );
 }
-const figures: readonly (readonly [name: string, of: (points: readonly PolicyPoint[]) => number])[] = [
-  ["pass@1 at the end", (points) => points.at(-1)!.pass1],
-  ...(policyTasks[name]().objective === "ppo" ? ofValues : []),
-];
-console.log(`${results.length} seeds`);
-for (const [what, of] of figures)
-  console.log(
-    spreadLine(
-      what,
-      results.map(({ points }) => of(points)),
-    ),
-  );
+const ofValues: FiguresOf<PolicyResult> = {
+  "variance explained at best": ({ points }) => Math.max(...points.map(({ value }) => value!.explained)),
+  "value loss at the end ÷ at most": ({ points }) =>
+    points.at(-1)!.value!.loss / Math.max(...points.map(({ value }) => value!.loss)),
+};
+console.log(
+  spreadLines(results, {
+    "pass@1 at the end": ({ points }) => points.at(-1)!.pass1,
+    ...(task.objective === "ppo" && ofValues),
+  }),
+);

@@ -11,7 +11,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { builtinText } from "../../runtime/train/sources/builtin-text.ts";
-import { keepResult, keptResults, spreadLine } from "./posttraining/seeds.ts";
+import { keepResult, keptResults, spreadLines } from "./posttraining/seeds.ts";
 import {
   runStringTasks,
   stringTasks,
@@ -82,15 +82,12 @@ function lineOf({ seed, before, after, byTask, control, adapted }: TaskResult): 
   ].join("  ");
 }
 
-const ofParts: readonly (readonly [name: string, of: (result: TaskResult) => number | undefined])[] = [
-  ["exact match", ({ after }) => after.exactMatch],
-  ["ended", ({ after }) => after.stopped],
-  ["control ended", ({ control }) => control.stopped],
-  ["adapters", ({ adapted }) => adapted?.exactMatch],
-  ["adapters ÷ all", ({ adapted, after }) => adapted && adapted.exactMatch / after.exactMatch],
-];
-console.log(`${results.length} seeds`);
-for (const [name, of] of ofParts) {
-  const values = results.map(of).filter((value) => value !== undefined);
-  if (values.length > 0) console.log(spreadLine(name, values));
-}
+console.log(
+  spreadLines(results, {
+    "exact match": ({ after }) => after.exactMatch,
+    ended: ({ after }) => after.stopped,
+    "control ended": ({ control }) => control.stopped,
+    adapters: ({ adapted }) => adapted?.exactMatch,
+    "adapters ÷ all": ({ adapted, after }) => adapted && adapted.exactMatch / after.exactMatch,
+  }),
+);

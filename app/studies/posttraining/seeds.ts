@@ -19,6 +19,19 @@ export function keepResult(file: string | undefined, result: object): void {
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(result)}\n`);
 }
 
+/** What is looked at of each result, by name; undefined: a result does not have it. */
+export type FiguresOf<Result> = Readonly<Record<string, (result: Result) => number | undefined>>;
+
+/** "5 seeds", and a line for each figure that results have. */
+export const spreadLines = <Result>(results: readonly Result[], figures: FiguresOf<Result>): string =>
+  [
+    `${results.length} seeds`,
+    ...Object.entries(figures).flatMap(([name, of]) => {
+      const values = results.map(of).filter((value) => value !== undefined);
+      return values.length > 0 ? [spreadLine(name, values)] : [];
+    }),
+  ].join("\n");
+
 /** "exact match                     mean 0.9632  SD 0.0188  bar (mean − 4 SD) 0.8880" */
 export function spreadLine(name: string, values: readonly number[]): string {
   const [mean, deviation] = [meanOf(values), deviationOf(values)];
