@@ -13,7 +13,7 @@ import {
 } from "../../runtime/contract/objective.ts";
 import { equationFrom } from "../2-check/objective-equations.ts";
 import { objectiveFields, objectiveOf } from "../2-check/objectives.ts";
-import { partsOfEquation, settingsIn } from "../2-check/print-equation.ts";
+import { partsOfEquation, settingsIn, tokensIn } from "../2-check/print-equation.ts";
 import { preferObjectives } from "../2-check/stage-objectives.ts";
 
 /** Of the table: what sft, dft and every objective of pairs or answers makes smaller. */
@@ -37,10 +37,6 @@ function isPlain(e: Equation): boolean {
   if (e.kind === "setting") return e.name !== "z";
   return partsOfEquation(e).every(isPlain);
 }
-
-/** Whether it compares with what another model says. */
-const readsReference = (e: Equation): boolean =>
-  e.kind === "token" ? e.name === "ref" : partsOfEquation(e).some(readsReference);
 
 /** What the language's functions are in Python, where they have another name there. */
 const functionNames: Partial<Record<FunctionName, string>> = { min: "least", max: "most" };
@@ -156,9 +152,10 @@ export function objectivesPy(model: Model): string {
   });
   const rows = all.map((objective) => {
     const { name, unit, settings } = objective;
-    const used = settingsIn(equationOf(objective));
+    const equation = equationOf(objective);
+    const used = settingsIn(equation);
     const given = Object.fromEntries(Object.entries(settings).filter(([key]) => used.includes(key)));
-    const compares = readsReference(equationOf(objective)) ? "True" : "False";
+    const compares = tokensIn(equation).includes("ref") ? "True" : "False";
     return `    "${name}": ("${unit}", objective_${name}, ${JSON.stringify(given)}, ${compares}),`;
   });
   const about =

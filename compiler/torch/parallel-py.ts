@@ -1,4 +1,4 @@
-/** parallel.py of an exported program: one process, DDP, FSDP2, and FSDP2 with tensor parallelism. */
+/** parallel.py of an exported program: one process, DDP, FSDP2 and HSDP, FSDP2 with tensor parallelism. */
 export const parallelPy = `"""How processes share the work.
 
 What PyTorch 1.13 lacks is imported where it is used.
@@ -84,7 +84,7 @@ class Single:
 
     def resume(self, model, optimizer, out):
         """The step to go on from; 0: the run begins, with the weights that stand there, if any."""
-        step = json.loads((out / "step.json").read_text())["step"] if (out / "step.json").exists() else 0
+        step = weights.step_of(out)
         plain, file = self.plain(model), out / "model.safetensors"
         if file.exists():
             weights.load(plain, file)
@@ -206,6 +206,7 @@ class Sharded(Many):
         model.set_requires_gradient_sync(is_last)
 
     def clip(self, model, most):
+        """As clip_grad_norm_, which cannot take tensors that are shared out on different meshes."""
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         own = [gradient.to_local() for gradient in gradients]
         lengths = [torch.linalg.vector_norm(part) for part in own]
@@ -236,7 +237,7 @@ class Sharded(Many):
 
     def resume(self, model, optimizer, out):
         """From parts; where there are none of the last step, from the files of one process."""
-        step = json.loads((out / "step.json").read_text())["step"] if (out / "step.json").exists() else 0
+        step = weights.step_of(out)
         if not (out / f"step-{step}").exists():
             return super().resume(model, optimizer, out)
         import torch.distributed.checkpoint as dcp

@@ -166,13 +166,19 @@ def load_moments(model, optimizer, path, step):
             optimizer.state[parameter][which] = moment
 
 
+def step_of(folder):
+    """The last step that a run has kept; 0: none."""
+    file = folder / "step.json"
+    return json.loads(file.read_text())["step"] if file.exists() else 0
+
+
 def join(model, folder):
     """Writes the files of one process from the parts of many, one tensor at a time. \`model\`: on the meta
     device.
     """
     import torch.distributed.checkpoint as dcp
 
-    step = json.loads((folder / "step.json").read_text())["step"]
+    step = step_of(folder)
     parts = folder / f"step-{step}"
     if not parts.exists():
         raise SystemExit(f"{folder}: there are no parts of step {step}")
