@@ -1,7 +1,7 @@
 # What the studies beside this file share: sourced, not run. Each has parts with names, in `all`.
 
-# parts_of SCRIPT [PART...]: sets `parts` to those that are asked for, or to all. The comment that SCRIPT begins
-# with is its help.
+# parts_of SCRIPT [PART...]: sets `parts` to those that are asked for, or to all. The comment that SCRIPT
+# begins with is its help.
 parts_of() {
   local script=$1 part
   shift

@@ -88,7 +88,13 @@ FOLDERS = {
     "gpt2": {
         "layers": "transformer.h",
         "modules": GPT2,
-        "config": {"fan_in_fan_out": True, "r": 4, "lora_alpha": 32, "use_rslora": True, "lora_dropout": 0.05},
+        "config": {
+            "fan_in_fan_out": True,
+            "r": 4,
+            "lora_alpha": 32,
+            "use_rslora": True,
+            "lora_dropout": 0.05,
+        },
         "targets": ["c_attn", "c_proj", "c_fc"],
         "saved": [],
     },

@@ -24,6 +24,13 @@ def program(folder):
     return test_parity
 
 
+def model_of(folder, device=None):
+    """The program's sizes and its model, without weights; its modules are there from now on."""
+    program(folder)
+    sizes = json.loads((folder / "model.json").read_text())
+    return sizes, sys.modules["model"].LanguageModel(sizes, device=device)
+
+
 def far(got, wanted):
     got, wanted = got.double().cpu(), wanted.double().cpu()
     return float((got - wanted).abs().max() / wanted.abs().max())
@@ -199,6 +206,21 @@ def as_gpt2(state, layers):
     return named
 
 
+LONGEST, COMPARED = 4400, 256
+
+
+def apart(sizes, ours, theirs):
+    """How far logits are from each other in fp64, at the last positions of a text as long as the model's, or
+    longer than 4096; and how long it is.
+    """
+    length = min(sizes["context"], LONGEST)
+    tokens = torch.randint(sizes["vocab"], (1, length), generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    with torch.no_grad():
+        got = ours.double().to(DEVICE)(tokens)
+        wanted = in_double(theirs).to(DEVICE)(tokens).logits
+    return far(got[:, -COMPARED:], wanted[:, -COMPARED:]), length
+
+
 WITNESSES = {"witness-gpt2": gpt2, "witness-llama": llama, "witness-mixtral": mixtral}
 
 
@@ -211,9 +233,7 @@ def witness(programs):
             rows.skip("witness", name, "there is no transformers")
         return
     for name, make in WITNESSES.items():
-        program(programs / name)
-        sizes = json.loads((programs / name / "model.json").read_text())
-        ours = sys.modules["model"].LanguageModel(sizes)
+        sizes, ours = model_of(programs / name)
         sys.modules["weights"].begin(ours, 1)
         state = {key: value.clone() for key, value in sys.modules["weights"].state(ours).items()}
         theirs, named = make(programs / name, state)
@@ -221,13 +241,9 @@ def witness(programs):
         if missing or unknown:
             release = transformers.__version__
             raise SystemExit(f"{name}: transformers {release} misses {missing}, has no {unknown}")
-        length = min(sizes["context"], 4400)
-        tokens = torch.randint(sizes["vocab"], (1, length), generator=torch.Generator().manual_seed(1))
-        with torch.no_grad():
-            models = ours.double(), in_double(theirs)
-            last = [model.to(DEVICE)(tokens.to(DEVICE)) for model in models]
-        distance = far(last[0][:, -256:], last[1].logits[:, -256:])
-        rows.put("witness", f"{name}: logits of the last 256 of {length} positions", distance, most=1e-5)
+        distance, length = apart(sizes, ours, theirs)
+        what = f"{name}: logits of the last {COMPARED} of {length} positions"
+        rows.put("witness", what, distance, most=1e-5)
 
 
 if __name__ == "__main__":
