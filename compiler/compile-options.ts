@@ -20,7 +20,7 @@ export interface CompileOptions {
   /** Tiles measured to be better than the operations' own: from `chooseTiles`. */
   readonly tiles?: ChosenTiles | undefined;
   /**
-   * Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into
+   * Bytes that one memory may have. Default: `MEMORY_LIMIT`. A module that needs more is cut into
    * partitions: 3-graph/partition.ts.
    */
   readonly memoryLimit?: number | undefined;
