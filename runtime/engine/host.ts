@@ -4,6 +4,7 @@
  */
 import type { EntryPlace, Manifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
+import type { MachineMemory } from "./machine-memory.ts";
 import type { MemoryRange, Partition } from "./partitions.ts";
 
 /** Runs a module's entries. */
@@ -56,6 +57,8 @@ export interface Host {
    * page takes longer than writing it. Resolves when all are there. Absent: whoever writes waits for pages.
    */
   touch?(ranges: readonly MemoryRange[]): Promise<void>;
+  /** Absent: the host does not say, and as much as a model needs is asked of it. */
+  machineMemory?(): MachineMemory;
   /** Absent: nothing is remembered, and all is found out anew. */
   readonly findings?: Findings;
   /** All bytes behind an absolute address, of a linked bundle. Rejects with a SinterError. */

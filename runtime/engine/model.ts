@@ -24,6 +24,7 @@ import { initParameters } from "./init.ts";
 import { laneCopier } from "./copy-lane.ts";
 import { feedByPosition, lanesOf, type Lanes } from "./lanes.ts";
 import type { LinkedBundle, ModelOf, ModulesOf } from "./linked-bundle.ts";
+import { neededMemory, refuseBeyond, smallerHints, workText } from "./machine-memory.ts";
 import { allocatePartitions, tensorsOf } from "./partitions.ts";
 import { profileOf, type SiteTimes } from "./profile.ts";
 import { Reservations, type OpenLane } from "./reservations.ts";
@@ -139,6 +140,8 @@ export interface ModelOptions {
    * Parameters are drawn from this seed. Without a seed they hold nothing of use until they are loaded.
    */
   readonly seed?: number | undefined;
+  /** A module that trains and is loaded to infer alone needs less memory. Default: what its name says. */
+  readonly use?: ModuleName | undefined;
 }
 
 /**
@@ -164,6 +167,7 @@ async function openModule(
   const workers = workersFor(module, host, asked);
   const shared = workers > 1;
 
+  refuseTooLarge(manifest.model.name, module, name, workers, options);
   const partitions = allocatePartitions(module, workers);
   const tensors = tensorsOf(module, partitions);
   if (seed !== undefined) initParameters(withStorage(tensors, "parameter"), seed);
@@ -197,6 +201,19 @@ async function openModule(
     ...callsOf(entries, laneCopier(partitions), pool, host),
     profile: (clear) => profileOf(partitions, workers, clear !== undefined),
   };
+}
+
+/** Throws `memory`, before anything is allocated, where the machine cannot have what will be written. */
+function refuseTooLarge(
+  model: string,
+  module: ModuleManifest,
+  name: ModuleName,
+  workers: number,
+  { host, use = name }: ModelOptions,
+): void {
+  const machine = host.machineMemory?.();
+  if (machine)
+    refuseBeyond(workText(model, use), neededMemory(module, name, workers, use), machine, smallerHints[use]);
 }
 
 const withStorage = (

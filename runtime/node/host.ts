@@ -9,6 +9,7 @@ import type { Host } from "../engine/host.ts";
 import { fetchFiles } from "../browser/fetch-files.ts";
 import { nodeFiles } from "./files.ts";
 import { nodeFindings } from "./findings.ts";
+import { machineMemory } from "./machine-memory.ts";
 import { startPool } from "./pool.ts";
 import { touch } from "./touch.ts";
 
@@ -36,7 +37,7 @@ function workersOf(environment: NodeJS.ProcessEnv): number | undefined {
   );
 }
 
-export const nodeHost: Host = {
+export const nodeHost: Host & Required<Pick<Host, "machineMemory">> = {
   cores: availableParallelism(),
   get workers() {
     return workersOf(process.env);
@@ -60,6 +61,7 @@ export const nodeHost: Host = {
   },
   startPool: (plan) => startPool(plan),
   touch,
+  machineMemory,
   findings: nodeFindings,
   async breathe() {
     for (let round = 0; round < ROUNDS; round++) await new Promise((resolve) => setImmediate(resolve));

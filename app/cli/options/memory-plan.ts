@@ -12,6 +12,13 @@ import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { bytesFor, cacheBytes, leastBytes } from "../../../compiler/7-place/place.ts";
 import { MEMORY_LIMIT } from "../../../runtime/contract/memory-import.ts";
 import { PLANNED_WORKERS } from "../../../runtime/contract/worker-memory.ts";
+import {
+  neededBytes,
+  refuseBeyond,
+  workText,
+  type MachineMemory,
+  type NeededMemory,
+} from "../../../runtime/engine/machine-memory.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 
@@ -79,16 +86,20 @@ function recomputeLine(model: Model, train: ModulePlan, options: CompileOptions,
   return [`  ${how} \`recompute layers\`: train ${bytesText(model, plan, workersOn(plan, cores))}`];
 }
 
-/** What makes a training module smaller, for whoever was refused; `suits`: what is small enough. */
+/**
+ * What makes a training module smaller, for whoever was refused; `suits`: what is small enough. Said are all
+ * bytes that are planned, or what `bytesOf` counts of them.
+ */
 function smallerTraining(
   model: Model,
   options: CompileOptions,
   suits: (plan: ModulePlan) => boolean,
+  bytesOf = ({ placement }: ModulePlan): number => placement.bytes,
 ): string {
   const { train } = model;
   const then = (change: Partial<TrainSettings>): string => {
     const plan = planModule({ ...model, train: { ...train, ...change } }, "train", options);
-    return `(${sizeText(plan.placement.bytes)} then${suits(plan) ? "" : ", still too much"})`;
+    return `(${sizeText(bytesOf(plan))} then${suits(plan) ? "" : ", still too much"})`;
   };
   const layers = { recompute: "layers" } as const;
   const moments = { optimizer: "adamw8" } as const;
@@ -141,6 +152,25 @@ export function refuseDivided(model: Model, options: CompileOptions): never {
     `${model.name}: the module \`train\` samples what it learns from, which takes one memory, and it needs ` +
       `${sizeText(placement.bytes)} (one memory has ${limit})`,
     `${smallerTraining(model, options, ({ over }) => !over)}, or train adapters: --lora RANK.`,
+  );
+}
+
+/** Throws `memory` where this machine cannot have what training writes; says what would make it smaller. */
+export function refuseBeyondMachine(
+  model: Model,
+  needed: NeededMemory,
+  machine: MachineMemory,
+  options: CompileOptions,
+): void {
+  const { bytes } = planModule(model, "train", options).placement;
+  // of a plan that is smaller, as much less is written
+  const bytesOf = ({ placement }: ModulePlan): number => neededBytes(needed) - (bytes - placement.bytes);
+  const suits = (plan: ModulePlan): boolean => bytesOf(plan) <= machine.available;
+  refuseBeyond(
+    workText(model.name, "train"),
+    needed,
+    machine,
+    () => `${smallerTraining(model, options, suits, bytesOf)}.`,
   );
 }
 

@@ -3,7 +3,7 @@
  * with a lane for each text, and the weights. It is opened anew where it has failed.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Opened } from "../../server/pool/pool.ts";
@@ -11,7 +11,7 @@ import { LOOK_MS } from "../../server/follow.ts";
 import type { RenewedFacts, ServedFacts } from "../../server/pool/serving.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
-import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
+import { refuseBeyond } from "../../../runtime/engine/machine-memory.ts";
 import { rowEntries } from "../../../runtime/contract/entries.ts";
 import type { Numerics } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
@@ -186,15 +186,15 @@ function memoryFor(run: Run, asked: PlannedOptions, variant: Model | undefined):
   const options = { targets: [target], weights, cache, numerics, lanes, entries: rowEntries, lora };
   const model = variant ?? run.bundle.manifest.model;
   const memory = inferMemory(model, options, workersToSample(run, asked), nodeHost.cores);
-  const machine = Math.min(totalmem(), process.constrainedMemory() || Infinity);
-  if (memory.bytes <= machine) return memory;
-  throw new SinterError(
-    "memory",
-    `${model.name} with ${lanes} texts at once takes ${thousands(memory.bytes)} bytes ` +
-      `(${sizeText(memory.bytes)}, ${sizeText(memory.cacheBytes)} of it keys and values), ` +
-      `and this machine has ${sizeText(machine)}`,
+  const { bytes, cacheBytes } = memory;
+  const needed = { "keys and values": cacheBytes, "weights and the rest": bytes - cacheBytes };
+  refuseBeyond(
+    `${model.name} with ${lanes} texts at once`,
+    needed,
+    nodeHost.machineMemory(),
     "Fewer texts (--parallel), a shorter context (--ctx-size), fewer bits (--weights q8_0, --cache q8_0).",
   );
+  return memory;
 }
 
 /** When the weights were written, in seconds since 1970. */

@@ -10,7 +10,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
 import { toUse } from "../../../runtime/store/identity.ts";
-import { createModel, isSmall, type RunningModel } from "../../../runtime/engine/model.ts";
+import { isSmall, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { readAhead } from "../../../runtime/node/read-ahead.ts";
@@ -25,6 +25,7 @@ import { onFirstSignal } from "../terminal/stop-signals.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 import type { AskedModule } from "../options/weights.ts";
 import { adaptedRun, openAdapter, type OpenedAdapter } from "./adapters.ts";
+import { createModelHere } from "./create-model.ts";
 
 export interface UsedRun {
   readonly run: Run;
@@ -96,20 +97,18 @@ export async function loadRun(
   run: Run,
   options: RunOptions & Pick<AskedModule, "lanes" | "entries">,
   io: Io,
-  { workers, variant, beside = false, ...how }: LoadRunOptions = {},
+  { workers, variant, beside = false, opened: given }: LoadRunOptions = {},
 ): Promise<UsedRun> {
   const files = nodeFiles();
   const { target } = options;
-  const opened = how.opened ?? (await adapterAsked(run, options, io));
+  const opened = given ?? (await adapterAsked(run, options, io));
   const adapted = { target, variant, adapter: opened?.adapter, beside };
   const { bundle, through } = await adaptedRun(run, options, adapted);
   const [newest] = await listCheckpoints(files, run.folder);
   if (newest) void readAhead(`${run.folder}/${newest.file}`);
-  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
-    host: nodeHost,
-    workers: options.workers ?? workers,
-    target,
-  });
+  const name = bundle.manifest.modules.infer ? "infer" : "train";
+  const how = { workers: options.workers ?? workers, target, use: "infer" } as const;
+  const model = await createModelHere(bundle, name, how, io);
   try {
     const loaded = await loadShown(files, run, model, through, io);
     if (!loaded)

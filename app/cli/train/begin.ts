@@ -11,7 +11,9 @@ import {
   type ExampleCounts,
 } from "../../../runtime/train/sources/batch-source.ts";
 import type { BestOptions, SampleOptions } from "../../../runtime/train/train.ts";
-import type { Bundle } from "../../../runtime/engine/bundle.ts";
+import { moduleOf, type Bundle } from "../../../runtime/engine/bundle.ts";
+import { workersFor } from "../../../runtime/engine/choose-workers.ts";
+import { isBeyond, neededMemory } from "../../../runtime/engine/machine-memory.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
 import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
@@ -176,6 +178,7 @@ export async function compiled(
   const bundle = await bundleOf(model, ["train"], options);
   if (samples && bundle.manifest.modules.train!.parts)
     (await import("../options/memory-plan.ts")).refuseDivided(model, options);
+  await refuseTooLarge(model, bundle, options);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)
     io.out(
@@ -183,6 +186,16 @@ export async function compiled(
         `in ${seconds} s\n`,
     );
   return bundle;
+}
+
+/** Throws `memory` where this machine has too little to train the model. */
+async function refuseTooLarge(model: Model, bundle: Bundle, options: CompileOptions): Promise<void> {
+  const module = moduleOf(bundle, "train");
+  const needed = neededMemory(module, "train", workersFor(module, nodeHost, nodeHost.workers));
+  const machine = nodeHost.machineMemory();
+  // loaded here, because it needs the compiler, which says what each setting would save
+  if (isBeyond(needed, machine))
+    (await import("../options/memory-plan.ts")).refuseBeyondMachine(model, needed, machine, options);
 }
 
 /**

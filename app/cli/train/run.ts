@@ -2,7 +2,7 @@
  * Trains a run from its folder to its end: model, checkpoint, loop, and everything that is shown or written
  * on the way.
  */
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
@@ -19,6 +19,7 @@ import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { train, type SampleOptions } from "../../../runtime/train/train.ts";
+import { createModelHere } from "../runs/create-model.ts";
 import { runSettings } from "../runs/run-settings.ts";
 import type { ReportStart } from "../../watch/live-report.ts";
 import { startWatch, type Watch } from "../../watch/watch.ts";
@@ -54,12 +55,8 @@ export async function goOn(
   const stop = stopAtSignals();
   let model: RunningModel | undefined;
   try {
-    model = await createModel(bundle, "train", {
-      host: nodeHost,
-      workers: o.workers,
-      target: record.target,
-      seed: record.settings.seed,
-    });
+    const { target, settings } = record;
+    model = await createModelHere(bundle, "train", { workers: o.workers, target, seed: settings.seed }, io);
     return await trained(await loadedRun(run, model, o, io), data, o, stop.signal, io);
   } finally {
     stop.release();
