@@ -57,6 +57,8 @@ export interface WritingContext {
   /** The model around, as far as it is written. */
   readonly model: string | undefined;
   readonly like: string | undefined;
+  /** The plan around. */
+  readonly plan: string | undefined;
   /** Values that the layer's equations have set above. */
   readonly values: readonly string[];
   readonly lets: readonly string[];
@@ -93,9 +95,9 @@ class Reader {
 
   context(line: number): WritingContext {
     const { kind, given, owner } = this.frame;
-    const { model, like, lets } = this;
+    const { model, like, plan, lets } = this;
     const values = this.frames.find((frame) => frame.kind === "layer")?.given ?? [];
-    return { waiting: this.waitingAt(line), block: kind, given, owner, model, like, values, lets };
+    return { waiting: this.waitingAt(line), block: kind, given, owner, model, like, plan, values, lets };
   }
 
   /** A setting's value begins on the line of its name. */

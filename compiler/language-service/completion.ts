@@ -4,10 +4,12 @@ import { isName, keywordNames, ModelName } from "../1-parse/tokens.ts";
 import { factNames, facts } from "../2-check/facts.ts";
 import type { Option, Options } from "../2-check/fields.ts";
 import { isPart, partNames, parts, type PartSpec } from "../2-check/parts.ts";
+import type { Binding } from "../2-check/scope.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stages } from "../2-check/stages.ts";
 import { acceleratorNames } from "../planner/tables/hardware.ts";
 import type { Span } from "../diagnostics/span.ts";
+import { likeable, needs } from "./circles.ts";
 import { layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
 import { contextAfter, INPUT, type Owner, type Slot, type WritingContext } from "./completion-context.ts";
 import {
@@ -74,6 +76,8 @@ const keyword = (label: string): Offer => ({
   documentation: keywordDocs[label]!,
 });
 
+const nameOffer = (label: string): Offer => ({ label, kind: "model" });
+
 class Offers {
   private readonly doc: Document;
   private readonly context: WritingContext;
@@ -102,9 +106,9 @@ class Offers {
       case "on":
         return [keyword("on")];
       case "like plan":
-        return this.doc.file.plans.map(({ name }) => ({ label: name.text, kind: "model" }));
+        return likeable(this.doc.file.plans, this.context.plan).map(nameOffer);
       case "planned model":
-        return this.models(undefined);
+        return this.doc.file.models.map(({ name }) => nameOffer(name.text));
       case "device":
         return acceleratorNames.map((label) => ({
           label,
@@ -114,7 +118,7 @@ class Offers {
       case "model body":
         return waiting.hasLike ? [] : [keyword("like")];
       case "like":
-        return this.models(this.context.model);
+        return likeable(this.doc.file.models, this.context.model).map(nameOffer);
       case "tokenizer":
         return Object.keys(tokenizers).map((label) => this.tokenizer(label));
       case "fact":
@@ -212,13 +216,6 @@ class Offers {
       }));
   }
 
-  private models(but: string | undefined): readonly Offer[] {
-    return this.doc.file.models
-      .map(({ name }) => name.text)
-      .filter((name) => name !== but)
-      .map((label) => ({ label, kind: "model" }));
-  }
-
   private tokenizer(label: string): Offer {
     return { label, kind: "word", documentation: tokenizerDoc(label)! };
   }
@@ -242,9 +239,9 @@ class Offers {
   private operands(slot: Slot): readonly Offer[] {
     switch (slot.kind) {
       case "setting":
-        return this.valuesOf(fieldsIn(slot.block)[slot.key], slot.key, slot.block);
+        return this.valuesOf(fieldsIn(slot.block)[slot.key], slot.key, slot.block, slot.key);
       case "let":
-        return this.numbers("model").filter(({ label }) => label !== this.context.lets.at(-1));
+        return this.numbers("model", this.context.lets.at(-1));
       case "expect":
         return this.numbers("model");
       case "objective":
@@ -256,8 +253,9 @@ class Offers {
     }
   }
 
-  private valuesOf(field: Option | undefined, key: string, block: Block): readonly Offer[] {
-    const own =
+  /** `own`: the setting that gets the value. */
+  private valuesOf(field: Option | undefined, key: string, block: Block, own?: string): readonly Offer[] {
+    const objectives =
       key === "objective" && block !== "model" ? [...(this.notes?.resolved.objectives.keys() ?? [])] : [];
     switch (field?.kind) {
       case "flag":
@@ -265,7 +263,7 @@ class Offers {
       case "word":
       case "words":
         return [
-          ...own.map((label): Offer => ({ label, kind: "objective", detail: "of this model" })),
+          ...objectives.map((label): Offer => ({ label, kind: "objective", detail: "of this model" })),
           ...field.words.map((label): Offer => ({
             label,
             kind: key === "objective" ? "objective" : "word",
@@ -277,14 +275,19 @@ class Offers {
         return [{ label: written, kind: "part", documentation: field.doc }];
       }
       default:
-        return this.numbers(block);
+        return this.numbers(block, own);
     }
   }
 
-  /** Names of numbers: lets first, then settings. */
-  private numbers(block: Block): readonly Offer[] {
-    const sizes = this.notes?.resolved.sizes;
-    const bound = [...(sizes ?? [])].flatMap(([name, { kind }]) => (kind === "let" ? [name] : []));
+  /** Names of numbers: lets first, then settings; none that needs the one that is being written. */
+  private numbers(block: Block, own?: string): readonly Offer[] {
+    const sizes = this.notes?.resolved.sizes ?? new Map<string, Binding>();
+    const needsOwn = (name: string): boolean => {
+      if (own === undefined) return false;
+      if (block === "model") return needs(name, own, sizes);
+      return name === own && !Object.hasOwn(fieldsIn("model"), name); // inside, the model's names come first
+    };
+    const bound = [...sizes].flatMap(([name, { kind }]) => (kind === "let" ? [name] : []));
     const lets = [...new Set([...this.context.lets, ...bound])];
     const tables = block === "model" ? [fieldsIn("model")] : [fieldsIn("model"), fieldsIn(block)];
     const named = tables.flatMap((fields) =>
@@ -298,7 +301,7 @@ class Offers {
         detail: fieldDetail(field),
         documentation: fieldDoc(field),
       })),
-    ];
+    ].filter(({ label }) => !needsOwn(label));
   }
 
   /** Values of equations and parts that may stand here. */

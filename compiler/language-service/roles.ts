@@ -208,7 +208,7 @@ export function within(value: Value): readonly Value[] {
   }
 }
 
-const wordsIn = (value: Value): readonly Word[] =>
+export const wordsIn = (value: Value): readonly Word[] =>
   value.kind === "word" ? [value] : within(value).flatMap(wordsIn);
 
 export const contains = ({ start, end }: Span, at: number): boolean => start <= at && at <= end;

@@ -17,10 +17,17 @@ import {
   type Precision,
 } from "../../../compiler/planner/tables/hardware.ts";
 import { stepTime } from "../../../compiler/planner/step-time.ts";
-import type { StepConstants } from "../../../compiler/planner/step-constants.ts";
+import { constantsOf, type StepConstants } from "../../../compiler/planner/step-constants.ts";
 import { percent } from "../../../runtime/contract/amounts.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { MPT_VOCAB, mosaicRows, mptShapes, type MosaicRow, type MptSize } from "./mosaicml.ts";
+import {
+  MPT_VOCAB,
+  mosaicRows,
+  mptShapes,
+  uncompiled,
+  type MosaicRow,
+  type MptSize,
+} from "./mosaicml.ts";
 import { otherModel, otherSteps } from "./other-steps.ts";
 
 /** An MPT model as a spec: GPT-2's layer with all its biases. */
@@ -200,16 +207,37 @@ function descend(start: StepConstants, rows: readonly FitRow[], { free, bounds }
 /** Whether a row is fitted on; the others are held out. */
 export const isFitted = ({ isOther }: FitRow, i: number): boolean => i % 2 === 0 && !isOther;
 
-/** Fits each card's constants on every second row, and prints them with how far off the others are. */
-export function reportFit(): void {
-  for (const card of ["h100", "a100-80", "a100-40"] as const) {
-    const rows = mosaicRows.filter((row) => row.card === card && row.precision === "bf16");
-    reportKind(card, rows.map(mosaicFitRow), mosaicKind);
-  }
-  for (const [cards, rows] of compiledRows()) reportKind(cards, rows, compiledKind);
+/** Rows that are fitted together, and the constants that stand in a table for them. */
+interface Group {
+  readonly title: string;
+  readonly rows: readonly FitRow[];
+  readonly kind: Kind;
+  readonly table: StepConstants;
 }
 
-function reportKind(title: string, rows: readonly FitRow[], kind: Kind): void {
+export const groups = (): readonly Group[] => [
+  ...(["h100", "a100-80", "a100-40"] as const).map((card): Group => {
+    const rows = mosaicRows.filter((row) => row.card === card && row.precision === "bf16").map(mosaicFitRow);
+    return { title: card, rows, kind: mosaicKind, table: uncompiled[rows[0]!.card.name]! };
+  }),
+  ...[...compiledRows()].map(([title, rows]): Group => {
+    return { title, rows, kind: compiledKind, table: constantsOf(rows[0]!.card.name) };
+  }),
+];
+
+/** The table has three digits of each. */
+const ROUNDED = 0.006;
+
+/** Constants of a table that are not what the fit gives: "elements 0.535, fitted 0.19". */
+export const differences = (fitted: StepConstants, table: StepConstants): readonly string[] =>
+  (Object.keys(table) as (keyof StepConstants)[])
+    .filter((name) => Math.abs(fitted[name] / table[name] - 1) > ROUNDED)
+    .map((name) => `${name} ${table[name]}, fitted ${fitted[name].toPrecision(3)}`);
+
+/** Fits each card's constants on every second row, and prints them with how far off the others are. */
+export const reportFit = (): void => groups().forEach(reportGroup);
+
+function reportGroup({ title, rows, kind, table }: Group): void {
   const constants = fitConstants(rows.filter(isFitted), kind);
   const off = rows.map((row) => ratioOf(row, constants) - 1);
   const held = off.filter((_, i) => !isFitted(rows[i]!, i));
@@ -217,6 +245,8 @@ function reportKind(title: string, rows: readonly FitRow[], kind: Kind): void {
   const mean = held.reduce((sum, e) => sum + Math.abs(e), 0) / held.length;
   const numbers = Object.entries(constants).map(([name, value]) => `${name}: ${value.toPrecision(3)}`);
   console.log(`${title}, ${kind.title}: { ${numbers.join(", ")} }`);
+  const others = differences(constants, table);
+  console.log(others.length === 0 ? "  the table's, too" : `  in the table: ${others.join("; ")}`);
   console.log(`  ${held.length} rows held out: ${near} within 15 %, mean distance ${percent(mean, 1)}`);
   for (const [i, row] of rows.entries())
     if (Math.abs(off[i]!) > 0.15)

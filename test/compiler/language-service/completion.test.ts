@@ -29,8 +29,8 @@ describe("what is offered first", () => {
     ["model m { wid‸", ["width"]],
     [`${base}model b like base { ‸`, ["vocab", "context"]],
     // numbers
-    ["model m { let inner = 3 * width  width ‸", ["inner", "vocab"]],
-    ["model m { width 8 * he‸", ["heads", "head_dim"]],
+    ["model m { let inner = 3 * width  context ‸", ["inner", "vocab"]],
+    ["model m { head_dim 4 width 8 * hea‸", ["heads", "head_dim"]],
     ["model m { let a = 3\n let b = ‸", ["a", "vocab"]],
     // equations
     ["model m { embed ‸", ["token", "position", "layernorm", "rmsnorm"]],
@@ -98,6 +98,35 @@ test("a model's own objective comes before those of the literature", () => {
 test("lets of the model that this one is like", () => {
   const text = `${base.replace("width 8", "width 8 let inner = 3")}model b like base { context ‸`;
   expect(labels(text)[0]).toBe("inner");
+});
+
+describe("what would be a circle is not offered", () => {
+  const plans = `${base}plan a of base on h100 { }\nplan b like a { }\nplan c like b { }\n`;
+  const models = "model a { }\nmodel b like a { }\nmodel c like b { }\n";
+  test.each<[string, readonly string[]]>([
+    [`${plans}plan d like ‸`, ["a", "b", "c"]],
+    [`${plans}plan b like ‸`, ["a"]],
+    [`${plans.replace("plan a of base on h100", "plan a like ‸")}`, []],
+    [`${plans.replace("plan b like a", "plan b like ‸a")}`, ["a"]],
+    [`${models}model d like ‸`, ["a", "b", "c"]],
+    [`${models}model b like ‸`, ["a"]],
+    [`${models.replace("model a", "model a like ‸")}`, []],
+  ])("%s", (written, wanted) => {
+    expect(labels(written)).toEqual(wanted);
+  });
+
+  test.each<[string, readonly string[], readonly string[]]>([
+    ["model m { width ‸", ["heads", "layers"], ["width", "head_dim"]],
+    ["model m { head_dim 8  width ‸", ["heads", "head_dim"], ["width"]],
+    ["model m { let inner = 3 * width  width ‸", ["vocab"], ["inner", "width"]],
+    ["model m { let a = 3  let b = a  let c = b  let a = ‸", ["vocab"], ["a", "b", "c"]],
+    ["model m { train { batch ‸", ["steps", "width"], ["batch"]],
+    ["model m { train { context ‸", ["context"], []],
+  ])("%s", (written, offered, not) => {
+    const found = labels(written);
+    expect(found).toEqual(expect.arrayContaining([...offered]));
+    for (const name of not) expect(found).not.toContain(name);
+  });
 });
 
 test("a fact is written with what it is", () => {

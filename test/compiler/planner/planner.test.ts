@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import {
   cardOf,
   compiledRows,
+  differences,
   fitConstants,
+  groups,
   isFitted,
   mosaicFitRow,
   mosaicKind,
@@ -173,6 +175,13 @@ test("constants fitted on half of MosaicML's rows are within 15 % on nine tenths
   // 128 to 512 devices, on which nothing was fitted
   for (const row of largeMosaicRows.map(mosaicFitRow))
     expect(isNear(ratioOf(row, uncompiled["h100"])), row.title).toBe(true);
+});
+
+test("the tables' constants are what the fit gives", () => {
+  for (const { title, rows, kind, table } of groups())
+    expect(differences(fitConstants(rows.filter(isFitted), kind), table), title).toEqual([]);
+  const table = uncompiled["h100"]!;
+  expect(differences({ ...table, elements: 0.535 }, table)).toEqual(["elements 0.19, fitted 0.535"]);
 });
 
 test("the fit begins anew on few rows, and meets them", () => {
