@@ -45,6 +45,8 @@ test("GPT-3's eight models, of 300 B tokens each: the published operations", () 
 });
 
 test("PaLM's 2527 ZFLOP; BLOOM's checkpoint of 329 GiB, 2.3 TB with what it is trained with", () => {
+  // and a PF-day is a quadrillion operations a second for a day: GPT-3 took 3640
+  expect((3640 * 1e15 * 86_400) / 3.14e23).toBeCloseTo(1, 2);
   const palm = otherRuns.find(({ title }) => title === "PaLM 540B")!;
   expect((6 * palm.parameters! * palm.tokens) / 2527.2e21).toBeCloseTo(1, 2);
   const bloom = parameterCount(otherModel("bloom"));

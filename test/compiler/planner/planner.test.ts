@@ -64,6 +64,7 @@ const GIB = 2 ** 30;
 test("GFLOP of a token, causal and full", () => {
   // SCALE: of the graph's products, at these sequences
   const rows = [
+    ["gpt2", 1024, 0.7978, 0.8544],
     ["gpt2-xl", 1024, 9.8, 10.27],
     ["llama3-8b", 8192, 51.47, 57.91],
     ["llama3-70b", 8192, 449.2, 481.4],
