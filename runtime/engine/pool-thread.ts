@@ -27,18 +27,19 @@ export function serve(plan: WorkerPlan, report: (message: WorkerReport) => void)
 }
 
 function serveJobs(
-  { partitions, control, entries, worker, crowded, callerWorks, job: before }: WorkerPlan,
+  { partitions, control, entries, worker, callerWorks, job: before }: WorkerPlan,
   instances: readonly Instance[],
   report: (message: WorkerReport) => void,
 ): void {
   const at = jobWords(partitions[0]!.memory, control);
-  for (let job = before; ;) {
-    job = waitForJob(at, job, crowded ? 0 : SPINS);
+  for (let job = before, spins = 0; ;) {
+    job = waitForJob(at, job, spins);
     if (worker >= takingPart(job)) continue;
     // from here on, whoever has started the job waits for this worker, and changes nothing
     const entry = entries[Atomics.load(at.words, at.entry)];
     if (entry === undefined) return;
     instances[entry.partition]![entry.name]!(worker);
+    spins = entry.thenSleep ? 0 : SPINS;
     const others = Atomics.add(at.words, at.done, 1);
     if (callerWorks) Atomics.notify(at.words, at.done);
     else if (others === takingPart(job) - 1) {

@@ -8,6 +8,7 @@
  * (`callerWorks`). That needs a thread that may sleep; then nobody has to be woken between two entries.
  */
 import { controlWord } from "../contract/control.ts";
+import type { BatchEntry } from "../contract/entries.ts";
 import type { EntryPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import {
@@ -28,8 +29,6 @@ export interface WorkerPlan {
   /** By the number in `control.entry`. Any other number ends the thread. */
   readonly entries: readonly (NumberedEntry | undefined)[];
   readonly worker: number;
-  /** There are more workers than cores: who waits sleeps at once. */
-  readonly crowded: boolean;
   /**
    * The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message.
    */
@@ -42,6 +41,8 @@ export interface WorkerPlan {
 export interface NumberedEntry {
   readonly partition: number;
   readonly name: string;
+  /** When it is over, threads sleep at once instead of looking for the next job for a while. */
+  readonly thenSleep: boolean;
 }
 
 export type WorkerReport =
@@ -85,6 +86,12 @@ const LOOK_MS = 100;
 /** How long a worker that gave up has for saying why. */
 const LAST_WORDS_MS = 50;
 
+/**
+ * After one of these the calling thread makes the next batch, for longer than threads would look for a job.
+ * Where workers have all cores, it needs one of them for that.
+ */
+const batchEntries = ["train", "evaluate"] as const satisfies readonly BatchEntry[];
+
 /** An entry that runs, or the start of the threads. */
 interface Round {
   readonly what: string;
@@ -117,7 +124,11 @@ class ThreadPool implements Pool {
     this.#plan = plan;
     this.#crowded = workers > cores;
     this.#at = jobWords(partitions[0]!.memory, control);
-    this.#entries = numberEntries(partitions);
+    const full = workers === cores && !callerWorks;
+    this.#entries = numberEntries(
+      partitions,
+      (name) => this.#crowded || (full && (batchEntries as readonly string[]).includes(name)),
+    );
     if (callerWorks) this.#ownInstances = partitions.map(({ module, memory }) => instantiate(module, memory));
     this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
     for (const words of this.#words) {
@@ -167,7 +178,6 @@ class ThreadPool implements Pool {
       control,
       entries: this.#entries.list,
       worker,
-      crowded: this.#crowded,
       callerWorks: this.#ownInstances !== undefined,
       job: Atomics.load(this.#at.words, this.#at.job),
     };
@@ -246,11 +256,15 @@ interface EntryNumbers {
   readonly first: readonly number[];
 }
 
-function numberEntries(partitions: readonly LoadedPartition[]): EntryNumbers {
+function numberEntries(
+  partitions: readonly LoadedPartition[],
+  thenSleep: (name: string) => boolean,
+): EntryNumbers {
   const list: NumberedEntry[] = [];
   const first = partitions.map(({ manifest }, partition) => {
     const number = list.length;
-    for (const { index, name } of manifest.entries) list[number + index] = { partition, name };
+    for (const { index, name } of manifest.entries)
+      list[number + index] = { partition, name, thenSleep: thenSleep(name) };
     return number;
   });
   return { list, first };

@@ -130,6 +130,26 @@ it.each([false, true])(
   },
 );
 
+it.each([
+  ["batches, where workers have all cores", 2, 2, false, ["train"]],
+  ["nothing, where a core is left", 2, 3, false, []],
+  ["nothing, where the caller is one of them", 2, 2, true, []],
+  ["everything, where there are more workers than cores", 3, 2, false, ["train", "decode"]],
+] as const)("threads sleep at once after %s", async (_, workers, cores, callerWorks, wanted) => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const named = ["train", "decode"].map((name, index) => ({ ...entries.count, name, index }));
+  const partitions = [{ module: shared, memory, manifest: { ...manifest, entries: named } }];
+  const sleepers: string[][] = [];
+  const idle: StartThread = (plan, { report }) => {
+    sleepers.push(plan.entries.flatMap((entry) => (entry?.thenSleep ? [entry.name] : [])));
+    queueMicrotask(() => report({ kind: "ready" }));
+    return { busy() {}, async end() {} };
+  };
+  const p = await startThreads({ partitions, control, workers, cores }, idle, callerWorks);
+  expect(sleepers).toEqual(Array.from({ length: callerWorks ? workers - 1 : workers }, () => wanted));
+  await p.close();
+});
+
 it("waits for no worker that takes no part", async () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const partitions = [{ module: shared, memory, manifest }];
