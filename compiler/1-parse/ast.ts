@@ -1,9 +1,10 @@
 /**
  * The syntax tree: what was written, each node with its place. Nothing is decided here about what is right.
  *
- *   file   = ( model | plan )*
+ *   file   = ( model | plan | hardware )*
  *   model  = name, like?, item*
  *   plan   = name, model's name, hardware's name, other plan's name?, ( setting | expect )*
+ *   hardware = name, other device's name?, setting*
  *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | head | expect
  *   value  = number | flag | word | words | call | sum | product | negative
  *
@@ -124,7 +125,17 @@ export interface PlanNode {
   readonly broken: boolean;
 }
 
+/** `hardware NAME { … }`, `hardware NAME like DEVICE { … }`. */
+export interface HardwareNode {
+  readonly name: Word;
+  readonly like?: Word;
+  readonly items: readonly Setting[];
+  readonly span: Span;
+  readonly broken: boolean;
+}
+
 export interface FileNode {
   readonly models: readonly ModelNode[];
   readonly plans: readonly PlanNode[];
+  readonly hardware: readonly HardwareNode[];
 }

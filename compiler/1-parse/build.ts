@@ -10,6 +10,7 @@ import type {
   AssignmentNode,
   Expect,
   Factor,
+  HardwareNode,
   Item,
   LoraNode,
   ModelNode,
@@ -87,6 +88,24 @@ export function buildPlan(b: Building, n: CstNode, isBroken: (span: Span) => boo
     span,
     broken: isBroken(span),
   };
+}
+
+export function buildHardware(
+  b: Building,
+  n: CstNode,
+  isBroken: (span: Span) => boolean,
+): HardwareNode | undefined {
+  const [name, like] = [token(n, "name"), token(n, "like")];
+  const span = nodeSpan(b, n);
+  return (
+    name && {
+      name: word(b, name),
+      ...(like && { like: word(b, like) }),
+      items: settingsOf(b, n),
+      span,
+      broken: isBroken(span),
+    }
+  );
 }
 
 function buildItem(b: Building, item: CstNode): Item | undefined {
@@ -310,6 +329,8 @@ function buildNumber(b: Building, tok: IToken): Value | undefined {
 
 function whyBad(text: string): string {
   if (/^\d[\d_]*[kKmMbBgGtT]$/.test(text)) return "write the zeros out";
+  if (/^\d[\d_.]*[kKmMgGtTpP]i?[bB]$/.test(text)) return "sizes are written in bytes, without a unit: 80e9";
+  if (/^\d[\d_.]*(?:k|M|G|T|P)?(?:W|FLOPS?|FLOPs|Hz)$/.test(text)) return "numbers are written without units";
   if (/^0[xXbBoO]/.test(text)) return "numbers are decimal";
   if (/_/.test(text) && /^[\d_.]+$/.test(text)) return "a `_` stands between two digits";
   if (text.endsWith(".")) return "a digit must follow the point";

@@ -29,7 +29,7 @@ export function format(source: string): Formatted {
   const stream = readStream(source);
   const starts = new Map<number, Start>();
   const keys = new Set<number>();
-  for (const block of [...file.models, ...file.plans]) {
+  for (const block of [...file.models, ...file.plans, ...file.hardware]) {
     starts.set(block.span.start, "outermost");
     for (const item of block.items) markItem(item, starts, keys);
   }
@@ -206,7 +206,7 @@ function layOut(layout: Layout): string {
     const start = starts.get(token.startOffset);
     if (token.image === "}") depth--;
     let before = i === 0 ? gap("") : between(layout, i);
-    // models and plans of several lines stand apart
+    // blocks of several lines stand apart
     const afterBlock = depth === 0 && stream[i - 1]?.image === "}";
     if (afterBlock && before.lines === 1 && (previousTall || (start === "outermost" && isTall(layout, i))))
       before = blank;
@@ -240,7 +240,7 @@ function layOut(layout: Layout): string {
 
 const countLines = (text: string): number => text.split("\n").length;
 
-/** Whether the model or plan that begins at token `i` has several lines. */
+/** Whether the block that begins at token `i` has several lines. */
 function isTall({ stream, oneLine }: Layout, i: number): boolean {
   let open = i;
   while (open < stream.length && stream[open]!.image !== "{") open++;

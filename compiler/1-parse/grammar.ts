@@ -73,10 +73,14 @@ class SpecParser extends CstParser {
     this.input = tokens; // setting it resets the parser
   }
 
-  /** file = ( model | plan )* */
+  /** file = ( model | plan | hardware )* */
   readonly file = this.RULE("file", () => {
     this.MANY(() => {
-      this.OR([{ ALT: () => this.SUBRULE(this.model) }, { ALT: () => this.SUBRULE(this.plan) }]);
+      this.OR([
+        { ALT: () => this.SUBRULE(this.model) },
+        { ALT: () => this.SUBRULE(this.plan) },
+        { ALT: () => this.SUBRULE(this.hardware) },
+      ]);
     });
   });
 
@@ -128,6 +132,19 @@ class SpecParser extends CstParser {
     this.MANY(() => {
       this.OR1([{ ALT: () => this.SUBRULE(this.setting) }, { ALT: () => this.SUBRULE(this.expect) }]);
     });
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** hardware = "hardware" device-name ( "like" device-name )? "{" setting* "}" */
+  readonly hardware = this.RULE("hardware", () => {
+    this.CONSUME(t.Hardware);
+    this.CONSUME(t.ModelName, { LABEL: "name" });
+    this.OPTION(() => {
+      this.CONSUME(t.Like);
+      this.CONSUME1(t.ModelName, { LABEL: "like" });
+    });
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => this.SUBRULE(this.setting));
     this.CONSUME(t.CloseBrace);
   });
 

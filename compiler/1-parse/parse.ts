@@ -6,7 +6,7 @@ import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
 import type { Source, Span } from "../diagnostics/span.ts";
 import type { FileNode, Value } from "./ast.ts";
-import { buildModel, buildPlan, buildValue, type Building } from "./build.ts";
+import { buildHardware, buildModel, buildPlan, buildValue, type Building } from "./build.ts";
 import { parseTokens } from "./grammar.ts";
 import { repair } from "./repair.ts";
 import { reportLexing, reportParsing, type Unread } from "./syntax-errors.ts";
@@ -29,7 +29,7 @@ export function parse(text: string): Parsed {
     if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, details, notes));
   };
   const b: Building = { place: (start, end) => ({ start, end }), report };
-  const nothing: Parsed = { file: { models: [], plans: [] }, diagnostics };
+  const nothing: Parsed = { file: { models: [], plans: [], hardware: [] }, diagnostics };
 
   if (text.length > MAX_CHARACTERS) {
     report("E0107", b.place(MAX_CHARACTERS, MAX_CHARACTERS), { length: text.length, limit: MAX_CHARACTERS });
@@ -43,9 +43,11 @@ export function parse(text: string): Parsed {
   if (!tree) return nothing;
   const nodes = tree.children["model"] ?? [];
   const planNodes = tree.children["plan"] ?? [];
+  const hardwareNodes = tree.children["hardware"] ?? [];
   for (const [what, { length: count }] of [
     ["models", nodes],
     ["plans", planNodes],
+    ["devices", hardwareNodes],
   ] as const) {
     if (count <= MAX_MODELS) continue;
     report("E0111", b.place(0, 0), { what, count, limit: MAX_MODELS });
@@ -55,9 +57,12 @@ export function parse(text: string): Parsed {
   const isBroken = (span: Span): boolean => wrong.some((w) => w.start >= span.start && w.start <= span.end);
   const models = nodes.flatMap((n) => ("children" in n ? (buildModel(b, n, isBroken) ?? []) : []));
   const plans = planNodes.flatMap((n) => ("children" in n ? (buildPlan(b, n, isBroken) ?? []) : []));
+  const hardware = hardwareNodes.flatMap((n) =>
+    "children" in n ? (buildHardware(b, n, isBroken) ?? []) : [],
+  );
   if (diagnostics.length === MAX_DIAGNOSTICS) return nothing;
   if (nodes.length === 0 && diagnostics.length === 0) report("E0110", b.place(0, 0), {});
-  return { file: { models, plans }, diagnostics };
+  return { file: { models, plans, hardware }, diagnostics };
 }
 
 /** Parses the value of `--set NAME=VALUE`; `from` is where the value begins in `source`. */

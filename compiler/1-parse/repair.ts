@@ -31,7 +31,7 @@ const statements: ReadonlySet<TokenType> = new Set([
   t.Sample,
   t.Expect,
 ]);
-const outermost: ReadonlySet<TokenType> = new Set([t.Model, t.Plan]);
+const outermost: ReadonlySet<TokenType> = new Set([t.Model, t.Plan, t.Hardware]);
 const blocks: ReadonlySet<TokenType> = new Set([...outermost, t.Layer, t.Train, t.Sample]);
 /** Those that are names, too, unless a brace follows. */
 const blocksBeforeBrace: ReadonlySet<TokenType> = new Set(t.wordsBeforeBrace);
@@ -86,7 +86,7 @@ class Repair {
   /**
    * Adds the brackets that are missing before this token. Parentheses hold values only, so an equation or a
    * statement cannot begin in them; a statement cannot begin in a layer or a section, and in a plan only an
-   * expectation; models and plans begin nowhere but outside of everything.
+   * expectation; models, plans and devices begin nowhere but outside of everything.
    */
   private closeWhatIsDue(token: IToken, next: TokenType | undefined): void {
     const { tokenType: type } = token;

@@ -70,9 +70,10 @@ export function reportLexing(errors: readonly Unread[], text: string, place: Pla
 
 /** What may come where a rule could not go on, in the language's words. */
 const expectedIn: Readonly<Record<string, string>> = {
-  file: "`model` or `plan`",
+  file: "`model`, `plan` or `hardware`",
   model: "a setting, `layer`, `output` … or `}`",
   plan: "a setting, `expect` or `}`",
+  hardware: "a setting or `}`",
   layer: "an equation or `}`",
   section: "a setting or `}`",
   stage: "a setting, `lora` or `}`",

@@ -27,6 +27,7 @@ const sign = (name: string, text: string): TokenType =>
 
 export const Model = keyword("model");
 export const Plan = keyword("plan");
+export const Hardware = keyword("hardware");
 export const Like = keyword("like");
 export const Let = keyword("let");
 export const Embed = keyword("embed");
@@ -97,7 +98,7 @@ export const ModelName = createToken({
   },
 });
 
-export const wordsBeforeModelName: readonly TokenType[] = [Model, Like, Plan, Of, On];
+export const wordsBeforeModelName: readonly TokenType[] = [Model, Like, Plan, Hardware, Of, On];
 
 /** "12abc", "1.2.3", "1__0": one wrong number, not a number followed by something else. */
 export const BadNumber = createToken({ name: "BadNumber", label: "a number", pattern: /\d[A-Za-z0-9_.]*/ });
@@ -140,6 +141,7 @@ export const WrongComment = createToken({
 export const keywords: readonly TokenType[] = [
   Model,
   Plan,
+  Hardware,
   Like,
   Let,
   Embed,

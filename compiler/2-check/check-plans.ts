@@ -7,7 +7,8 @@ import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { acceleratorNames } from "../planner/tables/hardware.ts";
+import { acceleratorNamed, type Accelerator } from "../planner/tables/hardware.ts";
+import { reportUnknownDevice, type FileHardware } from "./check-hardware.ts";
 import type { Fields } from "./fields.ts";
 import type { Resolved } from "./inherit.ts";
 import { readNumber, type Plain } from "./numbers.ts";
@@ -15,13 +16,14 @@ import { PLAN_TOLERANCE, planFacts, planFields, type PlanFact, type PlanValues }
 import { unrecordedModel, type ModelRecorder, type NameRecorder } from "./record.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { sizeFields } from "./settings.ts";
+import { settingsBound } from "./settings-bound.ts";
 
 /** A plan that says what it can say. Whether it fits, and what it expects, is the planner's business. */
 export interface CheckedPlan {
   readonly name: string;
   readonly model: Model;
-  /** Of the table of accelerators. */
-  readonly hardware: string;
+  /** Of the table of accelerators, or the file's own. */
+  readonly card: Accelerator;
   readonly settings: PlanValues;
   readonly expects: readonly PlanExpectation[];
   readonly places: PlanPlaces;
@@ -57,6 +59,7 @@ export interface CheckPlansOptions {
   readonly models: ReadonlyMap<string, PlannedModel>;
   /** Of all models of the file; some may be too wrong to be among `models`. */
   readonly names: readonly string[];
+  readonly hardware: FileHardware;
   /** Only plans of this model. */
   readonly wanted: string | undefined;
   /** Sizes came from the command line: the plans' expectations are about other models. */
@@ -125,12 +128,7 @@ function checkPlan(
   if (planned) o.record.use(of, planned.resolved.node.name.span);
   else if (!o.names.includes(of.text))
     report("E0701", of.span, { name: of.text, models: o.names, nearest: nearest(of.text, o.names) });
-  const isKnown = acceleratorNames.includes(hardware.text);
-  if (!isKnown) {
-    const near = nearest(hardware.text, acceleratorNames);
-    const what = { key: "hardware", word: hardware.text, words: acceleratorNames, nearest: near };
-    report("E0208", hardware.span, { ...what, help: undefined });
-  }
+  const card = cardOf(hardware, o, report);
   const inherited = line.slice(1).reverse();
   const bindings = new Map([
     ...inherited.flatMap((one) => [...bindingsOf(one, () => undefined, unrecordedModel)]),
@@ -139,12 +137,12 @@ function checkPlan(
   const scope = scopeOf(bindings, planned, report);
   const settings = [...bindings.keys()].map((key) => [key, scope.read(key)] as const);
   const expects = expectsOf(node, scope, report);
-  if (!planned?.model || !isKnown || line.some(({ broken }) => broken)) return undefined;
+  if (!planned?.model || !card || line.some(({ broken }) => broken)) return undefined;
   if (settings.some(([, value]) => value === undefined) || expects.includes(undefined)) return undefined;
   return {
     name: name.text,
     model: planned.model,
-    hardware: hardware.text,
+    card,
     settings: Object.fromEntries(settings) as Readonly<Record<string, Plain>>,
     expects: o.isResized ? [] : expects.filter((e) => e !== undefined),
     places: {
@@ -155,6 +153,22 @@ function checkPlan(
       sizes: spansOf(planned.resolved.sizes),
     },
   };
+}
+
+/** The file's own come first. Undefined: there is none, or something is wrong with it. */
+function cardOf(
+  name: PlanNode["name"],
+  { hardware: { nodes, cards }, record }: CheckPlansOptions,
+  report: Reporter,
+): Accelerator | undefined {
+  const own = nodes.get(name.text);
+  if (own) {
+    record.use(name, own.name.span);
+    return cards.get(name.text);
+  }
+  const card = acceleratorNamed(name.text);
+  if (!card) reportUnknownDevice(name, [...nodes.keys()], report);
+  return card;
 }
 
 const spansOf = (bindings: ReadonlyMap<string, Binding>): ReadonlyMap<string, Span> =>
@@ -179,26 +193,8 @@ const namesOfOthers: Readonly<Record<string, string>> = {
   global_batch_tokens: "batch_tokens",
   dtype: "precision",
 };
-const meant = (key: string): string | undefined =>
-  Object.hasOwn(namesOfOthers, key) ? namesOfOthers[key] : nearest(key, Object.keys(fields));
-
-function bindingsOf({ items }: PlanNode, report: Reporter, record: NameRecorder): Map<string, Binding> {
-  const bindings = new Map<string, Binding>();
-  for (const item of items) {
-    if (item.kind !== "setting") continue;
-    const { key, value, pattern } = item;
-    const before = bindings.get(key.text);
-    if (pattern) report("E0223", pattern[0]!.span, { key: key.text });
-    record.define("setting", key);
-    if (!Object.hasOwn(fields, key.text)) {
-      const details = { key: key.text, where: "a plan", nearest: meant(key.text), help: undefined };
-      report("E0202", key.span, details);
-    } else if (before)
-      report("E0206", key.span, { what: key.text }, [{ text: "the first is here", span: before.key.span }]);
-    else bindings.set(key.text, { kind: "setting", key, value });
-  }
-  return bindings;
-}
+const bindingsOf = ({ items }: PlanNode, report: Reporter, record: NameRecorder): Map<string, Binding> =>
+  settingsBound(items, fields, { where: "a plan", namesOfOthers, report, record });
 
 /** Arithmetic may name the model's sizes and lets, and what the plan itself says. */
 function scopeOf(

@@ -14,6 +14,8 @@ import {
 } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
+import type { Accelerator } from "../planner/tables/hardware.ts";
+import { checkHardware } from "./check-hardware.ts";
 import { checkPlans, type CheckedPlan, type PlannedModel } from "./check-plans.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
 import { inherit, type Resolved } from "./inherit.ts";
@@ -45,6 +47,8 @@ export interface Checked {
   readonly summaries: readonly ModelSummary[];
   /** Plans of these models whose blocks have no errors. */
   readonly plans: readonly CheckedPlan[];
+  /** Devices of the file's own, by name, that have no errors. */
+  readonly hardware: ReadonlyMap<string, Accelerator>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -77,25 +81,32 @@ export function checkParsed(
   const isNoise = noiseFilter(syntax, source);
   const known: CheckFileOptions = { overrides, stages, wrongSet, wrongItems, isNoise, found };
   const checked = chosen.map((resolved) => checkInFile(resolved, record.model(resolved), known));
+  const reportIn =
+    ({ broken }: { readonly broken: boolean }): Reporter =>
+    (code, span, details, notes) => {
+      const told = diagnostic(code, span, details, notes);
+      if (!broken || !isNoise(told)) found.push(told);
+    };
+  const hardware = checkHardware(file.hardware, { report: reportIn, record });
   const plans = checkPlans(file.plans, {
     models: new Map(checked.map((m) => [m.resolved.node.name.text, m])),
     names,
     wanted,
     isResized: isResized(overrides),
-    report: (plan) => (code, span, details, notes) => {
-      const told = diagnostic(code, span, details, notes);
-      if (!plan.broken || !isNoise(told)) found.push(told);
-    },
+    hardware,
+    report: reportIn,
     record,
   });
   const right = checked.flatMap(({ right: one }) => one ?? []);
-  // a mistake outside of every model and plan: the file is not what it was meant to be
-  const isWithinNone = right.length === all.length && !file.plans.some(({ broken }) => broken);
+  // a mistake outside of every block: the file is not what it was meant to be
+  const isWithinNone =
+    right.length === all.length && ![...file.plans, ...file.hardware].some(({ broken }) => broken);
   const isLost = syntax.length > 0 && isWithinNone;
   return {
     models: isLost ? [] : right.map((m) => m.model),
     summaries: isLost ? [] : right.map((m) => m.facts),
     plans: isLost ? [] : plans,
+    hardware: hardware.cards,
     diagnostics: tidy(found),
   };
 }
@@ -163,6 +174,7 @@ const missingCodes: readonly string[] = [
   "E0401",
   "E0402",
   "W0315",
+  "E0711",
   "E0330",
 ];
 

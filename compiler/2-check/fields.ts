@@ -18,7 +18,10 @@ interface FieldBase<T> {
   readonly shown?: string;
 }
 
-export interface NumberField extends FieldBase<number>, Range {}
+export interface NumberField extends FieldBase<number>, Range {
+  /** In which it is written, where that is not plain. */
+  readonly unit?: string;
+}
 export interface FlagField extends FieldBase<boolean> {
   readonly kind: "flag";
 }
@@ -80,7 +83,11 @@ function defaults<T extends number | boolean | string | readonly string[]>(
 const isRule = <T>(given: Default<T>): given is readonly [string, (known: Known) => T] =>
   Array.isArray(given) && typeof given[1] === "function";
 
-export const number = (doc: string, range: Range, given?: Default<number>): NumberField => ({
+export const number = (
+  doc: string,
+  range: Range & Pick<NumberField, "unit">,
+  given?: Default<number>,
+): NumberField => ({
   doc,
   ...range,
   ...defaults(given),

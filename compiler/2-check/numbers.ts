@@ -48,6 +48,7 @@ export function readField(
           min: field.min,
           max: field.max,
           ...(field.above ? { above: true } : {}),
+          ...(field.unit && { unit: field.unit }),
         });
         return undefined;
       }

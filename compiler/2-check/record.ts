@@ -9,7 +9,7 @@ import type { Part } from "../../runtime/contract/model.ts";
 import type { Resolved } from "./inherit.ts";
 
 /** What a name may be given to. Values are those of equations. */
-export type SymbolKind = "model" | "plan" | "setting" | "let" | "value" | "objective" | "head";
+export type SymbolKind = "model" | "plan" | "hardware" | "setting" | "let" | "value" | "objective" | "head";
 
 export interface NameRecorder {
   /** The name is given here. A model that inherits it may tell so again. */

@@ -1,11 +1,11 @@
 /** What would need itself if it were written: completion does not offer it. */
-import type { ModelNode, PlanNode } from "../1-parse/ast.ts";
+import type { HardwareNode, ModelNode, PlanNode } from "../1-parse/ast.ts";
 import { knownFrom, type Binding } from "../2-check/scope.ts";
 import { fieldsIn, wordsIn } from "./roles.ts";
 
 /** What one may be like: all but itself and those that are like it already, which would be a circle. */
 export function likeable(
-  blocks: readonly (ModelNode | PlanNode)[],
+  blocks: readonly (ModelNode | PlanNode | HardwareNode)[],
   own: string | undefined,
 ): readonly string[] {
   const others = new Map(blocks.map(({ name, like }) => [name.text, like?.text]));

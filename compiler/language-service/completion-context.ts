@@ -28,6 +28,8 @@ export type Waiting =
   | { readonly for: "own name" | "sign" | "tokenizer" | "fact" | "like" | "layer kind" | "after kind" }
   /** Of `plan NAME of MODEL on DEVICE`. */
   | { readonly for: "of" | "like plan" | "planned model" | "on" | "device" | "plan body" }
+  /** Of `hardware NAME like DEVICE`. */
+  | { readonly for: "like device" }
   /** Behind "±". */
   | { readonly for: "tolerance" }
   | { readonly for: "model body"; readonly hasLike: boolean }
@@ -57,8 +59,9 @@ export interface WritingContext {
   /** The model around, as far as it is written. */
   readonly model: string | undefined;
   readonly like: string | undefined;
-  /** The plan around. */
+  /** The plan around, or the device. */
   readonly plan: string | undefined;
+  readonly device: string | undefined;
   /** Values that the layer's equations have set above. */
   readonly values: readonly string[];
   readonly lets: readonly string[];
@@ -85,6 +88,7 @@ class Reader {
   private like: string | undefined;
   /** The plan that is being written, and models of plans. */
   private plan: string | undefined;
+  private device: string | undefined;
   private readonly planned = new Map<string, string>();
   private lets: string[] = [];
   private before: IToken | undefined;
@@ -95,9 +99,10 @@ class Reader {
 
   context(line: number): WritingContext {
     const { kind, given, owner } = this.frame;
-    const { model, like, plan, lets } = this;
+    const { model, like, plan, device, lets } = this;
     const values = this.frames.find((frame) => frame.kind === "layer")?.given ?? [];
-    return { waiting: this.waitingAt(line), block: kind, given, owner, model, like, plan, values, lets };
+    const waiting = this.waitingAt(line);
+    return { waiting, block: kind, given, owner, model, like, plan, device, values, lets };
   }
 
   /** A setting's value begins on the line of its name. */
@@ -169,6 +174,12 @@ class Reader {
       if (of === "like plan") this.model = this.planned.get(name);
       if (this.model !== undefined) this.planned.set(this.plan ?? "", this.model);
       this.frame.waiting = { for: next[of] ?? "plan body" };
+      return;
+    }
+    if (this.announced === "hardware") {
+      const isOwn = waiting.for === "own name";
+      if (isOwn) [this.device, this.model] = [name, undefined];
+      this.frame.waiting = { for: "model body", hasLike: !isOwn };
       return;
     }
     if (waiting.for === "like") {
@@ -261,18 +272,25 @@ class Reader {
     const next = new Map<TokenType, Waiting>([
       [t.Model, { for: "own name" }],
       [t.Plan, { for: "own name" }],
-      [t.Like, { for: this.announced === "plan" ? "like plan" : "like" }],
+      [t.Hardware, { for: "own name" }],
+      [t.Like, { for: this.likeWhat() }],
       [t.Of, { for: "planned model" }],
       [t.On, { for: "device" }],
     ]);
     this.frame.waiting = next.get(type) ?? item;
     if (type === t.Model) this.announced = "model";
     if (type === t.Plan) this.announced = "plan";
+    if (type === t.Hardware) this.announced = "hardware";
+  }
+
+  private likeWhat(): "like" | "like plan" | "like device" {
+    if (this.announced === "plan") return "like plan";
+    return this.announced === "hardware" ? "like device" : "like";
   }
 
   private keyword(type: TokenType, image: string): void {
     const { frame } = this;
-    if (type === t.Model || type === t.Plan) {
+    if (type === t.Model || type === t.Plan || type === t.Hardware) {
       this.frames.splice(1); // what is open was never closed
       return this.fileWord(type);
     }

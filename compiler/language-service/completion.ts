@@ -7,7 +7,7 @@ import { isPart, partNames, parts, type PartSpec } from "../2-check/parts.ts";
 import type { Binding } from "../2-check/scope.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stages } from "../2-check/stages.ts";
-import { acceleratorNames } from "../planner/tables/hardware.ts";
+import { acceleratorNamed, acceleratorNames } from "../planner/tables/hardware.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { likeable, needs } from "./circles.ts";
 import { layerKinds, type TokenizerName } from "../../runtime/contract/model.ts";
@@ -27,6 +27,7 @@ import type { Completion } from "./language-service.ts";
 import {
   blockOffer,
   exampleOf,
+  newHardware,
   newModel,
   newPlan,
   objectiveNumbers,
@@ -110,11 +111,9 @@ class Offers {
       case "planned model":
         return this.doc.file.models.map(({ name }) => nameOffer(name.text));
       case "device":
-        return acceleratorNames.map((label) => ({
-          label,
-          kind: "word",
-          documentation: hardwareDoc(label)!,
-        }));
+        return this.devices(this.doc.file.hardware.map(({ name }) => name.text));
+      case "like device":
+        return this.devices(likeable(this.doc.file.hardware, this.context.device));
       case "model body":
         return waiting.hasLike ? [] : [keyword("like")];
       case "like":
@@ -145,7 +144,7 @@ class Offers {
     const { block, given } = this.context;
     switch (block) {
       case "file":
-        return [newModel, newPlan(this.doc.file.models.at(-1)?.name.text ?? "model")];
+        return [newModel, newHardware, newPlan(this.doc.file.models.at(-1)?.name.text ?? "model")];
       case "plan":
         return [...this.settings("plan", given), { label: "expect", kind: "keyword", insert: "expect " }];
       case "layer":
@@ -158,7 +157,9 @@ class Offers {
       default:
         return [
           ...this.settings(block, given),
-          ...(block.includes(".") || block === "train" || block === "sample" ? [] : [blockOffer("lora")]),
+          ...(block.includes(".") || block === "train" || block === "sample" || block === "hardware"
+            ? []
+            : [blockOffer("lora")]),
         ];
     }
   }
@@ -214,6 +215,15 @@ class Offers {
         detail: fieldDetail(field),
         documentation: fieldDoc(field),
       }));
+  }
+
+  /** The text's own first, which may stand for one of the table. */
+  private devices(own: readonly string[]): readonly Offer[] {
+    const { hardware } = this.doc.checked;
+    return [...new Set([...own, ...acceleratorNames])].map((label): Offer => {
+      const card = hardware.get(label) ?? acceleratorNamed(label);
+      return { label, kind: "word", ...(card && { documentation: hardwareDoc(card) }) };
+    });
   }
 
   private tokenizer(label: string): Offer {
@@ -289,7 +299,8 @@ class Offers {
     };
     const bound = [...sizes].flatMap(([name, { kind }]) => (kind === "let" ? [name] : []));
     const lets = [...new Set([...this.context.lets, ...bound])];
-    const tables = block === "model" ? [fieldsIn("model")] : [fieldsIn("model"), fieldsIn(block)];
+    const isAlone = block === "model" || block === "hardware";
+    const tables = isAlone ? [fieldsIn(block)] : [fieldsIn("model"), fieldsIn(block)];
     const named = tables.flatMap((fields) =>
       Object.entries(fields).filter(([, field]) => field.kind === "whole" || field.kind === "real"),
     );

@@ -8,7 +8,8 @@ import { parts, type PartSpec } from "../2-check/parts.ts";
 import { tokenizers } from "../2-check/settings.ts";
 import { stageDocs } from "../2-check/stages.ts";
 import { amountText } from "../planner/amounts.ts";
-import { acceleratorNamed } from "../planner/tables/hardware.ts";
+import { figuresText, originText } from "../planner/hardware-text.ts";
+import type { Accelerator } from "../planner/tables/hardware.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { PartKind, TokenizerName } from "../../runtime/contract/model.ts";
 import { answerNames, functions, overRows, tokenNames } from "../../runtime/contract/objective.ts";
@@ -38,17 +39,9 @@ export const factDoc = (name: string): string | undefined => (isFact(name) ? fac
 export const planFactDoc = (name: string): string | undefined =>
   Object.hasOwn(planFactDocs, name) ? planFactDocs[name as PlanFact] : undefined;
 
-/** A device of the table, in a line. */
-export function hardwareDoc(name: string): string | undefined {
-  const card = acceleratorNamed(name);
-  if (!card) return undefined;
-  const peaks = Object.entries(card.peak).map(
-    ([precision, { value }]) => `${precision} ${amountText(value)}FLOP/s`,
-  );
-  const rate = `${sizeText(card.memory.value)} at ${amountText(card.bandwidth.value)}B/s`;
-  const source = `${card.memory.source}, ${card.memory.date}`;
-  return `${card.title}: ${peaks.join(", ")}; ${rate}; ${card.node} in a node (${source})`;
-}
+/** A device in a line. */
+export const hardwareDoc = (card: Accelerator): string =>
+  `${card.title}: ${figuresText(card)} (${originText(card)})`;
 
 /** A word that a setting takes: the setting's meaning; of an objective its own, with its equation. */
 export function wordDoc(word: string, key: string, field: Field): string {
@@ -72,6 +65,8 @@ export function objectiveNameDoc(text: string): string | undefined {
 export const keywordDocs: Readonly<Record<string, string>> = {
   model: "`model NAME { … }`, or `model NAME like OTHER { … }`: what OTHER is, but for what stands here.",
   plan: "`plan NAME of MODEL on DEVICE { … }`: training on a cluster, with what it should come to.",
+  hardware:
+    "`hardware NAME { … }`, `hardware NAME like DEVICE { … }`: a device for plans, with figures of its own.",
   of: "Before the model that is planned.",
   on: "Before the devices that it is planned on.",
   like: "Takes everything from another model of the file, except its `expect`.",

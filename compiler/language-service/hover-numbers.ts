@@ -18,7 +18,9 @@ export function settingHover(
   const fields = fieldsIn(block);
   if (!Object.hasOwn(fields, key)) return undefined;
   const where =
-    block === "model" || block === "plan" ? `of the ${block}` : `of \`${block.replace(".", " { ")}\``;
+    block === "model" || block === "plan" || block === "hardware"
+      ? `of the ${block}`
+      : `of \`${block.replace(".", " { ")}\``;
   return paragraphs(
     `**${key}**: setting ${where}`,
     fieldDoc(fields[key]!),

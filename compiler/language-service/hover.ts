@@ -1,5 +1,6 @@
 /** What stands at a place: its meaning from the language's tables, and what it comes to in this text. */
 import { loraOf, stages } from "../2-check/stages.ts";
+import { acceleratorNamed } from "../planner/tables/hardware.ts";
 import {
   factDoc,
   fieldDoc,
@@ -44,10 +45,16 @@ function keywordHover(token: IToken | undefined): Hover | undefined {
   return { span: spanOf(token), markdown: paragraphs(`**${word}**`, keywordDocs[word], settings) };
 }
 
+/** Of the text's own, or of the table; one with mistakes is none. */
+function cardDoc({ checked }: Document, name: string): string | undefined {
+  const card = checked.hardware.get(name) ?? acceleratorNamed(name);
+  return card && hardwareDoc(card);
+}
+
 /** The block that a word begins; all stages have the same adapters. */
 function blockOf(word: string): Block | undefined {
   if (word === "lora") return loraOf("sft");
-  return word === "train" || word === "sample" || word === "plan"
+  return word === "train" || word === "sample" || word === "plan" || word === "hardware"
     ? word
     : stages.find((stage) => stage === word);
 }
@@ -75,7 +82,7 @@ function wordHover(doc: Document, { word, role }: PlacedWord, at: number): strin
     case "plan":
       return planHover(doc, word);
     case "hardware":
-      return titled(hardwareDoc(word.text));
+      return titled(cardDoc(doc, word.text));
     case "plan fact":
       return titled(planFactDoc(word.text), planFactFound(doc, word));
     case "part":

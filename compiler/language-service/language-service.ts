@@ -136,7 +136,16 @@ export interface Action {
 export interface OutlineEntry {
   readonly name: string;
   readonly detail: string;
-  readonly kind: "model" | "plan" | "setting" | "let" | "section" | "equations" | "objective" | "head";
+  readonly kind:
+    | "model"
+    | "plan"
+    | "hardware"
+    | "setting"
+    | "let"
+    | "section"
+    | "equations"
+    | "objective"
+    | "head";
   readonly span: Span;
   readonly nameSpan: Span;
   readonly children: readonly OutlineEntry[];

@@ -38,11 +38,11 @@ export function highlights(doc: Document, at: number): readonly Span[] {
 }
 
 const blockAround = ({ file }: Document, at: number): Span | undefined =>
-  [...file.models, ...file.plans].find(({ span }) => contains(span, at))?.span;
+  [...file.models, ...file.plans, ...file.hardware].find(({ span }) => contains(span, at))?.span;
 
 // ---- rename
 
-const renamed: readonly SymbolKind[] = ["model", "plan", "let", "value", "objective", "head"];
+const renamed: readonly SymbolKind[] = ["model", "plan", "hardware", "let", "value", "objective", "head"];
 
 export function renameRange(
   doc: Document,
@@ -77,7 +77,7 @@ export function rename(doc: Document, at: number, name: string): Renamed {
 }
 
 function unusable(kind: SymbolKind, name: string): string | undefined {
-  const isWide = kind === "model" || kind === "plan";
+  const isWide = kind === "model" || kind === "plan" || kind === "hardware";
   const pattern = isWide ? /^[A-Za-z][A-Za-z0-9_.-]*$/ : /^[A-Za-z][A-Za-z0-9_]*$/;
   const shown = quoted(name);
   if (!pattern.test(name)) {

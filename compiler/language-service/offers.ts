@@ -39,6 +39,14 @@ export const newModel: Offer = {
   documentation: keywordDocs["model"]!,
 };
 
+export const newHardware: Offer = {
+  label: "hardware",
+  kind: "keyword",
+  insert: "hardware ${1:name} like ${2:h100} {\n  ${3:power} ${4:500}\n}",
+  isSnippet: true,
+  documentation: keywordDocs["hardware"]!,
+};
+
 /** A plan of this model. */
 export const newPlan = (model: string): Offer => ({
   label: "plan",

@@ -1,5 +1,5 @@
 /** A text's structure: its models and what they are made of, what can be folded, the lines above models. */
-import type { Item, ModelNode, PlanNode, Setting } from "../1-parse/ast.ts";
+import type { HardwareNode, Item, ModelNode, PlanNode, Setting } from "../1-parse/ast.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { positionOf } from "../diagnostics/span.ts";
 import { thousands } from "../../runtime/contract/amounts.ts";
@@ -8,7 +8,7 @@ import type { Lens, ModelFacts, OutlineEntry } from "./language-service.ts";
 
 export const outline = ({ file, text }: Document): readonly OutlineEntry[] => {
   const entry = (
-    { name, span, items }: ModelNode | PlanNode,
+    { name, span, items }: ModelNode | PlanNode | HardwareNode,
     kind: OutlineEntry["kind"],
     detail: string,
   ): OutlineEntry => ({
@@ -30,7 +30,8 @@ export const outline = ({ file, text }: Document): readonly OutlineEntry[] => {
         .join(" "),
     );
   });
-  return [...models, ...plans].sort((a, b) => a.span.start - b.span.start);
+  const devices = file.hardware.map((d) => entry(d, "hardware", d.like ? `like ${d.like.text}` : ""));
+  return [...models, ...plans, ...devices].sort((a, b) => a.span.start - b.span.start);
 };
 
 function entryOf(item: Item, text: string): OutlineEntry {
@@ -96,7 +97,10 @@ const shortened = (text: string): string => {
 
 export function folding(doc: Document): readonly Span[] {
   const lineOf = linesOf(doc.text);
-  const blocks = [...doc.file.models.flatMap(blocksOf), ...doc.file.plans.map(({ span }) => span)];
+  const blocks = [
+    ...doc.file.models.flatMap(blocksOf),
+    ...[...doc.file.plans, ...doc.file.hardware].map(({ span }) => span),
+  ];
   return [...blocks, ...commentRuns(doc, lineOf)]
     .filter(({ start, end }) => lineOf(end) > lineOf(start))
     .sort((a, b) => a.start - b.start || b.end - a.end);

@@ -6,6 +6,7 @@ import type {
   Argument,
   AssignmentNode,
   FileNode,
+  HardwareNode,
   Item,
   ModelNode,
   PlanNode,
@@ -14,23 +15,26 @@ import type {
   Word,
 } from "../1-parse/ast.ts";
 import type { Field, Option } from "../2-check/fields.ts";
+import { hardwareFields } from "../2-check/hardware-fields.ts";
 import { planFields } from "../2-check/plan-fields.ts";
 import { isPart, parts } from "../2-check/parts.ts";
 import { sectionFields, sizeFields } from "../2-check/settings.ts";
 import { blockFields, loraOf, type BlockName } from "../2-check/stages.ts";
 import type { Span } from "../diagnostics/span.ts";
 
-/** Where settings stand: in the model itself, in one of its sections, in a stage's block, or in a plan. */
-export type Block = "model" | "train" | "sample" | "plan" | BlockName;
+/** Where settings stand: in the model itself, a section of it, a stage's block, a plan, or a device. */
+export type Block = "model" | "train" | "sample" | "plan" | "hardware" | BlockName;
 
 export const fieldsIn = (block: Block): Readonly<Record<string, Field>> =>
   block === "model"
     ? sizeFields
     : block === "plan"
       ? planFields
-      : block === "train" || block === "sample"
-        ? sectionFields[block]
-        : blockFields[block];
+      : block === "hardware"
+        ? hardwareFields
+        : block === "train" || block === "sample"
+          ? sectionFields[block]
+          : blockFields[block];
 
 export type Role =
   | { readonly kind: "model" }
@@ -73,6 +77,7 @@ export function rolesOf(file: FileNode): Roles {
   const walk = new Walk();
   for (const model of file.models) walk.model(model);
   for (const plan of file.plans) walk.plan(plan);
+  for (const device of file.hardware) walk.hardware(device);
   return walk;
 }
 
@@ -98,6 +103,12 @@ class Walk implements Roles {
         this.numbers(item.value, "plan");
       }
     }
+  }
+
+  hardware({ name, like, items }: HardwareNode): void {
+    this.word(name, { kind: "hardware" });
+    if (like) this.word(like, { kind: "hardware" });
+    for (const item of items) this.setting(item, "hardware");
   }
 
   private item(item: Item): void {

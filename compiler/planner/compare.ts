@@ -2,6 +2,7 @@
 import { percent, sizeText, thousands, timeText } from "../../runtime/contract/amounts.ts";
 import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
 import { degreesText } from "./plan-text.ts";
+import type { Accelerator } from "./tables/hardware.ts";
 import { servingOf, stepTokens, type TrainingPlan } from "./plan.ts";
 
 export interface NamedPlan {
@@ -10,6 +11,8 @@ export interface NamedPlan {
 }
 
 const GIGA = 1e9;
+/** The row that is left out where all devices are the table's. */
+const FIGURES = "figures of the devices";
 
 /** THE table of what is compared. */
 const rows: readonly (readonly [name: string, of: (plan: TrainingPlan) => string])[] = [
@@ -20,6 +23,7 @@ const rows: readonly (readonly [name: string, of: (plan: TrainingPlan) => string
   ["6·N·D", ({ run }) => flopsText(run.sixND)],
   ["GFLOP a token, causal", ({ flops }) => amountText(flops.causal / GIGA)],
   ["devices", ({ settings: { devices, card } }) => `${thousands(devices)} ${card.name}`],
+  [FIGURES, ({ settings: { card } }) => figuresOf(card)],
   ["spread", ({ settings }) => degreesText(settings)],
   ["tokens of a step", ({ settings }) => amountText(stepTokens(settings))],
   ["memory", ({ memory, fits }) => `${sizeText(memory.bytes)}, ${fits}`],
@@ -35,6 +39,12 @@ const rows: readonly (readonly [name: string, of: (plan: TrainingPlan) => string
   ["one text is written at", (plan) => decodeText(plan)],
 ];
 
+/** The table's, or the spec's. */
+const figuresOf = ({ own }: Accelerator): string => {
+  if (!own) return "of the table";
+  return own.like ? `as ${own.like}; own: ${own.fields.join(", ") || "none"}` : "of the spec";
+};
+
 function decodeText(plan: TrainingPlan): string {
   const { devices, one } = servingOf(plan);
   return devices === 0 ? "no node holds it" : `${amountText(one.decodeRate)} tok/s on ${devices}`;
@@ -42,9 +52,11 @@ function decodeText(plan: TrainingPlan): string {
 
 /** A table with a line for each row, and the plans' names above. */
 export function comparedText(plans: readonly NamedPlan[]): string {
+  const hasOwn = plans.some(({ plan }) => plan.settings.card.own);
+  const shown = rows.filter(([name]) => hasOwn || name !== FIGURES);
   const cells = [
     ["", ...plans.map(({ name }) => name)],
-    ...rows.map(([name, of]) => [name, ...plans.map(({ plan }) => of(plan))]),
+    ...shown.map(([name, of]) => [name, ...plans.map(({ plan }) => of(plan))]),
   ];
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const lines = cells.map((row) =>

@@ -11,7 +11,7 @@ import { peakOf } from "./step-time.ts";
 import { parameterRows } from "../2-check/parameters.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { statesOf } from "./tables/choices.ts";
-import { accelerators, h100Prices, type Accelerator, type Price } from "./tables/hardware.ts";
+import { accelerators, type Accelerator, type Price } from "./tables/hardware.ts";
 
 export type Range = readonly [low: number, high: number];
 
@@ -75,7 +75,7 @@ export function estimate(
   const tokens = given ?? run?.tokens ?? TOKENS_PER_PARAMETER * activeParameters;
   const flops = 6 * activeParameters * tokens;
   const said = run?.said.find(({ what }) => what === "hours")?.value;
-  const isSaid = said !== undefined && run?.card === card.name && tokens === run.tokens;
+  const isSaid = said !== undefined && run?.card === card.name && !card.own && tokens === run.tokens;
   const peak = peakOf(card, card.peak.bf16 ? "bf16" : "fp16");
   const hoursAt = (utilisation: number): number => flops / (peak * utilisation * 3600);
   const [least, most] = RUN_UTILISATION;
@@ -122,8 +122,8 @@ function pricesOf(card: Accelerator, given: number | undefined): Estimate["price
     const price = { dollars: given, source: "given", date: "" };
     return [price, price];
   }
-  if (card.name !== "h100") return undefined;
-  const rising = h100Prices.toSorted((a, b) => a.dollars - b.dollars);
+  if (!card.prices) return undefined;
+  const rising = card.prices.toSorted((a, b) => a.dollars - b.dollars);
   return [rising[0]!, rising.at(-1)!];
 }
 
@@ -139,8 +139,9 @@ export interface Held {
   }[];
 }
 
-export const heldBy = ({ bytes }: Estimate): readonly Held[] =>
-  accelerators.map((card) => {
+/** `own`: devices of a spec's own, which may stand for those of the table. */
+export const heldBy = ({ bytes }: Estimate, own: readonly Accelerator[] = []): readonly Held[] =>
+  [...own, ...accelerators.filter(({ name }) => own.every((one) => one.name !== name))].map((card) => {
     const held = (what: Held["holds"][number]["what"], size: number): Held["holds"][number] => ({
       what,
       fits: fitsIn(size, card),

@@ -10,7 +10,7 @@ import { diagnostic, tidy, type Diagnostic, type Reporter } from "../diagnostics
 import { costsOf, type ModelCosts } from "./costs.ts";
 import { planTraining, settingsOf, type Asked, type TrainingPlan, type UnevenBatch } from "./plan.ts";
 import { foundText, planFacts, type Found } from "./plan-facts.ts";
-import { acceleratorNamed, priceKinds, type Price } from "./tables/hardware.ts";
+import { givenPrice } from "./tables/hardware.ts";
 
 export interface JudgedPlan {
   readonly block: CheckedPlan;
@@ -51,8 +51,7 @@ export function withPlans(checked: Checked): CheckedWithPlans {
 }
 
 /** What a block asks; what it does not say has the planner's defaults. */
-export function askedOf({ hardware, settings: s }: CheckedPlan): Asked {
-  const card = acceleratorNamed(hardware)!;
+export function askedOf({ card, settings: s }: CheckedPlan): Asked {
   return {
     ...s,
     card,
@@ -60,18 +59,9 @@ export function askedOf({ hardware, settings: s }: CheckedPlan): Asked {
     batchTokens: s.batch_tokens,
     lossChunks: s.loss_chunks,
     mfu: s.mfu === undefined ? undefined : { value: s.mfu, convention: s.convention ?? "causal" },
-    price: s.price === undefined ? undefined : priceOf(s.price, s),
+    price: s.price === undefined ? undefined : givenPrice(s.price, s.price_kind, s.price_year),
   };
 }
-
-const priceOf = (
-  dollars: number,
-  { price_kind: kind = "rent", price_year: year }: CheckedPlan["settings"],
-): Price => ({
-  dollars,
-  source: priceKinds[kind],
-  date: year === undefined ? "" : `${year}`,
-});
 
 function judge(block: CheckedPlan, costs: ModelCosts, report: Reporter): JudgedPlan | undefined {
   const settings = settingsOf(costs, askedOf(block));

@@ -4,6 +4,7 @@ import { amountText, dollarsText, energyText, flopsText } from "./amounts.ts";
 import { dataRanks, type Degrees } from "./degrees.ts";
 import { cacheBytesPerToken, type Serving } from "./inference.ts";
 import { fits, lossAt, optimumOf, STANDARD_FIT, type FitName } from "./chinchilla.ts";
+import { figuresText, originText, ownJson } from "./hardware-text.ts";
 import { stateSchemes } from "./tables/choices.ts";
 import { paddedVocab } from "./padded-vocab.ts";
 import type { Sizes } from "../../runtime/contract/model.ts";
@@ -16,6 +17,7 @@ export type Row = readonly [name: string, text: string];
 /** What stands below each other, each with its name; and what does not divide. */
 export const planRows = (plan: TrainingPlan, fit: FitName = STANDARD_FIT): readonly Row[] => [
   ...modelRows(plan),
+  ...hardwareRows(plan),
   ...memoryRows(plan),
   ...timeRows(plan),
   ...optimumRows(plan, fit),
@@ -46,6 +48,10 @@ function modelRows(plan: TrainingPlan): Row[] {
     ],
   ];
 }
+
+/** Of a device of the spec's own: its figures are not those of the table. */
+const hardwareRows = ({ settings: { card } }: TrainingPlan): Row[] =>
+  card.own ? [["hardware", `${card.name}: ${figuresText(card)} (${originText(card)})`]] : [];
 
 function memoryRows({ memory, settings: { card }, fits }: TrainingPlan): Row[] {
   const all = `${sizeText(memory.bytes)} of ${sizeText(card.memory.value)} on the fullest device: ${fits}`;
@@ -157,6 +163,7 @@ export function planJson(plan: TrainingPlan, fit: FitName = STANDARD_FIT): objec
     active_parameters: costs.activeParameters,
     multiplying_parameters: costs.multiplying,
     hardware: card.name,
+    ...(card.own && { own_hardware: ownJson(card) }),
     settings: degrees,
     flops_per_token: { ...flops, six_n: 6 * costs.activeParameters },
     memory: {

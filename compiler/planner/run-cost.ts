@@ -3,7 +3,6 @@
  * not a run's: restarts, checkpoints and evaluations take their part, which `goodput` says.
  */
 import type { Accelerator, Price } from "./tables/hardware.ts";
-import { h100Prices } from "./tables/hardware.ts";
 
 export interface RunCost {
   readonly tokens: number;
@@ -40,7 +39,7 @@ export function runCost(
 ): RunCost {
   const seconds = tokens / tokensPerSecond / goodput;
   const hours = (seconds * devices) / 3600;
-  const prices = price ? [price] : card.name === "h100" ? h100Prices : [];
+  const prices = price ? [price] : (card.prices ?? []);
   const each = prices.map(({ dollars }) => dollars);
   return {
     tokens,

@@ -35,7 +35,7 @@ export function stepTime(
   s: MemorySettings,
   card: Accelerator,
   precision: Precision,
-  constants: StepConstants = constantsOf(card.name),
+  constants: StepConstants = constantsOf(card.own?.like ?? card.name),
 ): StepTime {
   const { tensor: t, pipeline: p, context: c, accumulation } = s;
   const tokens = (s.micro * s.sequence) / c;

@@ -316,6 +316,8 @@ def compare(plan, rate, device):
         return
     planned = json.loads(plan.read_text())
     cluster = f"{planned['devices']} x {planned['hardware']}"
+    if "figures" in planned:
+        cluster += f" ({planned['figures']})"
     line = f"predicted {planned['tokens_per_second']:,.0f} tok/s on {cluster}"
     line += f" and {planned['memory_bytes'] / 2**30:.1f} GiB; measured {rate:,.0f} tok/s"
     print(f"{line} and {torch.cuda.max_memory_reserved() / 2**30:.1f} GiB", flush=True)

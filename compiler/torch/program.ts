@@ -1,6 +1,7 @@
 /** All texts of an exported PyTorch program. Pure: numbers of parity come from whoever runs the shadow. */
 import type { Model } from "../../runtime/contract/model.ts";
 import { parameterCount } from "../2-check/parameters.ts";
+import { originText } from "../planner/hardware-text.ts";
 import type { TrainingPlan } from "../planner/plan.ts";
 import { structureHash } from "../planner/structure.ts";
 import { finetunePy } from "./finetune-py.ts";
@@ -32,7 +33,7 @@ export async function programTexts(
   const launch: Launch = {
     ...settings,
     node: settings.card.node,
-    accelerator: settings.card.name.toUpperCase(),
+    accelerator: (settings.card.own?.like ?? settings.card.name).toUpperCase(),
   };
   const rows = shadow.sizes.vocab + SHADOW_PADDING;
   const shadowSizes = sizesJson(shadow, structure, initialOf(shadow), rows);
@@ -59,6 +60,7 @@ export async function programTexts(
       "plan.json",
       json({
         hardware: settings.card.name,
+        ...(settings.card.own && { figures: originText(settings.card) }),
         devices: settings.devices,
         tensor: settings.tensor,
         sequence: settings.sequence,

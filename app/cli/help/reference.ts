@@ -10,6 +10,7 @@ import { keywordNames } from "../../../compiler/1-parse/tokens.ts";
 import { facts } from "../../../compiler/2-check/facts.ts";
 import { defaultText, valuesText } from "../../../compiler/2-check/field-text.ts";
 import type { Option, Options } from "../../../compiler/2-check/fields.ts";
+import { hardwareFields } from "../../../compiler/2-check/hardware-fields.ts";
 import { objectiveFields, objectives } from "../../../compiler/2-check/objectives.ts";
 import { PLAN_TOLERANCE, planFactDocs, planFields } from "../../../compiler/2-check/plan-fields.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
@@ -35,6 +36,7 @@ export const reference = (): string =>
     objectivesChapter(),
     expectations(),
     plansChapter(),
+    hardwareChapter(),
     commandLine(),
     diagnostics(),
     grammar(),
@@ -256,9 +258,40 @@ const plansChapter = (): string[] => [
     Object.entries(planFactDocs).map(([name, doc]) => [`\`${name}\``, doc]),
   ),
   "",
-  `Devices: ${accelerators.map(({ name, title }) => `\`${name}\` (${title})`).join(", ")}.`,
+  `Devices: ${accelerators.map(({ name, title }) => `\`${name}\` (${title})`).join(", ")}; and those of ` +
+    "`hardware` blocks.",
   "",
 ];
+
+const hardwareChapter = (): string[] => [
+  "## hardware { … }",
+  "",
+  "`hardware NAME { … }`, beside models and plans: a device that the table does not have; `hardware NAME " +
+    "like DEVICE { … }` one that differs from another in what it says. Plans name it behind `on`, the " +
+    "command line with `--on NAME:COUNT`.",
+  "",
+  ...code(hardwareExample),
+  "",
+  "Amounts are in base units, without a unit behind them: bytes, bytes per second, operations per second, " +
+    "watts. A name of the table (`hardware h100 { power 500 }`) means that device with other figures in " +
+    "this file. What `like` takes from the table keeps its sources; plans say which figures are the " +
+    "spec's own. How far steps stay from the limits was fitted to published steps on devices of the table: " +
+    "a device that is like one of them has its constants, any other has an H100's.",
+  "",
+  "A device that is like none has to have all but other precisions (of `bf16` and `fp16` one) and the price:",
+  "",
+  ...fieldTable(hardwareFields),
+  "",
+];
+
+const hardwareExample = [
+  "hardware h100-500w like h100 { bf16 835e12   fp8 1671e12   power 500   price 1.95   price_year 2026 }",
+  "hardware my-card {",
+  "  bf16 200e12   memory 48e9   bandwidth 1e12",
+  "  node 4   link 28e9   network 12.5e9   power 300",
+  "}",
+  "plan cheap of llama3-8b on my-card { devices 64   tokens 1e12 }",
+].join("\n");
 
 const planExample = [
   "plan meta-405b of llama3.1-405b on h100 {",

@@ -15,7 +15,7 @@ import { axes } from "../../../compiler/planner/solve.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { optimizers } from "../../../runtime/contract/model.ts";
 import { amount } from "./amount.ts";
-import { anyCluster } from "./cluster.ts";
+import { anyCluster, clusterOf } from "./cluster.ts";
 import { flag, named, oneWord, read, real, text, whole, type Options } from "./option.ts";
 import { readSize } from "./size.ts";
 import { specOptions } from "./spec.ts";
@@ -125,10 +125,13 @@ function readMfu(given: string): { readonly value: number; readonly convention: 
   throw new SinterError("usage", `--mfu takes a share from 0 to 1, as 0.41 or 0.38:full, not \`${given}\``);
 }
 
-/** What the options say; what they do not say is absent. */
-export function askedBy({ on, parallel, price, ...given }: PlanGiven): Partial<Asked> {
+/** What the options say; what they do not say is absent. `own`: devices of the spec's own. */
+export function askedBy(
+  { on, parallel, price, ...given }: PlanGiven,
+  own: Checked["hardware"],
+): Partial<Asked> {
   const said = {
-    ...on,
+    ...(on && clusterOf(on, own)),
     ...parallel,
     tokens: given.tokens,
     sequence: given.sequence,

@@ -20,7 +20,7 @@ import { pathFrom, type Io } from "../terminal/io.ts";
 import { exportTorch } from "../runs/export-torch.ts";
 import { tokenExamples } from "../train/token-examples.ts";
 import { openMerged } from "../runs/open-weights.ts";
-import { anyCluster, standardCluster } from "../options/cluster.ts";
+import { anyCluster, clusterOf, standardCluster } from "../options/cluster.ts";
 import { planNamed } from "../options/plan.ts";
 import { checkOptions, oneModel, rightSpec, specOptions } from "../options/spec.ts";
 import { askedOf } from "../../../compiler/planner/judge-plans.ts";
@@ -169,10 +169,15 @@ const ADAPTERS_OF_TORCH = "adapters are merged: the program begins with them, an
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
-  const block =
-    asked.plan === undefined ? undefined : planNamed(asked.plan, rightSpec(source, checkOptions(asked), io));
+  const checked = run ? undefined : rightSpec(source, checkOptions(asked), io);
+  const block = asked.plan === undefined || !checked ? undefined : planNamed(asked.plan, checked);
   const model = block?.model ?? run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
-  const of = { ...standardCluster(), ...(block && askedOf(block)), ...asked.on };
+  const own = checked?.hardware;
+  const of = {
+    ...standardCluster(own),
+    ...(block && askedOf(block)),
+    ...(asked.on && clusterOf(asked.on, own)),
+  };
   const plan = planOf(model, { ...of, optimizer: "adamw" }); // which is what the program has
   if ("together" in plan) throw new SinterError("input", `the batch of ${asked.plan} does not come out even`);
   const checkpoint = run && (await openMerged(nodeFiles(), run, io, openNewest));

@@ -66,7 +66,7 @@ export const planVerb = defineVerb({
       io.out(given.json ? inJson(factsJson(costs)) : facts);
       return exitCodes.ok;
     }
-    const asked = askedAltogether(block, given);
+    const asked = askedAltogether(block, given, checked);
     const { plan, ...found } = given.solve
       ? solved(model, asked, given, io)
       : { plan: planned(model, asked) };
@@ -108,8 +108,12 @@ function planBlocks(
 const inJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /** What a plan of the spec says, where there is one, changed by what the options say. */
-function askedAltogether(block: CheckedPlan | undefined, given: PlanGiven): Asked {
-  const asked = { ...standardCluster(), ...(block && askedOf(block)), ...askedBy(given) };
+function askedAltogether(
+  block: CheckedPlan | undefined,
+  given: PlanGiven,
+  { hardware: own }: Checked,
+): Asked {
+  const asked = { ...standardCluster(own), ...(block && askedOf(block)), ...askedBy(given, own) };
   return given.memory === undefined ? asked : { ...asked, card: withMemory(asked.card, given.memory) };
 }
 
@@ -120,7 +124,7 @@ function comparePlans(checked: Checked, names: readonly string[], given: PlanGiv
     const found = named("plan or model", known, name);
     const block = checked.plans.find((one) => one.name === found);
     const model = block?.model ?? checked.models.find((one) => one.name === found)!;
-    return { name: found, plan: planned(model, askedAltogether(block, given)) };
+    return { name: found, plan: planned(model, askedAltogether(block, given, checked)) };
   });
   const all = plans.map(({ name, plan }) => ({ name, ...planJson(plan, given.fit) }));
   io.out(given.json ? inJson(all) : comparedText(plans));

@@ -8,6 +8,7 @@
  */
 import type { IToken, TokenType } from "chevrotain";
 import * as t from "../../../compiler/1-parse/tokens.ts";
+import { hardwareFields } from "../../../compiler/2-check/hardware-fields.ts";
 import { planFields } from "../../../compiler/2-check/plan-fields.ts";
 import { sectionFields, sizeFields } from "../../../compiler/2-check/settings.ts";
 import { blockFields } from "../../../compiler/2-check/stages.ts";
@@ -39,9 +40,13 @@ export interface LexicalRule {
 
 const settings: readonly string[] = [
   ...new Set(
-    [sizeFields, ...Object.values(sectionFields), ...Object.values(blockFields), planFields].flatMap(
-      (fields) => Object.keys(fields),
-    ),
+    [
+      sizeFields,
+      ...Object.values(sectionFields),
+      ...Object.values(blockFields),
+      planFields,
+      hardwareFields,
+    ].flatMap((fields) => Object.keys(fields)),
   ),
 ].sort();
 

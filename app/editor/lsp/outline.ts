@@ -23,6 +23,7 @@ import { rangeOf } from "./places.ts";
 const symbolKinds = {
   model: SymbolKind.Class,
   plan: SymbolKind.Event,
+  hardware: SymbolKind.Struct,
   setting: SymbolKind.Property,
   let: SymbolKind.Variable,
   section: SymbolKind.Namespace,

@@ -94,4 +94,32 @@ nothing to take.`,
     wrong: `${whole}plan p like q { }\nplan q like p { }`,
     right: `${whole}plan p of m on h100 { }\nplan q like p { }`,
   }),
+  E0709: message<{ name: string }>({
+    title: "two hardware blocks of one name",
+    text: ({ name }) => `there are two hardware blocks called ${quoted(name)}`,
+    help: () => "rename one of them",
+    explain: `A plan names its device by the block's name ("plan p of m on my-card").`,
+    wrong: `${whole}hardware c like h100 { power 500 }\nhardware c like a100 { power 300 }`,
+    right: `${whole}hardware c like h100 { power 500 }\nhardware d like a100 { power 300 }`,
+  }),
+  E0710: message<{ name: string }>({
+    title: "devices that are like each other in a circle",
+    text: ({ name }) => `${quoted(name)} is like itself, through the devices that it is like`,
+    help: () => "one of them has to be written out",
+    explain: `"hardware a like b { … }" takes what b has, and then what a says itself; b is another block or
+a device of the table. In a circle there would be nothing to take.`,
+    wrong: `${whole}hardware c like d { }\nhardware d like c { }`,
+    right: `${whole}hardware c like h100 { }\nhardware d like c { }`,
+  }),
+  E0711: message<{ name: string; missing: readonly string[] }>({
+    title: "a device without a figure that plans need",
+    text: ({ name, missing }) => `hardware ${quoted(name)} does not say its ${missing.join(", ")}`,
+    help: ({ name }) =>
+      `say it, or take it from a device of the table: ${quoted(`hardware ${name} like h100`)}`,
+    explain: `A device of its own has a peak in bf16 or fp16 (dense operations per second), memory in bytes,
+the memory's bandwidth, how many devices a node has, the rates of a link within a node and of the network
+between nodes (bytes per second), and power in watts. One that is like another has the other's.`,
+    wrong: `${whole}hardware c { bf16 989e12  memory 80e9 }`,
+    right: `${whole}hardware c like h100 { bf16 989e12  memory 80e9 }`,
+  }),
 };

@@ -72,12 +72,14 @@ with 40 heads of 128. But 40 × 128 is 5120, and only 5120 gives the model's par
     wrong: "width 96\nheads 7",
     right: "width 96\nheads 8",
   }),
-  E0204: message<{ key: string; value: number; min: number; max: number; above?: boolean }>({
+  E0204: message<{ key: string; value: number; min: number; max: number; above?: boolean; unit?: string }>({
     title: "a number out of range",
-    text: ({ key, value, min, max, above }) =>
-      value < min || (above && value === min)
-        ? `${key} must be ${above ? "more than" : "at least"} ${grouped(min)}, not ${grouped(value)}`
-        : `${key} must be at most ${grouped(max)}, not ${grouped(value)}`,
+    text: ({ key, value, min, max, above, unit = "" }) => {
+      const isBelow = value < min || (above && value === min);
+      const least = `${above ? "more than" : "at least"} ${grouped(min)}`;
+      const limit = isBelow ? least : `at most ${grouped(max)}`;
+      return `${key} must be ${limit}${unit && ` ${unit}`}, not ${grouped(value)}`;
+    },
     explain: `Every setting has a range; compiler/LANGUAGE.md lists them.`,
     wrong: "layers 0",
     right: "layers 1",

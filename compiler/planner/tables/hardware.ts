@@ -28,6 +28,17 @@ export interface Accelerator {
   readonly network: Sourced;
   /** Watts of one device. */
   readonly power: Sourced;
+  /** Of an hour, as far as some are known. */
+  readonly prices?: readonly Price[];
+  /** Of a spec's `hardware` block: which figures are its own, and whose the others are. */
+  readonly own?: OwnFigures;
+}
+
+export interface OwnFigures {
+  /** As the block names them. */
+  readonly fields: readonly string[];
+  /** Of this table: it has the other figures, and how far from them steps come. Absent: all are own. */
+  readonly like?: string;
 }
 
 const T = 1e12;
@@ -74,6 +85,22 @@ const ici = (bytes: number): Pick<Accelerator, "node" | "link" | "network"> => (
   network: tpu(bytes),
 });
 
+/**
+ * What an hour of one H100 SXM cost, from who is cheapest to who is dearest (read 2026-09 to 2026-11): 5.8 ×
+ * for the same chip, which is why a price is an input, and why money is a range where none is given.
+ */
+export const h100Prices: readonly Price[] = [
+  { dollars: 2.11, source: "SF Compute, average", date: "2026-11" },
+  { dollars: 2.69, source: "RunPod, community", date: "2026-11" },
+  { dollars: 3.49, source: "RunPod, secure", date: "2026-11" },
+  { dollars: 3.85, source: "Nebius", date: "2026-10" },
+  { dollars: 3.99, source: "Lambda, eight at once", date: "2026-10" },
+  { dollars: 6.16, source: "CoreWeave", date: "2026-10" },
+  { dollars: 6.88, source: "AWS p5", date: "2026-09" },
+  { dollars: 10.98, source: "Google Cloud", date: "2026-09" },
+  { dollars: 12.29, source: "Azure", date: "2026-09" },
+];
+
 export const accelerators: readonly Accelerator[] = [
   {
     name: "v100",
@@ -106,6 +133,7 @@ export const accelerators: readonly Accelerator[] = [
     title: "NVIDIA H100 SXM 80 GB",
     memory: h100(80 * GB),
     bandwidth: h100(3350 * G),
+    prices: h100Prices,
   },
   {
     ...hopper,
@@ -204,6 +232,9 @@ export const accelerators: readonly Accelerator[] = [
   },
 ];
 
+/** Figures that every device has beside its peaks. */
+export const cells = ["memory", "bandwidth", "node", "link", "network", "power"] as const;
+
 export const acceleratorNames = accelerators.map(({ name }) => name);
 export const acceleratorNamed = (name: string): Accelerator | undefined =>
   accelerators.find((a) => a.name === name);
@@ -229,18 +260,9 @@ export interface Price {
   readonly date: string;
 }
 
-/**
- * What an hour of one H100 SXM cost, from who is cheapest to who is dearest (read 2026-09 to 2026-11): 5.8 ×
- * for the same chip, which is why a price is an input, and why money is a range where none is given.
- */
-export const h100Prices: readonly Price[] = [
-  { dollars: 2.11, source: "SF Compute, average", date: "2026-11" },
-  { dollars: 2.69, source: "RunPod, community", date: "2026-11" },
-  { dollars: 3.49, source: "RunPod, secure", date: "2026-11" },
-  { dollars: 3.85, source: "Nebius", date: "2026-10" },
-  { dollars: 3.99, source: "Lambda, eight at once", date: "2026-10" },
-  { dollars: 6.16, source: "CoreWeave", date: "2026-10" },
-  { dollars: 6.88, source: "AWS p5", date: "2026-09" },
-  { dollars: 10.98, source: "Google Cloud", date: "2026-09" },
-  { dollars: 12.29, source: "Azure", date: "2026-09" },
-];
+/** A price that a spec gives. */
+export const givenPrice = (dollars: number, kind: PriceKind = "rent", year?: number): Price => ({
+  dollars,
+  source: priceKinds[kind],
+  date: year === undefined ? "" : `${year}`,
+});

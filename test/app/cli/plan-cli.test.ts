@@ -27,6 +27,43 @@ plan wrong of base on a100 { devices 8  tokens 1e9  expect hours 1e6 }
 `;
 writeFileSync(join(folder, "two.sinter"), base + plans);
 writeFileSync(join(folder, "none.sinter"), base);
+writeFileSync(
+  join(folder, "own.sinter"),
+  `${base}hardware my-card like h100 { memory 40e9  price 1.5 }
+plan own of base on my-card { devices 8  tokens 1e9 }
+plan table of base on h100 { devices 8  tokens 1e9 }
+`,
+);
+
+test("devices of the spec's own: in plans, behind --on, side by side, solved for, in JSON", async () => {
+  const all = await run("plan", "own.sinter");
+  expect(all.out).toContain(
+    "plan own: base on 8 devices: my-card (NVIDIA H100 SXM 80 GB with figures of the spec)",
+  );
+  expect(all.out).toContain("from the spec: memory, price;");
+  const on = await run("plan", "own.sinter", "--on", "my-card:64", "--json");
+  expect(JSON.parse(on.out)).toMatchObject({
+    hardware: "my-card",
+    settings: { devices: 64 },
+    memory: { of: 40e9 },
+    own_hardware: { figures_of_the_spec: ["memory", "price"], like: "h100", prices: [{ dollars: 1.5 }] },
+  });
+  const table = await run("plan", "own.sinter", "--on", "h100:64", "--json");
+  expect(JSON.parse(table.out)).not.toHaveProperty("own_hardware");
+  const beside = await run("plan", "own.sinter", "--compare", "own,table");
+  expect(beside.out).toMatch(/figures of the devices +as h100; own: memory, price +of the table/);
+  writeFileSync(join(folder, "shipped.sinter"), shippedSpec("gpt2"));
+  const shipped = await run("plan", "shipped.sinter", "--plan", "at-home");
+  expect(shipped.out).toContain("gpt2 on 1 device: rtx4090 (figures of the spec)\n");
+  expect(shipped.out.replaceAll(/\s+/g, " ")).toContain(
+    "hardware rtx4090: bf16 165 TFLOP/s; 22.4 GiB at 1.01 TB/s; 8 in a node, 28 GB/s within, " +
+      "2.50 GB/s between; 450 W (all of it from the spec, not from the table)",
+  );
+  const solved = await run("plan", "own.sinter", "--on", "my-card:8", "--solve", "layers", "--json");
+  expect(JSON.parse(solved.out)).toMatchObject({ hardware: "my-card", bound_by: null });
+  const wrong = await run("plan", "own.sinter", "--on", "my-cart:8");
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("did you mean my-card?")]);
+});
 
 test("a spec's plans are computed; a missed expectation is told twice, and is exit code 1", async () => {
   const { code, out, err } = await run("plan", "two.sinter");

@@ -113,9 +113,8 @@ test("on every spec, right or wrong, all three find the same tokens", () => {
 
 test("so they do whatever stands there", () => {
   const pieces = [
-    ..."model plan of on like let embed layer output train alternate true sft rl lora objective head".split(
-      " ",
-    ),
+    ..."model plan hardware of on like let embed layer output train alternate true".split(" "),
+    ..."sft rl lora objective head".split(" "),
     ..."name x width like-x llama3.1-8b model2 modelx _ 12 1_0 1__0 1e5 1e+5x 1.5 1.2.3 1e".split(" "),
     ..."± += = + - * / % : , . { } ( )".split(" "),
     "// 😀 model",

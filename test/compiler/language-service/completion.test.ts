@@ -85,6 +85,18 @@ describe("what is offered first", () => {
     ["plan p of base on h100 { expect hours 8 ± ‸", []],
     ["plan p of base on h100 { expect hours 8 ± 5% ‸", ["devices"]],
     [`${base}plan p of base on h100 { sequence ‸`, ["vocab", "context"]],
+    // devices
+    [`${base}hard‸`, ["hardware"]],
+    [`${base}hardware ‸`, []],
+    [`${base}hardware c ‸`, ["like"]],
+    [`${base}hardware h1x like h100 { }\nplan p of base on h‸`, ["h1x", "h100"]],
+    ["hardware c like h1‸", ["h100", "h100-96", "h100-pcie"]],
+    ["hardware c like h100 { ‸", ["bf16", "fp16", "fp8", "fp32", "memory"]],
+    ["hardware c like h100 { mem‸", ["memory"]],
+    ["hardware c like h100 { memory 80e9  ba‸", ["bandwidth"]],
+    ["hardware c like h100 { price_kind ‸", ["rent", "list", "owned"]],
+    ["hardware c like h100 { bf16 1e12  fp8 ‸", ["bf16", "fp16", "fp32"]],
+    ["hardware c like h100 { power 500 } plan p of base on ‸", ["c", "v100"]],
   ])("%s", (written, wanted) => {
     expect(labels(written).slice(0, wanted.length)).toEqual(wanted);
   });
@@ -127,6 +139,14 @@ describe("what would be a circle is not offered", () => {
     expect(found).toEqual(expect.arrayContaining([...offered]));
     for (const name of not) expect(found).not.toContain(name);
   });
+});
+
+test("a device may be like one of the table, and like none that is like itself", () => {
+  const offered = labels(
+    "hardware a like ‸ { }\nhardware b like a { }\nhardware c like b { }\nhardware d { }",
+  );
+  expect(offered.slice(0, 2)).toEqual(["d", "v100"]);
+  expect(offered).not.toContain("b");
 });
 
 test("a fact is written with what it is", () => {

@@ -123,6 +123,21 @@ model b like a ‹19,072 parameters› { width 8 * 2 ‹= 16› ‹head_dim 8›
   expect(analyse(family).inlayHints(layer).length).toBe(5);
 });
 
+test("a device says its figures, and which are the text's own", () => {
+  const text = `${family}hardware card like h100 { power 500 }\nplan big of a on card { }\n`;
+  const doc = analyse(text);
+  const said = (piece: string): string => doc.hover(text.indexOf(piece) + 1)!.markdown;
+  expect(said("card {")).toContain("from the spec: power; the rest as NVIDIA H100 SXM 80 GB");
+  expect(said("card like")).toContain("500 W");
+  expect(said("h100")).toContain("NVIDIA H100 data sheet, 2023-03");
+  expect(said("power")).toContain("Watts of a device.");
+  expect(said("hardware")).toContain("Its settings: bf16, fp16");
+  expect(said("big")).toContain("- hardware: card: ");
+  expect(doc.symbols().at(-2)).toMatchObject({ kind: "hardware", name: "card", detail: "like h100" });
+  const token = doc.tokens().find(({ span }) => span.start === text.indexOf("card like"))!;
+  expect(token).toMatchObject({ kind: "model", isDefinition: true });
+});
+
 test("a plan says its numbers, its device, and what became of its expectations", () => {
   const plan = "plan big of a on h100 { devices 8  tokens 1e9  expect hours 5 ± 10%  expect flops 3.9e13 }";
   const text = `${family}${plan}\n`;

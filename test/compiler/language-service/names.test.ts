@@ -51,6 +51,25 @@ describe("definition", () => {
     expect(line("a { let")).toBe(1);
     expect(line("mine }")).toBe(12);
   });
+  test("a device of the text's own, in plans and in devices that are like it", () => {
+    const text = `${family}hardware card like h100 { power 500 }
+hardware slow like card { power 300 }
+plan p of a on card { }
+plan q like p on slow { }
+`;
+    const place = text.indexOf("on card") + 3;
+    expect(lineOf(text, analyse(text).definition(place)!)).toBe(17);
+    expect(analyse(text).references(place, true).length).toBe(3);
+    const renamed = analyse(text).rename(place, "my-card.2");
+    if ("refused" in renamed) throw new Error(renamed.refused);
+    const after = applied(text, renamed.edits);
+    expect(after).toContain("hardware my-card.2 like h100");
+    expect(after).toContain("like my-card.2 {");
+    expect(after).toContain("plan p of a on my-card.2");
+    expect(analyse(text).rename(place, "slow")).toMatchObject({ refused: expect.stringContaining("slow") });
+    // the table's have no place
+    expect(analyse(text).definition(text.indexOf("h100"))).toBeUndefined();
+  });
   test("the model of a plan", () => {
     const { text, at: place } = at("of a on", 1, planned);
     expect(lineOf(text, analyse(text).definition(place + 3)!)).toBe(1);

@@ -11,8 +11,10 @@ import { check } from "../../../compiler/index.ts";
 import { buildGraph } from "../../../compiler/3-graph/build.ts";
 import { differentiate } from "../../../compiler/4-grad/differentiate.ts";
 import { saveForBackward } from "../../../compiler/4-grad/save.ts";
+import { checkWithPlans } from "../../../compiler/planner/judge-plans.ts";
 import { shadowOf } from "../../../compiler/planner/shadow.ts";
 import { modelPy } from "../../../compiler/torch/model-py.ts";
+import { programTexts } from "../../../compiler/torch/program.ts";
 import { initialOf, sizesJson } from "../../../compiler/torch/sizes-json.ts";
 import { gatherTensor, programTensors, scatterTensor } from "../../../compiler/torch/weight-layout.ts";
 import { weightsPy } from "../../../compiler/torch/weights-py.ts";
@@ -163,4 +165,24 @@ test("Llama has Hugging Face's names; tensors come back as they were", () => {
     seen.set(tensor.of, back);
   }
   for (const back of seen.values()) expect(back).toEqual(Float32Array.from(back, (_, i) => i + 1));
+});
+
+test("a program planned on a device of the spec's own says whose figures those are", async () => {
+  const spec = readFileSync(inProject("specs/gpt2.sinter"), "utf8");
+  const { judged } = checkWithPlans(`${spec}
+    hardware slow like h100 { power 500 }
+    plan small of gpt2 on slow { devices 8 }  plan plain of gpt2 on h100 { devices 8 }`);
+  const texts = async (name: string): Promise<ReadonlyMap<string, string>> => {
+    const { plan } = judged.find(({ block }) => block.name === name)!;
+    const { model } = plan.costs;
+    return programTexts(model, shadowOf(model, 1e5), plan, {});
+  };
+  const planOf = async (name: string) => JSON.parse((await texts(name)).get("plan.json")!) as object;
+  const figures = "from the spec: power; the rest as NVIDIA H100 SXM 80 GB";
+  expect(await planOf("small")).toMatchObject({ hardware: "slow", figures });
+  expect(await planOf("plain")).not.toHaveProperty("figures");
+  // which is how clouds know it
+  expect((await texts("small")).get("sky.yaml")).toContain("H100:8");
+  expect((await texts("at-home")).get("sky.yaml")).toContain("RTX4090");
+  expect((await texts("small")).get("parallel.py")).toContain("planned['figures']");
 });

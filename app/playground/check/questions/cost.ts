@@ -1,5 +1,5 @@
 /** What models cost: those of a table, and the one in the editor in other sizes. */
-import { checkSource } from "../../../../compiler/2-check/check.ts";
+import { checkSource, type Checked } from "../../../../compiler/2-check/check.ts";
 import { costsOf, type ModelCosts } from "../../../../compiler/planner/costs.ts";
 import { estimate, heldBy, type Estimate, type Held } from "../../../../compiler/planner/estimate.ts";
 import { publishedRunOf, type PublishedRun } from "../../../../compiler/planner/published-runs.ts";
@@ -7,8 +7,8 @@ import type { TrainingPlan } from "../../../../compiler/planner/plan.ts";
 import { fastestSpread } from "../../../../compiler/planner/solve.ts";
 import type { Recompute } from "../../../../compiler/planner/tables/choices.ts";
 import { scaleModel } from "../../../../compiler/planner/scale-model.ts";
-import { acceleratorNamed } from "../../../../compiler/planner/tables/hardware.ts";
-import type { Model, Sizes } from "../../../../runtime/contract/model.ts";
+import { acceleratorNamed, type Accelerator } from "../../../../compiler/planner/tables/hardware.ts";
+import type { Sizes } from "../../../../runtime/contract/model.ts";
 
 /** What the sliders change; what is absent is as the spec has it. */
 export interface Changed {
@@ -22,7 +22,7 @@ export interface AskedCost {
   readonly model: string;
   readonly changed?: Changed;
   readonly tokens?: number | undefined;
-  /** A name of the table of accelerators. */
+  /** A name of the table of accelerators, or of the text's own. */
   readonly card: string;
   /** Dollars for an hour of one. */
   readonly price?: number | undefined;
@@ -46,29 +46,36 @@ export interface Cost {
   readonly sizes: Sizes;
   readonly estimate: Estimate;
   readonly held: readonly Held[];
+  /** Devices that the text has of its own. */
+  readonly ownCards: readonly Accelerator[];
   /** What others have said; absent for changed sizes. */
   readonly published: PublishedRun | undefined;
 }
 
-/** Models of the texts that were asked about, by name: sliders ask about one again and again. */
-const known = new Map<string, readonly Model[]>();
+/** The texts that were asked about: sliders ask about one again and again. */
+const known = new Map<string, Checked>();
 const MOST_TEXTS = 8;
 
-function modelsOf(text: string): readonly Model[] {
-  const models = known.get(text) ?? checkSource(text).models;
+function checkedOf(text: string): Checked {
+  const checked = known.get(text) ?? checkSource(text);
   known.delete(text);
-  known.set(text, models);
+  known.set(text, checked);
   if (known.size > MOST_TEXTS) known.delete(known.keys().next().value!);
-  return models;
+  return checked;
 }
 
+/** One that the text no longer has is the first of the menu. */
+const cardOf = ({ text, card }: AskedCost): Accelerator =>
+  checkedOf(text).hardware.get(card) ?? acceleratorNamed(card) ?? acceleratorNamed("h100")!;
+
 /** Undefined: the text has no such model without errors. */
-function estimateOf({ text, model: name, changed = {}, tokens, card, price }: AskedCost) {
-  const model = modelsOf(text).find((one) => one.name === name);
+function estimateOf(asked: AskedCost) {
+  const { text, model: name, changed = {}, tokens, price } = asked;
+  const model = checkedOf(text).models.find((one) => one.name === name);
   if (!model) return undefined;
   const isPublished = Object.keys(changed).length === 0;
   const costs: ModelCosts = costsOf(isPublished ? model : scaleModel(model, changed));
-  const made = estimate(costs, { tokens, card: acceleratorNamed(card)!, price, isPublished });
+  const made = estimate(costs, { tokens, card: cardOf(asked), price, isPublished });
   return { costs, made, isPublished };
 }
 
@@ -77,7 +84,7 @@ function plannedCost(asked: AskedPlan): PlannedCost | "none" | undefined {
   const found = estimateOf(asked);
   if (!found) return undefined;
   const { devices, recompute } = asked;
-  const card = acceleratorNamed(asked.card)!;
+  const card = cardOf(asked);
   const { tokens, prices } = found.made;
   // where a price is given, it is both the lowest and the highest
   const price = asked.price === undefined ? undefined : prices?.[0];
@@ -94,11 +101,13 @@ export const costQuestions = {
     if (!found) return undefined;
     const { costs, made, isPublished } = found;
     const { name } = costs.model;
+    const ownCards = [...checkedOf(asked.text).hardware.values()];
     return {
       name,
       sizes: costs.model.sizes,
       estimate: made,
-      held: heldBy(made),
+      held: heldBy(made, ownCards),
+      ownCards,
       published: isPublished ? publishedRunOf(name) : undefined,
     };
   },

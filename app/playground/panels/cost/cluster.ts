@@ -1,5 +1,6 @@
 /** The model of the sliders, trained on so many devices: the fastest plan that fits. */
 import { amountText } from "../../../../compiler/planner/amounts.ts";
+import { originText } from "../../../../compiler/planner/hardware-text.ts";
 import { degreesText } from "../../../../compiler/planner/plan-text.ts";
 import { recomputations, type Recompute } from "../../../../compiler/planner/tables/choices.ts";
 import { duration, percent, sizeText, timeText } from "../../../../runtime/contract/amounts.ts";
@@ -94,12 +95,12 @@ export class Cluster {
       number(page, "cost.spread", degreesText(settings), [
         page.text("cost.recomputeNote", { what: page.text(`cost.recompute.${recompute}`) }),
       ]),
-      number(
-        page,
-        "cost.each",
-        page.text("cost.eachOf", each),
-        memory.terms.filter(({ bytes }) => bytes > 0).map(({ name, bytes }) => `${name}: ${sizeText(bytes)}`),
-      ),
+      number(page, "cost.each", page.text("cost.eachOf", each), [
+        ...(card.own ? [`${card.name}: ${originText(card)}`] : []),
+        ...memory.terms
+          .filter(({ bytes }) => bytes > 0)
+          .map(({ name, bytes }) => `${name}: ${sizeText(bytes)}`),
+      ]),
       number(page, "cost.speed", page.text("cost.speedOf", speed), [page.text("cost.mfu", shares)]),
       number(page, "cost.run", duration(run.days * 86_400), [
         page.text("cost.runNote", { hours: hourText(run.hours), goodput: percent(goodput) }),

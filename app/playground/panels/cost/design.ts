@@ -1,6 +1,6 @@
 /** The model in the editor in other sizes: sliders, and what follows from them at once. */
 import { amountText, flopsText } from "../../../../compiler/planner/amounts.ts";
-import { accelerators, h100Prices } from "../../../../compiler/planner/tables/hardware.ts";
+import { accelerators, h100Prices, type Accelerator } from "../../../../compiler/planner/tables/hardware.ts";
 import { sizeText } from "../../../../runtime/contract/amounts.ts";
 import type { AskedCost, Changed, Cost } from "../../check/questions/cost.ts";
 import { element } from "../../page/element.ts";
@@ -29,6 +29,8 @@ export class Design {
   readonly #numbers = element("dl", { class: "numbers", "aria-live": "polite" });
   readonly #causes = element("ul");
   readonly #tab = element("p");
+  /** What the menu of devices has. */
+  #offered = "";
   /** Whose sizes the sliders change: another model begins with its own. */
   #model = "";
 
@@ -44,9 +46,8 @@ export class Design {
       context: make("context", ratios(16, 2 ** 20, 1, 1)),
       tokens: make("tokens", ratios(2 ** 20, 64e12, 2, 2 ** 20), amountText),
     };
-    const cards = accelerators.map(({ name, title }) => element("option", { value: name }, title));
-    this.#card = element("select", { onchange: moved }, ...cards);
-    this.#card.value = "h100";
+    this.#card = element("select", { onchange: moved });
+    this.#offer([]);
     this.#price.addEventListener("input", moved);
     this.#answered = new Answered(page, {
       about: (facts, text) => this.#asked(facts.name, text),
@@ -130,6 +131,17 @@ export class Design {
     this.#ask();
   }
 
+  /** The text's own devices, and those of the table that none of them stands for. */
+  #offer(own: readonly Accelerator[]): void {
+    const cards = [...own, ...accelerators.filter(({ name }) => own.every((one) => one.name !== name))];
+    const titles = cards.map(({ title }) => title).join("\n");
+    if (titles === this.#offered) return; // an open menu stays open
+    this.#offered = titles;
+    const chosen = cards.some(({ name }) => name === this.#card.value) ? this.#card.value : "h100";
+    this.#card.replaceChildren(...cards.map(({ name, title }) => element("option", { value: name }, title)));
+    this.#card.value = chosen;
+  }
+
   #show(answer: Cost | undefined): void {
     const page = this.#page;
     if (!answer) {
@@ -137,6 +149,7 @@ export class Design {
       return;
     }
     const { estimate: made, sizes, name } = answer;
+    this.#offer(answer.ownCards);
     const own = page.checked.now?.models.find((facts) => facts.name === name)?.sizes ?? sizes;
     this.#help.textContent = page.text("cost.designHelp", { name });
     this.#sliders.width.setOwn(own.width);

@@ -30,6 +30,23 @@ test("planned on so many devices, as the planner does: the fastest way that fits
   expect(plan("other", 8)).toBeUndefined();
 });
 
+test("devices of the text's own stand before those of the table", () => {
+  const own = `${text}\nhardware small like h100 { memory 8e9 }\nhardware a100 { bf16 400e12 }\n`;
+  const asked = { text: own, model: "gpt2-xl", card: "small" };
+  const cost = costQuestions.cost(asked)!;
+  expect(cost.ownCards.map(({ name }) => name)).toEqual(["rtx4090", "small", "a100"]);
+  const names = cost.held.map(({ card }) => card.name);
+  expect(names.slice(0, 4)).toEqual(["rtx4090", "small", "a100", "v100"]);
+  expect(names.filter((name) => name === "a100").length).toBe(1);
+  const plan = (card: string) => costQuestions.planned({ ...asked, card, devices: 1, recompute: undefined });
+  expect(plan("small")).toBe("none");
+  const made = plan("a100");
+  if (!made || made === "none") throw new Error("it fits");
+  expect(made.settings.card.peak.bf16!.value).toBe(400e12);
+  // one that was there a moment ago
+  expect(plan("gone")).toMatchObject({ settings: { card: { name: "h100" } } });
+});
+
 test("a slider's values rise by equal ratios, in whole steps", () => {
   const widths = ratios(64, 32_768, 6, 64);
   expect(widths[0]).toBe(64);
