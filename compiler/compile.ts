@@ -14,7 +14,6 @@ import {
   lookEntries,
   rowEntries,
   segmentEntry,
-  undividedEntries,
   type EntryName,
 } from "../runtime/contract/entries.ts";
 import { moduleNames, type Manifest, type ModuleName, type Numerics } from "../runtime/contract/manifest.ts";
@@ -321,7 +320,7 @@ function planPartition(
   };
   const isWhole = partition.every(({ embed, output }) => embed && output);
   const specs = entriesOf(model, name, options).filter(
-    ({ entry }) => isWhole || !undividedEntries.includes(entry),
+    ({ entry }) => isWhole || !lookEntries.some((look) => look === entry),
   );
   const graphs = partition.flatMap((segment, i) =>
     specs.flatMap((spec) => {

@@ -76,7 +76,9 @@ export function buildGraph(
   const sections = computed.flatMap((segment) => segmentSections({ ...b, segment }));
   positionsOf(b); // an input of every run, also where no row depends on its position
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
-  const again = job.entry === "generate" && { again: { value: "loop", element: loopField.more } };
+  // a segment that is not the whole model waits for the others: the host runs them again
+  const loops = job.entry === "generate" && segments.every(({ embed, output }) => embed && output);
+  const again = loops && { again: { value: "loop", element: loopField.more } };
   return { entry, batch, context, values: b.values, sections, objective: b.objective, ...again };
 }
 

@@ -35,7 +35,7 @@ export function samplingSection(b: Builder, logits: Ref): Section {
     { random_out: random, drawn, logprobs },
   );
   const state = {
-    tokens: input(b, "tokens", [b.rows]),
+    tokens: input(b, b.segment.embed ? "tokens" : "next_tokens", [b.rows]),
     positions: positionsOf(b)!,
     spans,
     rows: input(b, "rows", [1]),

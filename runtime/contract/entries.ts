@@ -50,13 +50,8 @@ export type LookEntryName = (typeof lookEntries)[number];
 /** What can be asked for. */
 export const askedEntries = [...rowEntries, "look"] as const satisfies readonly EntryName[];
 export type AskedEntry = (typeof askedEntries)[number];
-/** A module that is divided over several memories has none of these. */
-export const undividedEntries: readonly EntryName[] = ["generate", ...lookEntries];
 
-/**
- * Which entries every module has, besides those it was asked for; one that is divided over several memories
- * has no `generate`.
- */
+/** Which entries every module has, besides those it was asked for. */
 export const entriesOfModule = {
   train: ["train", "evaluate", "prefill", "decode", "generate"],
   infer: ["evaluate", "prefill", "decode", "generate"],
@@ -212,6 +207,8 @@ export const inputTensors = {
   x_in: { dtype: "f32" },
   /** train, in partitions that hand rows on: [R, width]. The cotangent of `x_out`. */
   d_x_out: { dtype: "f32" },
+  /** generate, in a partition that ends the model and does not begin it: [R]. The tokens of the next run. */
+  next_tokens: { dtype: "i32" },
 } as const satisfies Record<string, InputTensor>;
 export type InputName = keyof typeof inputTensors;
 

@@ -2,11 +2,12 @@
  * A module that is ready to run: its tensors and entries by name. An entry of a module that is cut into
  * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`)
  * are copied to where the next expects them (`x_in`). Where the chain goes back, in training, cotangents of
- * these rows go the other way.
+ * these rows go the other way. Where tokens are drawn, the chain runs again and again.
  */
 import { controlWord, HYPER_FLOATS } from "../contract/control.ts";
 import {
   carried,
+  loopField,
   type Carried,
   type EntryName,
   type InputName,
@@ -138,7 +139,36 @@ export class Entries {
   }
 
   #runOn(entry: EntryPlace, rows: number, workers?: number): Promise<void> {
-    return this.module.parts ? this.#runChain(entry, rows, workers) : this.#pool.run(entry, 0, workers);
+    if (!this.module.parts) return this.#pool.run(entry, 0, workers);
+    const loops = entry.name === ("generate" satisfies EntryName);
+    return loops ? this.#runLoop(entry, rows, workers) : this.#runChain(entry, rows, workers);
+  }
+
+  /** The memory that draws tokens is not the one that embeds them: the host hands them on. */
+  async #runLoop(entry: EntryPlace, rows: number, workers: number | undefined): Promise<void> {
+    const { loop } = this.manifest.control;
+    const last = entry.runs!.at(-1)!.part;
+    do {
+      await this.#runChain(entry, rows, workers);
+      this.#handOn(last);
+    } while (this.control(loop + 4 * loopField.more) !== 0);
+  }
+
+  /** The next run of `generate`, as the partition that draws has written it, for all others. */
+  #handOn(from: number): void {
+    const { rows, spanCount, loop } = this.manifest.control;
+    const drawn = this.#words[from]!;
+    for (const field of [rows, spanCount, loop + 4 * loopField.steps, loop + 4 * loopField.more])
+      this.setControl(field, drawn[controlWord(field)]!);
+    this.#copyInput("next_tokens", "tokens", from);
+    this.#copyInput("positions", "positions", from);
+    this.#copyInput("spans", "spans", from);
+  }
+
+  /** The words of a partition's input, to the same or another input of all partitions. */
+  #copyInput(name: InputName, to: InputName, from: number): void {
+    const words = tensorOf(this.#partitions[from]!, name)!.padded() as Int32Array;
+    for (const input of this.words(to)) input.set(words.subarray(0, input.length));
   }
 
   async #runChain({ runs = [] }: EntryPlace, rows: number, workers: number | undefined): Promise<void> {

@@ -96,7 +96,7 @@ export class TextLoop implements ModuleLoop {
     this.#logprobs = { token: floats("token_logprobs"), choice: floats("choice_logprobs") };
   }
 
-  /** Undefined: the module has no such entry, as those of earlier releases and those in several memories. */
+  /** Undefined: the module has no such entry, as those of earlier releases. */
   static of(entries: Entries): TextLoop | undefined {
     return entries.find("generate") && new TextLoop(entries);
   }

@@ -164,7 +164,7 @@ async function growAll(
     throw new SinterError(
       "input",
       "this module does not draw tokens by itself, so it makes no rollouts",
-      "Compile the model again; a module that is divided over several memories cannot.",
+      "It is of an earlier release: compile the model again.",
     );
   const { signal } = options;
   const waiting = [...answers];

@@ -140,21 +140,6 @@ export function refuseTooLarge(model: Model, plan: ModulePlan, options: CompileO
   );
 }
 
-/**
- * Throws `memory`: a module for training is divided, and it has to draw tokens by itself, for which one that
- * is divided has no entry.
- */
-export function refuseDivided(model: Model, options: CompileOptions): never {
-  const { placement } = planModule(model, "train", options);
-  const limit = limitText(options.memoryLimit ?? MEMORY_LIMIT);
-  throw new SinterError(
-    "memory",
-    `${model.name}: the module \`train\` samples what it learns from, which takes one memory, and it needs ` +
-      `${sizeText(placement.bytes)} (one memory has ${limit})`,
-    `${smallerTraining(model, options, ({ over }) => !over)}, or train adapters: --lora RANK.`,
-  );
-}
-
 /** Throws `memory` where this machine cannot have what training writes; says what would make it smaller. */
 export function refuseBeyondMachine(
   model: Model,

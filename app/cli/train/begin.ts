@@ -156,8 +156,7 @@ export type StageModule = Pick<
 >;
 
 /**
- * The model's module for training, compiled for this machine. It can sample too; `samples`: it has to, as
- * part of its training.
+ * The model's module for training, compiled for this machine. It can sample too.
  */
 export async function compiled(
   path: string,
@@ -165,7 +164,6 @@ export async function compiled(
   asked: Pick<PrepareOptions, "target" | "memoryLimit" | "json"> & TuneOptions,
   io: Io,
   stage: StageModule = {},
-  samples = false,
 ): Promise<Bundle> {
   const target = asked.target ?? (await bestTarget(nodeHost));
   // loaded here, because it needs the compiler's operations
@@ -176,8 +174,6 @@ export async function compiled(
   // what only training needs costs no memory until it is used
   const options = { ...stage, targets: [target], tiles, memoryLimit: asked.memoryLimit };
   const bundle = await bundleOf(model, ["train"], options);
-  if (samples && bundle.manifest.modules.train!.parts)
-    (await import("../options/memory-plan.ts")).refuseDivided(model, options);
   await refuseTooLarge(model, bundle, options);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)

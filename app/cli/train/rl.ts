@@ -40,7 +40,6 @@ interface Prompts {
 export const rlStage = (opened: OpenedRewards, say: Say): StageKind<"rl", "prompt", Prompts> => ({
   stage: "rl",
   kinds: ["prompt"],
-  samples: true,
   answers: true,
   // a value head beside the output, where tokens are compared with what it expects
   model: (model) => (model.rl!.advantage === "gae" ? { ...model, head: headOf("rl") } : model),

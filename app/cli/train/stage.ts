@@ -74,8 +74,6 @@ export interface StageKind<S extends Stage, K extends ExampleKind, R> {
   /** What its record has besides what all have. */
   record(settings: SettingsOf<S>): Pick<StageRecord, "loss" | "packing" | "settings">;
   data(run: Run, settings: SettingsOf<S>, encoded: R): Omit<TrainingData, "questions">;
-  /** Whether it learns from what it samples. Default: no. */
-  readonly samples?: boolean;
   /** Whether it can be asked something when it has learnt. */
   readonly answers: boolean;
 }
@@ -117,7 +115,7 @@ export async function prepareStage<S extends Stage, K extends ExampleKind, R>(
     const { weights } = asked;
     const adapted = settings.lora && { ...adaptedModule(model, settings.lora, added), weights };
     const module = { ...adapted, ...kind.compile(settings) };
-    const bundle = await compiled(spec.path, model, asked, io, module, kind.samples);
+    const bundle = await compiled(spec.path, model, asked, io, module);
     if (adapted) say(trainedText(bundle.manifest.modules.train!, adapted.lora));
     const grownSpec = model.sizes.vocab === spec.model.sizes.vocab;
     const contents = contentsOf(

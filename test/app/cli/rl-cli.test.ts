@@ -111,10 +111,3 @@ test("what is wrong is said before anything is compiled", async () => {
   expect((await ask("--set", "answer=15")).err).toContain("leaves room for an answer of 15 tokens in 16");
   expect((await run("rl", "--data", path("prompts.jsonl"))).err).toContain("which model?");
 });
-
-test("a module that is divided over several memories is refused, and no folder is left", async () => {
-  const from = ["--from", path("base"), "--data", path("prompts.jsonl"), "--out", path("divided")];
-  const { err } = await run("rl", ...from, "--target", "simd", "--memory-limit", "850KiB");
-  expect(err).toMatch(/samples what it learns from, which takes one memory, and it needs [\d.]+ [KM]iB/);
-  expect(readdirSync(at)).not.toContain("divided");
-});

@@ -150,8 +150,8 @@ describe("a module in parts", () => {
     expect(parts!.map((p) => p.holds)[0]).toMatch(/^embedding, .*output$/);
     const files = new Map(parts!.map((p) => [p.wasm.wide!.file, p.entries.map((e) => e.name).join()]));
     expect([...files.values()]).toEqual([
-      "evaluate,prefill,decode,evaluate_output,prefill_output,decode_output",
-      ...Array.from({ length: files.size - 1 }, () => "evaluate,prefill,decode"),
+      "evaluate,prefill,decode,generate,evaluate_output,prefill_output,decode_output,generate_output",
+      ...Array.from({ length: files.size - 1 }, () => "evaluate,prefill,decode,generate"),
     ]);
     const last = entries.find((e) => e.name === "decode")!.runs!.at(-1);
     expect(last).toEqual({ part: 0, entry: "decode_output" }); // tied: where the table is

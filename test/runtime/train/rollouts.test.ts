@@ -69,6 +69,26 @@ test("an answer depends on its prompt and its key alone", async () => {
   }
 });
 
+test.each([
+  ["the first memory embeds and the last one draws", llama, ""],
+  ["the first memory embeds and draws", llama, ", tied: true"],
+  ["rings of some layers", banded, ""],
+  ["learned positions", gpt, ""],
+])("in several memories, %s: the answers of one memory", async (_, spec, tied) => {
+  const source = `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${spec}  output linear(rmsnorm(x)${tied})
+    train { batch 2  context ${CONTEXT} } }`;
+  const compiled = { module: "train", options: { lanes: LANES } } as const;
+  const divided = await compileSmall(source, { ...compiled, cut: true });
+  expect(divided.manifest.modules.train!.parts!.length).toBeGreaterThan(1);
+  const one = await run(await compileSmall(source, compiled), { module: "train" });
+  const expected = shown(await rollOut(one, asks, options));
+  for (const workers of [1, 2]) {
+    const model = await run(divided, { module: "train" }, workers);
+    expect(shown(await rollOut(model, asks, options)), `${workers} workers`).toEqual(expected);
+    expect(shown(await rollOut(model, asks.toReversed(), options))).toEqual((expected as []).toReversed());
+  }
+});
+
 test("a call that was interrupted leaves nothing behind that the next one could tell", async () => {
   const expected = shown(await rollOut(await open(llama, LANES), asks, options));
   const model = await open(llama, LANES, 2);
