@@ -13,7 +13,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { WeightFormat } from "../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -27,6 +26,7 @@ import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";
 import { chromiumMissing, inChromium } from "../../bench/measure/chromium.ts";
 import { serveWllama, wllamaMissing, wllamaVersion } from "../../bench/peers/wllama.ts";
 import { writeRandomGguf } from "../../bench/measure/random-gguf.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -50,12 +50,10 @@ const { values: o } = parseArgs({
 });
 const CONTEXT = 512;
 const files = nodeFiles();
-const missing =
-  chromiumMissing() ??
-  (o.sides.includes("wllama") ? wllamaMissing() : undefined) ??
-  (o.tokenizer === undefined ? "name a tokenizer: --tokenizer DIR" : undefined);
-if (missing !== undefined) throw new Error(missing);
-const tokenizer = await openTokenizer(files, o.tokenizer!);
+if (o.tokenizer === undefined) throw missing("--tokenizer DIR says which tokens there are");
+const lacking = chromiumMissing() ?? (o.sides.includes("wllama") ? wllamaMissing() : undefined);
+if (lacking !== undefined) throw new Error(lacking);
+const tokenizer = await openTokenizer(files, o.tokenizer);
 const prompts = promptsOf(tokenizer, Number(o.prompt), Number(o.rounds) + 1);
 const page =
   `${asJavaScript(readFileSync(new URL("browser-page.ts", import.meta.url), "utf8"))}\nexport default ` +
@@ -65,14 +63,7 @@ const all: object[] = [];
 for (const text of o.model) {
   const at = text.lastIndexOf(":");
   const [name, path] = [text.slice(at + 1), text.slice(0, at)];
-  const set = Object.fromEntries(
-    [`context=${CONTEXT}`, ...o.set].map((pair) => pair.split("=") as [string, string]),
-  );
-  const {
-    models: [model],
-    diagnostics,
-  } = checkSource(readFileSync(path, "utf8"), { model: name, set });
-  if (!model) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
+  const model = modelIn(path, name, [`context=${CONTEXT}`, ...o.set]);
   for (const weights of o.formats.split(",") as Exclude<WeightFormat, "f32">[]) {
     const folder = join(o.folder, `${name}-${weights}${o.set.map((pair) => `-${pair}`).join("")}`);
     const gguf = join(folder, "model.gguf");

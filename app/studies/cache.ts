@@ -13,7 +13,6 @@
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights } from "../cli/options/weights.ts";
@@ -30,6 +29,7 @@ import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/fill.ts";
 import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -46,7 +46,11 @@ const TARGET = "wide";
 const workers = Number(o.workers);
 const position = Number(o.position);
 joinPairs(TARGET);
-if (o.run !== undefined) await accuracy(o.run, o.data!, Number(o.tokens));
+if (o.run === undefined && o.model.length === 0) throw missing("--run DIR or --model says what is measured");
+if (o.run !== undefined) {
+  if (o.data === undefined) throw missing("--run goes with --data FILE");
+  await accuracy(o.run, o.data, Number(o.tokens));
+}
 for (const text of o.model) await speed(text);
 
 /** log p of every token. */
@@ -101,8 +105,8 @@ async function accuracy(folder: string, data: string, most: number): Promise<voi
 
 async function speed(text: string): Promise<void> {
   const [spec, name, weights] = text.split(":") as [string, string, WeightFormat];
-  const source = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
-  if (!source || !weightFormats.includes(weights)) throw new Error(`${text} is not SPEC:NAME:WEIGHTS`);
+  if (!weightFormats.includes(weights)) throw missing(`--model ${text} is not SPEC:NAME:WEIGHTS`);
+  const source = modelIn(spec, name);
   const model = {
     ...source,
     sizes: { ...source.sizes, context: Math.min(source.sizes.context, Math.max(1024, position + 64)) },

@@ -6,9 +6,7 @@
  * once, by turns, in tokens per second of all texts together. The settings are the sampler's defaults; both
  * have to draw the same tokens. Weights are drawn at random, since speed does not depend on them.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { median, rounds } from "../../bench/measure/statistics.ts";
@@ -20,6 +18,7 @@ import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { sampleToken, samplerDefaults } from "../../runtime/sample/sampler.ts";
 import { named } from "../cli/options/option.ts";
+import { modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -49,8 +48,7 @@ joinPairs(target);
 print("model", "workers", "texts", "from logits", "in the module", "ratio");
 for (const text of o.model) {
   const [spec, name] = text.split(":") as [string, string];
-  const found = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
-  if (!found) throw new Error(`no model ${name} in ${spec}`);
+  const found = modelIn(spec, name);
   const source: Model = { ...found, sizes: { ...found.sizes, context: Number(o.context) } };
   for (const B of numbers(o.texts)) {
     const bundle = await compileModel(source, { targets: [target], modules: ["infer"], lanes: B });

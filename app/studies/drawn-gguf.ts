@@ -1,8 +1,7 @@
 /** A GGUF file of a published size with drawn weights: what llama.cpp and Sinter are measured on. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { drawnWeights } from "../../bench/measure/drawn-weights.ts";
 import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
@@ -10,6 +9,7 @@ import { outgoing } from "../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { writeGguf } from "../cli/runs/export-run.ts";
+import { modelIn } from "./asked.ts";
 
 export interface DrawnGgufOptions {
   /** Where the file is kept. One that is there is not written again. */
@@ -29,9 +29,7 @@ export async function drawnGguf(
   if (existsSync(path)) return path;
   const family = name.startsWith("gpt2") ? "gpt2" : "llama3";
   const spec = fileURLToPath(new URL(`../../specs/${family}.sinter`, import.meta.url));
-  const set = { context: String(context) };
-  const [source] = checkSource(readFileSync(spec, "utf8"), { model: name, set }).models;
-  if (!source) throw new Error(`no model ${name} in specs/${family}.sinter`);
+  const source = modelIn(spec, name, [`context=${context}`]);
   const model = outgoing(recognise(source), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat);
   const files = nodeFiles();
   const tokenizer = await openTokenizer(files, given ?? `../shared/data/tokenizers/${family}`);

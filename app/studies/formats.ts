@@ -15,7 +15,6 @@ import { median } from "../../bench/measure/statistics.ts";
 import { percent } from "../../runtime/contract/amounts.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { limitMeter, MEMORY_BYTES, type LimitMeter } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights, weightsFrom } from "../cli/options/weights.ts";
@@ -33,6 +32,7 @@ import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/fill.ts";
 import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -45,6 +45,9 @@ const { values: o } = parseArgs({
     ms: { type: "string", default: "1500" },
   },
 });
+if (o.run.length + o.model.length === 0)
+  throw missing("--run DIR or --model SPEC:NAME says what is measured");
+if (o.run.length > 0 && o.data.length === 0) throw missing("--run goes with --data FILE");
 const formats = [...o.formats.split(","), ...o.mix];
 const workers = Number(o.workers);
 const TARGET = "wide";
@@ -134,8 +137,7 @@ function distance(
 const models = o.model.map((text) => {
   const at = text.lastIndexOf(":");
   const name = text.slice(at + 1);
-  const found = checkSource(readFileSync(text.slice(0, at), "utf8")).models.find((m) => m.name === name);
-  if (!found) throw new Error(`no model ${name} in ${text.slice(0, at)}`);
+  const found = modelIn(text.slice(0, at), name);
   // the cache stays short, since it is not what is measured
   return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } };
 });

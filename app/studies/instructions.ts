@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 
 import { spreadLines } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
+import { missing } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -28,7 +29,7 @@ const { values: o } = parseArgs({
 });
 const { model, data, pairs } = o;
 if (model === undefined || data === undefined || pairs === undefined)
-  throw new Error("say --model CHECKPOINT, --data FILE and --pairs FILE");
+  throw missing("say --model CHECKPOINT, --data FILE and --pairs FILE");
 
 const folder = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-instructions-"));
 const at = (name: string): string => join(folder, name);

@@ -7,10 +7,9 @@
  * are drawn and encoded once for each width and laid one after the other, so that a file takes as long as the
  * disk; the tokenizer is ids.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
 import type { WritableFile } from "../../runtime/base/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf/gguf-config.ts";
@@ -28,6 +27,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
 import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const {
   values: o,
@@ -49,17 +49,12 @@ if (
   (o.to !== "gguf" && o.to !== "hf") ||
   !Object.hasOwn(numberFormats, o.dtype)
 )
-  throw new Error("npm run study -- large-file SPEC [--model NAME] [--to gguf|hf] [--dtype Q4_0] -o PATH");
+  throw missing("SPEC and -o PATH say what is written where, --to gguf|hf and --dtype as what");
 const type = o.dtype as FloatFormat;
 const out = o.out;
 const files = nodeFiles();
 const shards = Number(o.shards);
-const { models, diagnostics } = checkSource(readFileSync(spec, "utf8"), {
-  set: Object.fromEntries(o.set.map((pair) => pair.split("=") as [string, string])),
-  ...(o.model !== undefined && { model: o.model }),
-});
-const [model] = models;
-if (!model) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
+const model = modelIn(spec, o.model, o.set);
 
 /** A checkpoint for `outgoing` where no numbers are read: it says that every tensor is there. */
 const nothing = { tensors: { has: () => true } } as unknown as OpenCheckpoint;

@@ -9,8 +9,6 @@
 import { stdOf } from "../../runtime/contract/storage.ts";
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { parseArgs } from "node:util";
-import { readFileSync } from "node:fs";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bytesText } from "../cli/options/memory-plan.ts";
@@ -25,6 +23,7 @@ import { normalNumbers } from "../../bench/measure/drawn-weights.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const {
   values: o,
@@ -111,13 +110,8 @@ function layRows(data: Int32Array, rows: readonly Int32Array[], ld: number): voi
   for (let at = 0; at < data.length; at += ld) data.set(rows[(at / ld) % rows.length]!, at);
 }
 
-const set = Object.fromEntries((o.set ?? []).map((pair) => pair.split("=") as [string, string]));
-const { models, diagnostics } = checkSource(readFileSync(path!, "utf8"), {
-  set,
-  ...(o.model !== undefined && { model: o.model }),
-});
-const source = models[0];
-if (!source) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
+if (path === undefined) throw missing("SPEC says what is measured");
+const source = modelIn(path, o.model, o.set);
 const weights = o.weights as WeightFormat;
 const options = {
   targets: [target],

@@ -34,6 +34,7 @@ import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
 import { drawnGguf } from "./drawn-gguf.ts";
 import { PROMPT, promptTokens } from "../../bench/measure/random-tokens.ts";
 import { bytesPerToken } from "../../bench/suite/bench-infer.ts";
+import { missing } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -50,6 +51,10 @@ const { values: o } = parseArgs({
     keep: { type: "string" },
   },
 });
+if (o.gguf.length === 0 && o.model === undefined)
+  throw missing(
+    "--gguf FILE, or --model NAME of specs/llama3.sinter or specs/gpt2.sinter, says what is compared",
+  );
 const tokens = Number(o.tokens);
 const threads = Number(o.threads);
 const context = Number(o.context);

@@ -23,6 +23,7 @@ import { formatOfRun } from "../cli/runs/run-format.ts";
 import type { Io } from "../cli/terminal/io.ts";
 import { runVerb, sinterProgram } from "./run-verb.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./ask-llama-cpp.ts";
+import { missing } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -38,7 +39,7 @@ const { values: o } = parseArgs({
     folder: { type: "string" },
   },
 });
-if (o.model === undefined || o.data === undefined) throw new Error("say --model CHECKPOINT and --data FILE");
+if (o.model === undefined || o.data === undefined) throw missing("say --model CHECKPOINT and --data FILE");
 
 const scratch = o.folder ?? mkdtempSync(join(tmpdir(), "sinter-lora-"));
 const at = (name: string): string => join(scratch, name);

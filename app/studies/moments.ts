@@ -8,11 +8,10 @@
  * and tokens per second of its steps, by turns; weights and tokens are drawn, since speed does not depend on
  * them.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { bytesFor } from "../../compiler/7-place/place.ts";
 import { compileModel, planModule } from "../../compiler/compile.ts";
 import { joinPairs, noise, randomTokens } from "../../bench/measure/kernel-numbers.ts";
@@ -25,6 +24,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import type { TrainEvent } from "../../runtime/train/events.ts";
 import { named } from "../cli/options/option.ts";
 import { logOf, runVerb } from "./run-verb.ts";
+import { modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -88,9 +88,9 @@ interface Opened {
 }
 
 function modelWith(name: string, optimizer: Optimizer): Model {
-  const set = { "train.batch": o.batch, "train.context": o.context, "train.optimizer": optimizer };
-  const { models } = checkSource(readFileSync("specs/gpt2.sinter", "utf8"), { set });
-  return models.find((model) => model.name === name) ?? models[0]!;
+  const train = { batch: o.batch, context: o.context, optimizer };
+  const set = Object.entries(train).map(([setting, value]) => `train.${setting}=${value}`);
+  return modelIn("specs/gpt2.sinter", name, set);
 }
 
 /** Prints what a model takes with an optimizer, and opens it. Undefined: one memory does not hold it. */

@@ -21,6 +21,7 @@ import { loadRun, openRunAt } from "../cli/runs/use-run.ts";
 import type { Io } from "../cli/terminal/io.ts";
 import { spreadLines } from "./posttraining/seeds.ts";
 import { evaluationsOf, runStage, runVerb, setting } from "./run-verb.ts";
+import { missing } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -33,7 +34,7 @@ const { values: o } = parseArgs({
     beta: { type: "string", default: "0.1" },
   },
 });
-if (o.text === undefined) throw new Error("say --text FILE, with a name on each line");
+if (o.text === undefined) throw missing("say --text FILE, with a name on each line");
 const text = resolve(o.text);
 const labels = oneWord(["judged", "flipped", "random"] as const, o.labels, "--labels");
 const PAIRS = { learnt: 8000, heldOut: 2000 } as const;

@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chromiumMissing, inChromium } from "../../bench/measure/chromium.ts";
 import { median } from "../../bench/measure/statistics.ts";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel } from "../../runtime/engine/model.ts";
@@ -20,6 +19,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { asJavaScript } from "../../runtime/node/page-server.ts";
 import type { JaxPlan } from "./page-jax.ts";
 import { speedOf, type StepPlan } from "./page-steps.ts";
+import { modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -31,8 +31,7 @@ const { values: o } = parseArgs({
 });
 const missing = chromiumMissing();
 if (missing !== undefined) throw new Error(missing);
-const [model] = checkSource(readFileSync(o.spec, "utf8")).models;
-if (!model) throw new Error(`${o.spec} holds no model`);
+const model = modelIn(o.spec);
 const targets = o.target.split(",") as Target[];
 const bundle = await compileModel(model, { targets, modules: ["train"] });
 const programOf = (file: string): string =>

@@ -8,9 +8,7 @@
  * grow: the longest time between two of their tokens, and until the prompt's first token, with prompts cut by
  * time, as the pool does, and whole. Weights are drawn at random: speed does not depend on them.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { median, rounds } from "../../bench/measure/statistics.ts";
@@ -27,6 +25,7 @@ import { named } from "../cli/options/option.ts";
 import { weightsFrom } from "../cli/options/weights.ts";
 import { openPool } from "../server/pool/pool.ts";
 import type { Serving } from "../server/pool/serving.ts";
+import { modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -47,8 +46,7 @@ const target = named("target", targets, o.target);
 joinPairs(target);
 
 const [spec, name, weights] = o.model.split(":") as [string, string, string];
-const found = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
-if (!found) throw new Error(`no model ${name} in ${spec}`);
+const found = modelIn(spec, name);
 const context = Math.min(found.sizes.context, Math.max(PROMPT + ANSWER, LONG + 1));
 const how = {
   targets: [target],

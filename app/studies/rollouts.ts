@@ -9,9 +9,7 @@
  * Last column: by how much the sampler's log-probabilities differ at most from those of the module's entry
  * `evaluate`.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { median, rounds } from "../../bench/measure/statistics.ts";
@@ -22,6 +20,7 @@ import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { rollOut, type Ask, type Rollout } from "../../runtime/train/rollouts.ts";
 import { named } from "../cli/options/option.ts";
+import { modelIn } from "./asked.ts";
 
 const SPECS = "bench/specs/bench-sizes.sinter";
 const { values: o } = parseArgs({
@@ -53,8 +52,7 @@ joinPairs(target);
 print("model", "workers", "lanes", "one by one", "at once", "ratio", "difference");
 for (const text of o.model) {
   const [spec, name] = text.split(":") as [string, string];
-  const source = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
-  if (!source) throw new Error(`no model ${name} in ${spec}`);
+  const source = modelIn(spec, name);
   const compiled = (lanes: number) =>
     compileModel(source, { targets: [target], modules: ["train"], lanes, perRow: { logprobs: true } });
   const single = await compiled(1);

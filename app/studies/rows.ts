@@ -10,9 +10,7 @@
  * numbers of rows, since machines get faster and slower. Weights are drawn at random: speed does not depend
  * on them. A mixture's rows are counted as if all went to the same experts.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { limitMeter, MEMORY_BYTES, type LimitMeter } from "../../bench/measure/limits.ts";
@@ -27,6 +25,7 @@ import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { named } from "../cli/options/option.ts";
 import { weightsFrom } from "../cli/options/weights.ts";
+import { missing, modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -46,14 +45,13 @@ const STEPS = 16;
 /** Runs of one number of rows, one after the other, before another number has its turn. */
 const RUNS = 5;
 joinPairs(target);
-if (counts[0] !== 1) throw new Error("--rows begins with 1: the others are compared with it");
-if (o.model.length === 0) throw new Error("--model SPEC:NAME:WEIGHTS says what is measured");
+if (counts[0] !== 1) throw missing("--rows begins with 1: the others are compared with it");
+if (o.model.length === 0) throw missing("--model SPEC:NAME:WEIGHTS says what is measured");
 for (const text of o.model) await measure(text);
 
 async function measure(text: string): Promise<void> {
   const [spec, name, weightsText, cache = "f32"] = text.split(":") as [string, string, string, CacheFormat?];
-  const source = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name);
-  if (!source) throw new Error(`no model ${name} in ${spec}`);
+  const source = modelIn(spec, name);
   const context = Math.min(source.sizes.context, position + STEPS);
   const shorter: Model = { ...source, sizes: { ...source.sizes, context } };
   const weights = weightsFrom(weightsText);

@@ -5,9 +5,7 @@
  * clock: the share of the busiest worker ÷ that of the mean one, of the whole entry by its arithmetic, and of
  * the kernels that lose most by it; and how often all workers meet.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../../compiler/2-check/check.ts";
 import { callBytes, callFlops, type Call, type Program } from "../../compiler/6-tile/program.ts";
 import { kernelName } from "../../compiler/6-tile/kernel-spec.ts";
 import { sharesOf } from "../../compiler/6-tile/shares.ts";
@@ -17,6 +15,7 @@ import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { ModuleName } from "../../runtime/contract/manifest.ts";
 import { targets } from "../../runtime/contract/targets.ts";
 import { named } from "../cli/options/option.ts";
+import { modelIn } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -56,7 +55,7 @@ const workOf = (entry: string, call: Call): number =>
   entry === "decode" ? callBytes(call) : callFlops(call);
 
 function show({ spec, model: name, module, entry, options }: Subject): void {
-  const model = checkSource(readFileSync(spec, "utf8")).models.find((m) => m.name === name)!;
+  const model = modelIn(spec, name);
   const plan = planModule(model, module, { ...options, targets: [target] });
   const program = plan.programs.get(target)!.find((p) => p.graph.entry === entry)!;
   const kernels = kernelsOf(program, entry);

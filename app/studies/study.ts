@@ -5,6 +5,9 @@
  * Measurements that stand behind figures of README and EXPERIMENTS.md. npm runs them under the Node that the
  * project brings along.
  */
+import { readFileSync } from "node:fs";
+import { exitCodes, SinterError } from "../../runtime/base/errors.ts";
+
 const studies = {
   formats:
     "tokens per second of models in f32, bf16, q8_0, q4_0, or their losses: --model SPEC:NAME, --run " +
@@ -70,6 +73,25 @@ const studies = {
 
 const isStudy = (name: string): name is keyof typeof studies => Object.hasOwn(studies, name);
 
+/** The comment that a study's file begins with: how it is asked, and what it does. */
+function headOf(name: string): string {
+  const text = readFileSync(new URL(`${name}.ts`, import.meta.url), "utf8");
+  const head = /^\/\*\*\n([^]*?)\n? \*\/\n/.exec(text)?.[1] ?? "";
+  return head.replaceAll(/^ \* ?/gm, "");
+}
+
+/** How it is asked, as far as its head says it; else what the list says. */
+function usageOf(name: keyof typeof studies, head = headOf(name).split("\n\n")[0]!): string {
+  const known = head.startsWith("npm run study") ? head : `npm run study -- ${name}\n\n${head}`;
+  return `usage: ${known.trimEnd()}\n\n${name}: ${studies[name]}`;
+}
+
+/** Whether the command line is to blame. */
+const isUsage = (error: unknown): boolean =>
+  error instanceof Error &&
+  ((error instanceof SinterError && error.kind === "usage") ||
+    ("code" in error && String(error.code).startsWith("ERR_PARSE_ARGS")));
+
 function list(): string {
   const rows = Object.entries(studies).map(([name, about]) => `  ${name.padEnd(12)}${about}`);
   return ["usage: npm run study -- NAME [options]", "", ...rows, ""].join("\n");
@@ -80,7 +102,8 @@ if (name === undefined || name === "--help") console.log(list());
 else if (!isStudy(name)) {
   console.error(`error: there is no study ${JSON.stringify(name)}\n\n${list()}`);
   process.exitCode = 2;
-} else {
+} else if (rest.includes("--help")) console.log(usageOf(name, headOf(name)));
+else {
   process.argv.splice(2, Infinity, ...rest);
   try {
     await import(`./${name}.ts`);
@@ -91,6 +114,7 @@ else if (!isStudy(name)) {
         ? `\nhelp: ${error.hint}`
         : "";
     console.error(process.env["SINTER_DEBUG"] ? error : `error: ${said}${hint}`);
-    process.exitCode = 1;
+    if (isUsage(error)) console.error(`\n${usageOf(name)}`);
+    process.exitCode = isUsage(error) ? exitCodes.usage : exitCodes.input;
   }
 }

@@ -17,6 +17,7 @@ import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { JSON_FILE } from "../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { trainBpe } from "../../runtime/tokenizers/bpe/train-bpe.ts";
+import { missing } from "./asked.ts";
 
 const ROUNDS = 3;
 const PEER_CHARACTERS = 2 ** 20; // the peer is slow, so it gets one megabyte
@@ -85,8 +86,7 @@ function measure(path: string, tokenizer: Tokenizer, peer: HuggingFace | undefin
 }
 
 const [path, ...texts] = process.argv.slice(2);
-if (path === undefined || texts.length === 0)
-  throw new Error("usage: npm run study -- tokenizers TOKENIZER TEXT…");
+if (path === undefined || texts.length === 0) throw missing("say which tokenizer and which texts");
 const wall = performance.now();
 const tokenizer = await openTokenizer(nodeFiles(), path, otherJson);
 console.log(

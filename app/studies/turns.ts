@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { missing } from "./asked.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -21,7 +22,7 @@ const { values: o } = parseArgs({
     seconds: { type: "string", default: "0.3" },
   },
 });
-if (o.against === undefined) throw new Error("--against DIR: which checkout to compare with?");
+if (o.against === undefined) throw missing("--against DIR: which checkout to compare with?");
 const checkouts = { here: fileURLToPath(new URL("../..", import.meta.url)), there: resolve(o.against) };
 type Side = keyof typeof checkouts;
 

@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { builtinText } from "../../runtime/train/sources/builtin-text.ts";
 import { pronounText } from "../../runtime/train/sources/builtin-pronouns.ts";
+import { missing } from "./asked.ts";
 
 const texts: Readonly<Record<string, () => string>> = { scenes: builtinText, pronouns: pronounText };
 
@@ -19,6 +20,6 @@ const { values, positionals } = parseArgs({
 });
 const make = texts[positionals[0] ?? ""];
 if (!make || values.out === undefined)
-  throw new Error(`usage: npm run study -- write-text ${Object.keys(texts).join("|")} -o FILE`);
+  throw missing(`say which text, ${Object.keys(texts).join(" or ")}, and -o FILE`);
 mkdirSync(dirname(values.out), { recursive: true });
 writeFileSync(values.out, make());
