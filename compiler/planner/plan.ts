@@ -60,8 +60,9 @@ const PUE = 1.1;
 /** By how much a batch may differ from a whole number of micro-batches: 4M is 4.19 M in powers of two. */
 const EVEN = 0.05;
 
-const TIGHT = 0.8;
-const FULL = 0.95;
+/** Shares of a device's memory: above the one a run may fail, above the other it does. */
+export const TIGHT = 0.8;
+export const FULL = 0.95;
 
 /** A batch that does not come out even on these ranks. */
 export interface UnevenBatch {

@@ -17,9 +17,11 @@ import {
   fastestSpread,
   largestModel,
   limitTexts,
+  type Choice,
   type LimitName,
   type Limits,
 } from "../../../compiler/planner/solve.ts";
+import { choicesJson, choicesText } from "../../../compiler/planner/solve-text.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
@@ -40,6 +42,8 @@ export const planVerb = defineVerb({
     "A spec with plans, without other options: all of them, and whether each has what it expects.",
     "Operations are those of matrix products, forward and backward, counted from the model's graph:",
     "causal counts the positions that attention sees, full counts all of the sequence.",
+    "--solve lists what may be chosen: no line is better than another in everything. Each says what",
+    "binds it: the limit of which least is left, or the largest part of a step.",
     "A step's time is predicted from published measurements; a run's adds its goodput.",
   ],
   examples: [
@@ -67,10 +71,15 @@ export const planVerb = defineVerb({
       return exitCodes.ok;
     }
     const asked = askedAltogether(block, given, checked);
-    const { plan, ...found } = given.solve
+    const { plan, choices, ...found }: Solved = given.solve
       ? solved(model, asked, given, io)
       : { plan: planned(model, asked) };
-    io.out(given.json ? inJson({ ...planJson(plan, given.fit), ...found }) : laidOut(plan, given, io));
+    const listed = choices && { choices: choicesJson(choices) };
+    if (given.json) io.out(inJson({ ...planJson(plan, given.fit), ...found, ...listed }));
+    else {
+      if (choices) io.out(`${choicesText(choices, given.solve!, plan)}\n`);
+      io.out(laidOut(plan, given, io));
+    }
     return plan.misfits.length > 0 || plan.fits === "does not fit" ? exitCodes.input : exitCodes.ok;
   },
 });
@@ -165,6 +174,8 @@ interface Solved {
   /** In JSON: the limit that binds, null for none; ways that were not chosen, and why. */
   readonly bound_by?: LimitName | null;
   readonly tried?: readonly { readonly title: string; readonly why: string }[];
+  /** What else may be chosen. */
+  readonly choices?: readonly Choice[];
 }
 
 /** What solving says beside its plan goes to standard error; JSON has it inside. */
@@ -187,18 +198,18 @@ function solved(model: Model, asked: Asked, given: PlanGiven, io: Io): Solved {
       "allow more",
     );
   }
-  const { plan, binding } = found;
+  const { plan, binding, choices } = found;
   const [now, was] = [plan.costs.model, model].map(({ sizes }) => thousands(sizes[goal]));
   const size = `${goal} ${now} (${model.name} has ${was})`;
   const bound = binding ? `bound by ${limitTexts[binding]}: the next larger one breaks it` : "nothing binds";
   if (!given.json) io.err(`${size}, ${bound}\n`);
-  return { plan, bound_by: binding ?? null };
+  return { plan, bound_by: binding ?? null, choices };
 }
 
 function spread(model: Model, asked: Asked, given: PlanGiven, io: Io): Solved {
-  const { best, tried } = fastestSpread(costsOf(model), asked);
+  const { best, tried, choices } = fastestSpread(costsOf(model), asked);
   if (!given.json) for (const { title, why } of tried) io.err(`${title}: ${why}\n`);
-  if (best) return { plan: best, tried };
+  if (best) return { plan: best, bound_by: null, tried, choices };
   throw new SinterError(
     "input",
     `${model.name} does not fit on these devices in any way`,

@@ -114,6 +114,15 @@ export const costTexts = {
     en: "No way fits: take more devices, or larger ones.",
     nl: "Geen manier past: neem meer apparaten, of grotere.",
   },
+  "cost.choices": { en: "What else fits", nl: "Wat verder past" },
+  "cost.choicesHelp": {
+    en:
+      "Each line is faster than those below it, and needs more memory. What binds it is memory, where more " +
+      "would make it faster, or the largest part of a step.",
+    nl:
+      "Elke regel is sneller dan die eronder, en vraagt meer geheugen. Wat haar bindt is geheugen, waar " +
+      "meer haar sneller zou maken, of het grootste deel van een stap.",
+  },
   "cost.spread": { en: "Spread", nl: "Verdeeld" },
   "cost.each": { en: "Memory of the fullest device", nl: "Geheugen van het volste apparaat" },
   "cost.eachOf": { en: "{bytes} of {all}", nl: "{bytes} van {all}" },

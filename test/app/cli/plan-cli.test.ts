@@ -136,10 +136,23 @@ test("solving says which limit binds: in words beside the plan, in JSON within i
     unknown
   >;
   expect(json["bound_by"]).toBe("hours");
+  const choices = json["choices"] as { within: boolean; bound_by: { by: string; share: number } }[];
+  expect(choices.at(-1)).toMatchObject({ within: false, bound_by: { by: "hours" } });
+  expect(choices.filter(({ within }) => within).every(({ bound_by: { share } }) => share <= 1)).toBe(true);
+  const [head, ...lines] = out.slice(0, out.indexOf("\n\n")).split("\n");
+  expect(head!.trim().split(/ {2,}/)).toEqual(
+    "layers,parameters,loss,memory,device hours,days,money,writes tok/s,bound by".split(","),
+  );
+  expect(lines.length).toBe(choices.length);
+  expect(lines.at(-2)).toMatch(/^→ \d+ .* █+·* \d+ % device hours$/);
+  expect(lines.at(-1)).toMatch(/^ {2}\d+ .* █{10} 1\d\d % device hours: too much$/);
   expect(out).toContain(`${(json["sizes"] as { layers: number }).layers} layers of width`);
   const spread = await run("plan", "none.sinter", "--on", "h100:8", "--solve", "parallel", "--json");
   const { tried } = JSON.parse(spread.out) as { tried: { why: string }[] };
   expect([spread.err, tried.length > 0]).toEqual(["", true]);
+  const table = await run("plan", "none.sinter", "--on", "h100:8", "--solve", "parallel");
+  expect(table.out).toMatch(/^ {2}spread +micro-batches +recompute +memory +tok\/s +MFU causal +days/);
+  expect(table.out).toMatch(/\n→ shard 8 +\d+ × \d+ +none .* % starting kernels\n/);
 });
 
 test("a price says whose it is, and of when; moments in 8 bits take less", async () => {

@@ -37,7 +37,8 @@ import {
 import { paddedVocab } from "../../../compiler/planner/padded-vocab.ts";
 import { planOf, servingOf, type Asked, type TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { scaleModel } from "../../../compiler/planner/scale-model.ts";
-import { fastestSpread, largestModel } from "../../../compiler/planner/solve.ts";
+import { paretoFront } from "../../../compiler/planner/pareto.ts";
+import { fastestSpread, largestModel, lossOf } from "../../../compiler/planner/solve.ts";
 import { peakOf, utilisation } from "../../../compiler/planner/step-time.ts";
 import { inProject } from "../../support/paths.ts";
 import { CHINCHILLA_VOCAB, chinchilla, nvidia, nvidiaSlip } from "./published.ts";
@@ -373,6 +374,82 @@ test("the largest model that memory, money and hours allow, and what binds", () 
   const soon = largestModel(base, "layers", asked, { hours: 5000 })!;
   expect(soon.binding).toBe("hours");
   expect(soon.plan.run.hours).toBeLessThanOrEqual(5000);
+});
+
+test("solving lists what no other choice beats, from small to large, each with what binds it", () => {
+  const asked = {
+    card: on("h100"),
+    devices: 8,
+    tokens: 100e9,
+    price: { dollars: 2, source: "test", date: "2026" },
+  };
+  const limits = { dollars: 10_000, decode: 100 };
+  const { plan: answer, choices } = largestModel(models.get("llama3-8b")!, "width", asked, limits)!;
+  const within = choices.filter(({ isWithin }) => isWithin);
+  expect(within.length).toBeGreaterThan(3);
+  expect(within.at(-1)!.plan.costs.parameters).toBe(answer.costs.parameters);
+  expect(choices.slice(within.length).map(({ bound }) => bound.by)).toEqual(["dollars"]);
+  expect(choices.at(-1)!.bound.share).toBeGreaterThan(1);
+  for (const [i, { plan: one, bound }] of within.entries()) {
+    expect(bound.share).toBeLessThanOrEqual(1);
+    const { dollars } = one.run;
+    const shares = {
+      memory: one.memory.bytes / (0.95 * 80e9),
+      dollars: dollars![1] / 10_000,
+      decode: 100 / servingOf(one).one.decodeRate,
+    };
+    expect(bound.share).toBeCloseTo(Math.max(...Object.values(shares)), 9);
+    expect(shares[bound.by as keyof typeof shares]).toBeCloseTo(bound.share, 9);
+    // each is better than the one before in something, and worse in something
+    const before = within[i - 1]?.plan;
+    if (before) expect(lossOf(one)).toBeLessThan(lossOf(before));
+    if (before) expect(one.run.hours).toBeGreaterThan(before.run.hours);
+  }
+});
+
+test("ways to spread: from the fastest to the one with least memory, and what binds", () => {
+  const of = costs("gpt2-xl");
+  const { best, choices } = fastestSpread(of, { card: on("h100"), devices: 8, sequence: 1024 });
+  expect(choices[0]!.plan).toBe(best);
+  const [rates, bytes] = [
+    choices.map(({ plan }) => plan.tokensPerSecond),
+    choices.map(({ plan }) => plan.memory.bytes),
+  ];
+  expect(rates).toEqual(rates.toSorted((a, b) => b - a));
+  expect(bytes).toEqual(bytes.toSorted((a, b) => b - a));
+  expect(choices.every(({ plan }) => plan.fits === "fits")).toBe(true);
+  expect(choices[0]!.bound.by).toBe("memory");
+  const parts = choices
+    .slice(1)
+    .map(({ plan, bound }) => plan.step.parts.find(({ name }) => name === bound.by));
+  expect(parts.filter((part) => part !== undefined).length).toBeGreaterThan(2);
+  // with memory to spare for all micro-batches that are tried, a step's largest part binds
+  const roomy = { ...on("h100"), memory: { ...on("h100").memory, value: 1e15 } };
+  const free = fastestSpread(of, { card: roomy, devices: 8, sequence: 1024 });
+  expect(free.choices[0]!.bound.by).toBe("products");
+});
+
+test("a front has what nothing beats, and of equals the first", () => {
+  const front = (all: readonly (readonly number[])[]) => paretoFront(all, (one) => one);
+  expect(
+    front([
+      [1, 3],
+      [2, 2],
+      [3, 1],
+      [2, 3],
+      [3, 3],
+    ]),
+  ).toEqual([
+    [1, 3],
+    [2, 2],
+    [3, 1],
+  ]);
+  const same = [
+    [1, 1],
+    [1, 1],
+  ] as const;
+  expect(front(same)).toEqual([same[0]]);
+  expect(front([])).toEqual([]);
 });
 
 test("a scaled model keeps its proportions", () => {

@@ -5,6 +5,7 @@ import { estimate, heldBy, type Estimate, type Held } from "../../../../compiler
 import { publishedRunOf, type PublishedRun } from "../../../../compiler/planner/published-runs.ts";
 import type { TrainingPlan } from "../../../../compiler/planner/plan.ts";
 import { fastestSpread } from "../../../../compiler/planner/solve.ts";
+import { choiceTable, type ChoiceTable } from "../../../../compiler/planner/solve-text.ts";
 import type { Recompute } from "../../../../compiler/planner/tables/choices.ts";
 import { scaleModel } from "../../../../compiler/planner/scale-model.ts";
 import { acceleratorNamed, type Accelerator } from "../../../../compiler/planner/tables/hardware.ts";
@@ -34,11 +35,11 @@ export interface AskedPlan extends AskedCost {
   readonly recompute: Recompute | undefined;
 }
 
-/** How the model is trained on so many devices: the fastest way that fits. */
+/** How the model is trained on so many devices: the fastest way that fits, and what else may be chosen. */
 export type PlannedCost = Pick<
   TrainingPlan,
   "settings" | "memory" | "fits" | "step" | "mfu" | "tokensPerSecond" | "run"
->;
+> & { readonly choices: ChoiceTable };
 
 export interface Cost {
   readonly name: string;
@@ -88,10 +89,19 @@ function plannedCost(asked: AskedPlan): PlannedCost | "none" | undefined {
   const { tokens, prices } = found.made;
   // where a price is given, it is both the lowest and the highest
   const price = asked.price === undefined ? undefined : prices?.[0];
-  const { best } = fastestSpread(found.costs, { card, devices, tokens, recompute, price });
+  const { best, choices } = fastestSpread(found.costs, { card, devices, tokens, recompute, price });
   if (!best) return "none";
   const { settings, memory, fits, step, mfu, tokensPerSecond, run } = best;
-  return { settings, memory, fits, step, mfu, tokensPerSecond, run };
+  return {
+    settings,
+    memory,
+    fits,
+    step,
+    mfu,
+    tokensPerSecond,
+    run,
+    choices: choiceTable(choices, "parallel"),
+  };
 }
 
 export const costQuestions = {

@@ -9,6 +9,7 @@ import { Answered } from "../../page/answered.ts";
 import { element } from "../../page/element.ts";
 import type { Page } from "../../page/page.ts";
 import { cents, hourText, number, rangeText } from "./amounts.ts";
+import type { ChoiceTable } from "../../../../compiler/planner/solve-text.ts";
 import { ratios, slider, type Slider } from "./sliders.ts";
 
 const TITLE = "cost-cluster";
@@ -22,6 +23,7 @@ export class Cluster {
   readonly #devices: Slider;
   readonly #recompute: HTMLSelectElement;
   readonly #numbers = element("dl", { class: "numbers", "aria-live": "polite" });
+  readonly #choices = element("div", { class: "scroll", role: "region", tabindex: 0 });
 
   /** `about`: what the sliders above ask. */
   constructor(page: Page, about: (model: string, text: string) => AskedCost) {
@@ -60,6 +62,9 @@ export class Cluster {
         element("label", { class: "row" }, page.words("cost.recompute"), this.#recompute),
       ),
       this.#numbers,
+      element("h3", {}, page.words("cost.choices")),
+      element("p", { class: "soft" }, page.words("cost.choicesHelp")),
+      this.#choices,
     );
   }
 
@@ -84,6 +89,7 @@ export class Cluster {
     if (plan === undefined || plan === "none") {
       const none = element("p", {}, page.words(plan === "none" ? "cost.noWay" : "cost.none"));
       this.#numbers.replaceChildren(none);
+      this.#choices.replaceChildren();
       return;
     }
     const { settings, memory, step, mfu, tokensPerSecond: rate, run } = plan;
@@ -91,6 +97,8 @@ export class Cluster {
     const shares = { causal: percent(mfu.causal, 1), full: percent(mfu.full, 1) };
     const each = { bytes: sizeText(memory.bytes), all: sizeText(card.memory.value) };
     const speed = { rate: amountText(rate), time: timeText(1000 * step.seconds) };
+    this.#choices.setAttribute("aria-label", page.text("cost.choices"));
+    this.#choices.replaceChildren(choicesElement(plan.choices));
     this.#numbers.replaceChildren(
       number(page, "cost.spread", degreesText(settings), [
         page.text("cost.recomputeNote", { what: page.text(`cost.recompute.${recompute}`) }),
@@ -109,3 +117,15 @@ export class Cluster {
     );
   }
 }
+
+const choicesElement = ({ head, rows }: ChoiceTable): HTMLElement =>
+  element(
+    "table",
+    { class: "choices" },
+    element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
+    element(
+      "tbody",
+      {},
+      ...rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell)))),
+    ),
+  );

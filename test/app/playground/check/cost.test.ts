@@ -25,6 +25,10 @@ test("planned on so many devices, as the planner does: the fastest way that fits
   if (!made || made === "none") throw new Error("it fits");
   expect(made.fits).toBe("fits");
   expect(made.memory.terms.reduce((sum, { bytes }) => sum + bytes, 0)).toBeCloseTo(made.memory.bytes, 0);
+  const { head, rows } = made.choices;
+  expect(head.slice(0, 3)).toEqual(["spread", "micro-batches", "recompute"]);
+  expect(rows.length).toBeGreaterThan(2);
+  expect(rows[0]!.at(-1)).toMatch(/^█+·* \d+ % memory$/);
   expect(made.run.dollars![1]).toBeGreaterThan(made.run.dollars![0]);
   expect(plan("gpt2-xl", 1, { width: 16_384 })).toBe("none");
   expect(plan("other", 8)).toBeUndefined();
