@@ -52,8 +52,19 @@ function sectionPhases(graph: Graph, section: ProgramSection, addressOf: Address
     writes.push(...w);
     dynamic += counts;
   }
-  return phases;
+  return phases.map(fixedFirst);
 }
+
+/**
+ * Kernels whose tasks are all fixed come first in a phase, in which any order is right: whoever is through
+ * with them earlier takes more of the dynamic tasks behind them.
+ */
+const fixedFirst = (phase: Phase): Phase => {
+  const { fixed = [], dynamic = [] } = Object.groupBy(phase, ({ spec }) =>
+    dynamicTasksOf(spec) ? "dynamic" : "fixed",
+  );
+  return [...fixed, ...dynamic];
+};
 
 function spanOf(graph: Graph, ref: Ref, loops: boolean, addressOf: AddressOf): Span {
   const { offset, stride } = addressOf(ref.value);

@@ -36,3 +36,12 @@ describe("a product of 1000 tasks, 800 of them fixed, the others in pieces of wh
     [21, { fixed: 1000, grain: 50 }], // one worker would get none
   ])("for %i workers", (workers, turns) => expect(turnsOf(dynamic, 1000, workers)).toEqual(turns));
 });
+
+test("M: the last quarter of a product that is shared by rows is cut into twelve pieces or more", () => {
+  const { programs } = planModule(benchModel("M"), "train", { targets: ["wide"] });
+  const { sections } = programs.get("wide")!.find(({ graph }) => graph.entry === "train")!;
+  const products = sections.flatMap(({ calls }) => calls.filter(({ spec }) => spec.opName === "matmul"));
+  const large = products.filter(({ spec }) => spec.d["N"]! >= 384);
+  expect(large.length).toBeGreaterThan(3);
+  for (const { spec } of large) expect(sharesOf(spec, 2).pieces).toBeGreaterThanOrEqual(12);
+});

@@ -127,6 +127,8 @@ export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles 
 /** Share of a product's panels (or rows of tiles) that is dynamic, and in how many pieces at least. */
 const DYNAMIC_SHARE = 1 / 4;
 const PIECES = 8;
+/** The same where pieces are columns of the last rows: smaller ones pack nothing twice. */
+const TAIL_PIECES = 16;
 /**
  * Panels of b[K,N] in a piece at least, where there are panels enough: a row's piece of a single panel is one
  * line of memory, and each piece reads all of a again, from memory where K is several blocks.
@@ -157,7 +159,7 @@ export function gemmDynamic(p: Plan): DynamicTasks {
   if (tailByColumns(p))
     return {
       fixed: (p.rowTiles - rest) * p.panels,
-      grain: rest * Math.ceil(p.panels / PIECES),
+      grain: rest * Math.ceil(p.panels / TAIL_PIECES),
       least: rest,
       heldGrain: p.rowTiles * Math.ceil(p.panels / HELD_PIECES.own),
     };
