@@ -7,7 +7,8 @@
  * all workers, with one, and with as many as are found to be fastest; and of PyTorch and onnxruntime-node,
  * where they are here. Rates are tokens over all the time that they took, not a median step's, since a step
  * that is held up counts too. What is printed are medians of the rounds, and the median of the rounds'
- * ratios. A fair share with as many neighbours as workers is 0.5.
+ * ratios, and how many runs there were beside neighbours: no run of a peer begins after four times
+ * `--seconds`. A fair share with as many neighbours as workers is 0.5.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -22,6 +23,7 @@ import { targets } from "../../runtime/contract/targets.ts";
 import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
+import { rateText } from "../../runtime/contract/amounts.ts";
 import { named } from "../cli/options/option.ts";
 
 const { values: o } = parseArgs({
@@ -42,11 +44,23 @@ const target = named("target", targets, o.target);
 const wanted = o.only.split(",");
 joinPairs(target);
 
-/** Who is measured: tokens per second of about `--seconds`. */
+/** Tokens per second, and of how many runs. */
+interface Measured {
+  readonly rate: number;
+  readonly runs: number;
+}
+
+/** Who is measured, for about `--seconds`. */
 interface Side {
   readonly name: string;
-  rate(): Promise<number>;
+  measure(): Promise<Measured>;
 }
+
+/**
+ * No run of a peer begins after so long, warm-up included: threads that spin at their barriers take hundreds
+ * of times as long beside neighbours, and what they have done by then is told.
+ */
+const MOST_MS = 4 * ms;
 
 /** How many workers; undefined: as many as are fastest, which is what a user has who says nothing. */
 type Count = number | undefined;
@@ -54,7 +68,7 @@ const countText = (count: Count): string => `${count ?? "as many as are fastest"
 
 /** How many neighbours run: none, or all. */
 const states = ["quiet", "busy"] as const;
-type Rates = Readonly<Record<(typeof states)[number], number>>;
+type Rates = Readonly<Record<(typeof states)[number], Measured>>;
 
 const opened: RunningModel[] = [];
 const open = async (bundle: Bundle, module: "train" | "infer", count: Count): Promise<RunningModel> => {
@@ -64,7 +78,7 @@ const open = async (bundle: Bundle, module: "train" | "infer", count: Count): Pr
 };
 
 /** Tokens per second of runs that make `tokens` each, for as long as `--seconds` says. */
-async function rateOf(tokens: number, run: () => Promise<void>): Promise<number> {
+async function rateOf(tokens: number, run: () => Promise<void>): Promise<Measured> {
   // wakes the threads, brings back what others have driven out of caches, and finds how many are fastest now
   const until = performance.now() + ms / 2;
   do await run();
@@ -72,7 +86,7 @@ async function rateOf(tokens: number, run: () => Promise<void>): Promise<number>
   const began = performance.now();
   let runs = 0;
   for (; performance.now() - began < ms; runs++) await run();
-  return (1000 * runs * tokens) / (performance.now() - began);
+  return { rate: (1000 * runs * tokens) / (performance.now() - began), runs };
 }
 
 async function training(bundle: Bundle, count: Count): Promise<Side> {
@@ -82,7 +96,7 @@ async function training(bundle: Bundle, count: Count): Promise<Side> {
   let step = 0;
   return {
     name: `train M, ${countText(count)}`,
-    rate: () =>
+    measure: () =>
       rateOf(batch * context, async () => {
         step++;
         await model.trainStep([batches[step % batches.length]!], { lr: 1e-4, step });
@@ -99,7 +113,7 @@ async function decoding(bundle: Bundle, count: Count): Promise<Side> {
   let token = 0;
   return {
     name: `decode GPT-2, ${countText(count)}`,
-    rate: () => rateOf(1, async () => void (await model.feed([token], PROMPT + (token++ % DECODED)))),
+    measure: () => rateOf(1, async () => void (await model.feed([token], PROMPT + (token++ % DECODED)))),
   };
 }
 
@@ -123,9 +137,10 @@ async function peerSides(folder: string | undefined): Promise<{ sides: readonly 
     .filter(({ peer, what }) => all.here(what).includes(peer))
     .map(({ peer, what, which, name }) => ({
       name: `${name}, ${workers} of ${peer.name}`,
-      rate: async () => {
-        const rows = await all.ask(peer, what, which!, name, workers, ms);
-        return rows.find((row) => row.what === (what === "train" ? "train" : "decode"))?.mean ?? NaN;
+      measure: async () => {
+        const rows = await all.ask(peer, what, which!, name, workers, { ms, withinMs: MOST_MS });
+        const row = rows.find((one) => one.what === (what === "train" ? "train" : "decode"));
+        return { rate: row?.mean ?? NaN, runs: row?.runs ?? 0 };
       },
     }));
   return { sides, all };
@@ -151,10 +166,14 @@ async function beside<T>(count: number, run: () => Promise<T>): Promise<T> {
 async function measure(sides: readonly Side[]): Promise<void> {
   const rates = new Map<string, Rates[]>(sides.map(({ name }) => [name, []]));
   for (let round = 0; round < Number(o.rounds); round++) {
-    const found: Record<(typeof states)[number], number[]> = { quiet: [], busy: [] };
+    const found: Record<(typeof states)[number], Measured[]> = { quiet: [], busy: [] };
     for (const state of states)
       await beside(state === "busy" ? Number(o.neighbours) : 0, async () => {
-        for (const side of sides) found[state].push(await side.rate());
+        for (const side of sides) {
+          const one = await side.measure();
+          found[state].push(one);
+          console.log(`round ${round + 1}, ${state}: ${side.name}: ${rateText(one.rate)}, ${one.runs} runs`);
+        }
       });
     for (const [i, { name }] of sides.entries())
       rates.get(name)!.push({ quiet: found.quiet[i]!, busy: found.busy[i]! });
@@ -163,11 +182,11 @@ async function measure(sides: readonly Side[]): Promise<void> {
     `\n${o.target}, ${o.neighbours} busy neighbours on ${nodeHost.cores} cores, ${o.rounds} rounds of ` +
       `${o.seconds} s; tokens per second`,
   );
-  print("", "quiet", "busy", "busy / quiet", "of the rounds");
+  print("", "quiet", "busy", "busy / quiet", "busy runs", "each round");
   for (const [name, rounds] of rates) {
-    const ratios = rounds.map(({ quiet, busy }) => busy / quiet);
+    const ratios = rounds.map(({ quiet, busy }) => busy.rate / quiet.rate);
     const middle = (state: (typeof states)[number]): string => {
-      const rate = median(rounds.map((round) => round[state]));
+      const rate = median(rounds.map((round) => round[state].rate));
       return rate.toFixed(rate < 100 ? 1 : 0);
     };
     print(
@@ -175,6 +194,7 @@ async function measure(sides: readonly Side[]): Promise<void> {
       middle("quiet"),
       middle("busy"),
       median(ratios).toFixed(2),
+      `${rounds.reduce((sum, { busy }) => sum + busy.runs, 0)}`,
       ratios.map((ratio) => ratio.toFixed(2)).join(" "),
     );
   }

@@ -112,7 +112,7 @@ async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {
   return [rate(p.gflop, times)];
 }
 
-async function infer({ which: folder, threads, seconds }: Request): Promise<Rate[]> {
+async function infer({ which: folder, threads, seconds, within = Infinity }: Request): Promise<Rate[]> {
   const facts = JSON.parse(readFileSync(join(folder, "facts.json"), "utf8")) as Facts;
   const session = await openModel(folder, threads);
   const past = pastNames(facts.layers);
@@ -140,12 +140,12 @@ async function infer({ which: folder, threads, seconds }: Request): Promise<Rate
   const start = performance.now();
   const spent = (): number => (performance.now() - start) / 1000;
   // three texts at least; but fewer, and shorter ones, where a busy machine makes them last too long
-  const tooLong = (): boolean => spent() > 6 * seconds + 5;
-  while (spent() < seconds || (prefill.length < 3 && !tooLong())) {
+  const tooLong = (): boolean => spent() > Math.min(within, 6 * seconds + 5);
+  while ((spent() < seconds || prefill.length < 3) && (prefill.length === 0 || !tooLong())) {
     let began = performance.now();
     let state = await step(facts.prompt, none);
     prefill.push(performance.now() - began);
-    for (let i = 0; i < 64 && !tooLong(); i++) {
+    for (let i = 0; i < 64 && (decode.length === 0 || !tooLong()); i++) {
       began = performance.now();
       state = await step([likeliestToken(state.logits)], state.caches);
       decode.push(performance.now() - began);

@@ -1,11 +1,14 @@
 """
-The native peer: what PyTorch does with the same work on the same machine. Written as well as torch 1.13 allows.
+The native peer: what PyTorch does with the same work on the same machine, written as well as its version allows: torch 2
+has fused attention (scaled_dot_product_attention) and a fused AdamW, torch 1.13 has products in batches and updates by
+tensor lists ("foreach"). --attention and --adamw name another way; each answer says which it was.
 
     /usr/bin/python3 bench/peers/pytorch.py sgemm 256x768x3072 … --threads 1,2        GFLOP/s of [M,K] x [K,N]
     /usr/bin/python3 bench/peers/pytorch.py train S M gpt2 --threads 1,2              tok/s of whole training steps
     … --json        one JSON object instead of lines
     /usr/bin/python3 bench/peers/pytorch.py lora gpt2:4x256:8        tok/s of steps of adapters: batch, context, rank
     /usr/bin/python3 bench/peers/pytorch.py serve                                      requests as lines of JSON, as bench/peers/serve.ts has them
+    … --within 20   no step begins after so many seconds, warm-up included; where none was timed by then, the last one counts
     … --auto-core   lets OpenBLAS find the core type itself (unsets OPENBLAS_CORETYPE)
     … --plain       leaves glibc's malloc as it is. Otherwise freed memory is kept for the next step: giving it back and faulting it in
                     again costs GPT-2 124M two thirds of its speed, and a peer should be at its best.
@@ -51,6 +54,25 @@ SIZES = {
 }
 
 
+def option(name, otherwise):
+    """An option of the command line that is needed before it is parsed."""
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else otherwise
+
+
+# what was faster where both were measured (EXPERIMENTS.md): "best" of the version
+HAS_FUSED = int(torch.__version__.split(".")[0]) >= 2
+ATTENTION = option("--attention", "fused" if HAS_FUSED else "batched")
+ADAMW = option("--adamw", "fused" if HAS_FUSED else "foreach")
+
+
+# how it trains, for people
+TRAINS = ("scaled_dot_product_attention" if ATTENTION == "fused" else "attention by bmm") + f", {ADAMW} AdamW"
+
+
+def adamw(groups, **settings):
+    return torch.optim.AdamW(groups, **settings, **{ADAMW: True})
+
+
 def blas():
     """The BLAS that torch has loaded, and the core type that its kernels are for."""
     for line in pathlib.Path("/proc/self/maps").read_text().splitlines():
@@ -66,7 +88,11 @@ def blas():
                 )
             except (OSError, AttributeError):
                 continue
-    return dict(config="unknown BLAS", core="unknown")
+    chosen = getattr(torch.backends, "cpu", None)  # PyTorch's own builds have MKL, which picks kernels by itself
+    return dict(
+        config="MKL" if torch.backends.mkl.is_available() else "unknown BLAS",
+        core=chosen.get_cpu_capability() if chosen else "unknown",
+    )
 
 
 # OpenBLAS's core types and the vectors of their kernels
@@ -119,6 +145,9 @@ class GPT(torch.nn.Module):
     def attention(self, x, layer):
         B, T, C = x.shape
         q, k, v = layer["qkv"](x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        if ATTENTION == "fused":
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(B, T, C)
+            return layer["out"](mixed)
         q, k, v = (t.reshape(B * self.heads, T, -1) for t in (q, k, v))
         scores = torch.baddbmm(
             self.ahead, q, k.transpose(1, 2), alpha=1 / math.sqrt(C // self.heads)
@@ -135,16 +164,29 @@ class GPT(torch.nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def durations(run, seconds):
-    """Of each run after the first two: for `seconds`, and at least five; but fewer where a busy machine makes five last too long."""
-    for i in range(2):
-        run(i)
-    times, began = [], time.perf_counter()
-    while (spent := time.perf_counter() - began) < seconds or len(times) < 5 and spent < 6 * seconds + 5:
-        start = time.perf_counter()
-        run(2 + len(times))
-        times.append(time.perf_counter() - start)
-    return times
+def durations(run, seconds, within=None):
+    """
+    Of each run after the first two: for `seconds`, and at least five; but fewer where a busy machine makes five last too
+    long. `within`: no run begins after so many seconds in all; where none was timed by then, the last one counts.
+    """
+    start = time.perf_counter()
+    late = lambda: within is not None and time.perf_counter() - start >= within
+    warm, times = [], []
+
+    def timed(into):
+        began = time.perf_counter()
+        run(len(warm) + len(times))
+        into.append(time.perf_counter() - began)
+
+    while not warm or len(warm) < 2 and not late():
+        timed(warm)
+    began = time.perf_counter()
+    while not late():
+        spent = time.perf_counter() - began
+        if spent >= seconds and (len(times) >= 5 or spent >= 6 * seconds + 5):
+            break
+        timed(times)
+    return times or warm[-1:]
 
 
 def rates(work, times):
@@ -157,7 +199,7 @@ def rates(work, times):
     )
 
 
-def train_rate(size, seconds):
+def train_rate(size, seconds, within=None):
     """Tokens per second: median over whole steps (forward, backward, clip, AdamW), after warm-up."""
     spec = SIZES[size]
     torch.manual_seed(1)
@@ -165,11 +207,10 @@ def train_rate(size, seconds):
     matrices, vectors = (
         [p for p in model.parameters() if (p.dim() >= 2) == wanted] for wanted in (True, False)
     )
-    optimizer = torch.optim.AdamW(
+    optimizer = adamw(
         [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
         lr=1e-3,
         betas=(0.9, 0.99),
-        foreach=True,
     )
     shape = (spec["batch"], spec["context"])
     batches = [(torch.randint(spec["vocab"], shape), torch.randint(spec["vocab"], shape)) for _ in range(8)]
@@ -182,7 +223,7 @@ def train_rate(size, seconds):
         optimizer.step()
         return loss.item()
 
-    return rates(spec["batch"] * spec["context"], durations(step, seconds))
+    return rates(spec["batch"] * spec["context"], durations(step, seconds, within))
 
 
 class Adapted(torch.nn.Module):
@@ -216,7 +257,7 @@ def lora_step(which):
         for name in ("qkv", "out"):
             layer[name] = Adapted(layer[name], int(rank))
     adapters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(adapters, lr=1e-4, weight_decay=0.0, foreach=True)
+    optimizer = adamw(adapters, lr=1e-4, weight_decay=0.0)
     batches = [tuple(torch.randint(spec["vocab"], (batch, context)) for _ in range(2)) for _ in range(8)]
 
     def step(i):
@@ -230,19 +271,19 @@ def lora_step(which):
     return batch * context, step
 
 
-def lora_rate(which, seconds):
+def lora_rate(which, seconds, within=None):
     tokens, step = lora_step(which)
-    return rates(tokens, durations(step, seconds))
+    return rates(tokens, durations(step, seconds, within))
 
 
-def sgemm_rate(which, seconds):
+def sgemm_rate(which, seconds, within=None):
     """GFLOP/s of the best-known call: torch.mm into a tensor that is there. "nt:MxKxN": b is stored [N,K]; "tn:": a is stored [K,M]."""
     form, _, sizes = which.rpartition(":")
     M, K, N = map(int, sizes.split("x"))
     a = torch.randn(K, M).t() if form == "tn" else torch.randn(M, K)
     b = torch.randn(N, K).t() if form == "nt" else torch.randn(K, N)
     c = torch.empty(M, N)
-    return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds))
+    return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds, within))
 
 
 MEASURES = dict(sgemm=sgemm_rate, train=train_rate, lora=lora_rate)
@@ -253,7 +294,7 @@ def serve():
     core = blas()
     library = " ".join(core["config"].split()[:2])  # "OpenBLAS 0.3.21"
     malloc = "plain malloc" if "--plain" in sys.argv else "malloc keeps freed memory"
-    about = dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")
+    about = dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}, {TRAINS}")
     if vectors(core["core"]):
         about["vectors"] = vectors(core["core"])
     print(json.dumps(about), flush=True)
@@ -262,7 +303,7 @@ def serve():
         try:
             torch.set_num_threads(request["threads"])
             measure = MEASURES[request["what"]]
-            answer = dict(rates=[measure(request["which"], request["seconds"])])
+            answer = dict(rates=[measure(request["which"], request["seconds"], request.get("within"))])
         except Exception as error:
             answer = dict(error=f"{type(error).__name__}: {error}")
         print(json.dumps(answer), flush=True)
@@ -278,6 +319,9 @@ def main():
     )
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
+    parser.add_argument("--within", type=float, help="seconds after which no step begins")
+    parser.add_argument("--attention", choices=["fused", "batched"], default=ATTENTION)
+    parser.add_argument("--adamw", choices=["fused", "foreach"], default=ADAMW)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--auto-core", action="store_true")
     parser.add_argument("--plain", action="store_true")
@@ -290,7 +334,7 @@ def main():
     for threads in map(int, args.threads.split(",")):
         torch.set_num_threads(threads)
         for which in args.which:
-            rate = MEASURES[args.what](which, args.seconds)
+            rate = MEASURES[args.what](which, args.seconds, args.within)
             unit = "GFLOP/s" if args.what == "sgemm" else "tok/s"
             results.append(dict(what=args.what, which=which, threads=threads, unit=unit, **rate))
             if not args.json:
@@ -299,11 +343,11 @@ def main():
                     f"best {rate['best']:10.1f}   {rate['runs']} runs",
                     flush=True,
                 )
-    about = dict(torch=torch.__version__, blas=blas(), malloc="plain" if args.plain else "keeps freed memory")
+    about = dict(torch=torch.__version__, blas=blas(), trains=TRAINS, malloc="plain" if args.plain else "keeps freed memory")
     print(
         json.dumps(dict(**about, results=results))
         if args.json
-        else f"torch {about['torch']}, {about['blas']['config']}, core type {about['blas']['core']}"
+        else f"torch {about['torch']}, {about['blas']['config']}, core type {about['blas']['core']}, {TRAINS}"
     )
 
 

@@ -16,6 +16,11 @@ export interface Request {
   readonly threads: number;
   /** Per measurement, warm-up apart. */
   readonly seconds: number;
+  /**
+   * train, lora, infer: no run begins after so many seconds in all, warm-up included; but one is there to be
+   * timed. Absent: as long as it takes.
+   */
+  readonly within?: number;
 }
 
 /** Work per second: GFLOP/s, tokens. */

@@ -26,7 +26,9 @@ export interface Peer {
 }
 
 const file = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
-const pythons = ["python3", "/usr/bin/python3"];
+/** PYTHON names one; then it alone is asked. */
+const named = process.env["PYTHON"];
+const pythons = named ? [named] : ["python3", "/usr/bin/python3"];
 const node = (...args: string[]): readonly (readonly string[])[] => [[process.execPath, ...args]];
 const python = (...args: string[]): readonly (readonly string[])[] =>
   pythons.map((p) => [p, file("pytorch.py"), "serve", ...args]);
@@ -125,6 +127,12 @@ export interface PeerState {
   readonly missing?: string;
 }
 
+/** How long a measurement takes, and after how long no run of it begins, even where too few are done. */
+export interface AskedTime {
+  readonly ms: number;
+  readonly withinMs?: number;
+}
+
 /** The peers of one run. What is wrong with a peer is found once, and printed once. */
 export class Peers {
   readonly #states = new Map<Peer, PeerState>();
@@ -174,13 +182,14 @@ export class Peers {
     which: string,
     name: string,
     threads: number,
-    ms: number,
+    { ms, withinMs }: AskedTime,
   ): Promise<PeerRow[]> {
     const key = `${peer.name}/${threads}`;
     try {
       const process = this.#open.get(key) ?? (await start(peer));
       this.#open.set(key, process);
-      const rates = await process.ask({ what, which, threads, seconds: ms / 1000 });
+      const within = withinMs === undefined ? {} : { within: withinMs / 1000 };
+      const rates = await process.ask({ what, which, threads, seconds: ms / 1000, ...within });
       return rates.map((r: Rate) => ({
         peer: peer.name,
         what: r.what ?? what,

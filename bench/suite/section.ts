@@ -70,7 +70,7 @@ export async function askAll(
   const rows: PeerRow[] = [];
   for (const peer of asked)
     for (const threads of o.workers.filter((n) => n <= peer.mostThreads))
-      rows.push(...(await o.peers.ask(peer, what, which, name, threads, ms)));
+      rows.push(...(await o.peers.ask(peer, what, which, name, threads, { ms })));
   into.peerRows.push(...rows);
   return rows;
 }

@@ -3,7 +3,7 @@
  * rows that are fed to it.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -12,6 +12,18 @@ import { inProject } from "../support/paths.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sinter-cores-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The script's own function, alone. */
+const SCRIPT = inProject("bench/studies/cores.sh");
+const FIND_TORCH = `eval "$(sed -n '/^find_torch()/,/^}/p' ${SCRIPT})"; find_torch`;
+
+/** A folder with a Python that says it has this version of PyTorch. */
+function pythonOf(version: string): string {
+  const at = join(folder, version);
+  mkdirSync(at, { recursive: true });
+  writeFileSync(join(at, "python3"), `#!/bin/sh\necho ${version}\n`, { mode: 0o755 });
+  return at;
+}
 
 const study = (...args: string[]): { status: number | null; out: string; err: string } => {
   const env = { ...process.env, OUT: folder };
@@ -36,6 +48,26 @@ test.skipIf(availableParallelism() >= 8)("a machine with few cores is told what 
     expect.stringMatching(/^skipped: S \(this machine has \d cores, and 8 are asked for; --try tries it\)$/),
     expect.stringMatching(/^skipped: 1b /),
   ]);
+});
+
+test("all parts together take nine minutes at most", () => {
+  const script = readFileSync(inProject("bench/studies/cores.sh"), "utf8");
+  const limits = [.../^declare -A most=\((.*)\)$/m.exec(script)![1]!.matchAll(/\[(\w+)\]=(\d+)/g)];
+  expect(limits.map(([, part]) => part)).toEqual(["export", "limits", "S", "M", "gpt2", "1b", "table"]);
+  expect(limits.reduce((sum, [, , seconds]) => sum + Number(seconds), 0)).toBeLessThanOrEqual(540);
+});
+
+test("a Python without PyTorch 2 is said, and named by PYTHON", () => {
+  const found = spawnSync("bash", ["-c", FIND_TORCH], {
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${pythonOf("1.13.0")}:${process.env["PATH"]}` },
+  });
+  expect(found.stdout).toMatch(/^skipped: PyTorch \(no Python here has 2 or later; python3 has 1\.13\.0; /);
+  const two = spawnSync("bash", ["-c", FIND_TORCH], {
+    encoding: "utf8",
+    env: { ...process.env, PYTHON: join(pythonOf("2.13.0+cpu"), "python3") },
+  });
+  expect(two.stdout).toMatch(/^PyTorch 2\.13\.0\+cpu: .*python3\n$/);
 });
 
 test("the table has a column for each number of workers, and marks what is less than asked for", () => {

@@ -3,6 +3,7 @@
  * where the peers are installed (npm ci --prefix bench/peers), a small GPT-2 with a key-value cache against
  * Sinter's own kernels.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +19,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { createModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
+import { PYTHON, pythonHas } from "../support/debian-python.ts";
 import { inProject } from "../support/paths.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -167,3 +169,54 @@ describe("processes", () => {
     await peer.close();
   });
 });
+
+describe.skipIf(!pythonHas("torch"))("PyTorch", () => {
+  test("fused attention and fused AdamW train as the others do, where this version has them", () => {
+    const found = spawnSync(PYTHON, ["-c", TWO_WAYS], { encoding: "utf8", cwd: inProject("bench/peers") });
+    const { ways, about } = JSON.parse(found.stdout || found.stderr) as Trained;
+    for (const losses of Object.values(ways))
+      for (const [i, loss] of losses.entries()) expect(loss).toBeCloseTo(ways["batched foreach"]![i]!, 4);
+    const best =
+      Object.keys(ways).length > 1 ? "scaled_dot_product_attention, fused" : "attention by bmm, foreach";
+    expect(about).toBe(`${best} AdamW`);
+  });
+
+  test("no step begins after the time that a request gives it, and one is timed", async () => {
+    const peer = await startPeer(PYTHON, [inProject("bench/peers/pytorch.py"), "serve"]);
+    try {
+      const [rate] = await peer.ask({ what: "train", which: "S", threads: 1, seconds: 60, within: 0.01 });
+      expect(rate!.runs).toBe(1);
+      expect(rate!.mean).toBeGreaterThan(0);
+    } finally {
+      await peer.close();
+    }
+  });
+});
+
+interface Trained {
+  readonly about: string;
+  readonly ways: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Losses of three steps of S, each way from the same weights on the same batch. */
+const TWO_WAYS = `
+import sys, json
+sys.argv = ["", "--plain"]
+import pytorch as peer, torch
+torch.manual_seed(2)
+tokens, targets = torch.randint(65, (2, 12, 64))
+ways = {}
+for peer.ATTENTION in ["batched", "fused"][: 2 if peer.HAS_FUSED else 1]:
+    for peer.ADAMW in ["foreach", "fused"][: 2 if peer.HAS_FUSED else 1]:
+        torch.manual_seed(1)
+        model = peer.GPT(**peer.SIZES["S"])
+        optimizer = peer.adamw(model.parameters(), lr=1e-3)
+        losses = ways[f"{peer.ATTENTION} {peer.ADAMW}"] = []
+        for step in range(3):
+            optimizer.zero_grad()
+            loss = model(tokens, targets)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+print(json.dumps(dict(about=peer.TRAINS, ways=ways)))
+`;

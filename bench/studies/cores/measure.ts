@@ -24,8 +24,9 @@ import { tableOf, type Found } from "./table.ts";
 
 const OUT = process.env["OUT"]!;
 const ROWS = join(OUT, "rows.jsonl");
-/** 1, 2, 4 … up to sixteen, or to what there is. */
-const counts = [1, 2, 4, 8, 16].filter((workers) => workers <= Math.min(nodeHost.cores, MAX_WORKERS));
+/** Of 1, 2, 4 … sixteen, those that there are cores for. */
+const all = [1, 2, 4, 8, 16] as const;
+const counts = all.filter((workers) => workers <= Math.min(nodeHost.cores, MAX_WORKERS));
 const SAMPLING = { warm: 1, least: 3, ms: 2000 } as const;
 
 const file = (name: string): string => join(OUT, "kernels", name);
@@ -54,12 +55,19 @@ function threadsPerCore(): string {
   return `${numbers.reduce((sum, [from, to = from]) => sum + to! - from! + 1, 0)}`;
 }
 
-async function limits(): Promise<void> {
+/** What is measured on, and with how many workers. */
+async function machine(): Promise<void> {
   const target = await bestTarget(nodeHost);
+  const above = all.filter((workers) => workers > nodeHost.cores);
   console.log(
     `${cpus()[0]?.model.trim()}, ${nodeHost.cores} cores as the system counts them, threads per core: ` +
-      `${threadsPerCore()}; Node ${process.versions.node}, target ${target}`,
+      `${threadsPerCore()}; Node ${process.versions.node}, target ${target}; workers: ${counts.join(", ")}` +
+      (above.length > 0 ? ` (skipped: ${above.join(", ")}, for which there are no cores)` : ""),
   );
+}
+
+async function limits(): Promise<void> {
+  const target = await bestTarget(nodeHost);
   const { fma, read } = await measureLimits([target], counts);
   for (const workers of counts) {
     const limit = { part: "limits", who: "limit", workers } as const;
@@ -97,13 +105,19 @@ async function training(part: string): Promise<void> {
 
 const PYTORCH = fileURLToPath(new URL("../../peers/pytorch.py", import.meta.url));
 
-/** PyTorch's steps in a process of its own. Where it is not here, that is said, and no row is added. */
+/** Seconds after which no step of PyTorch begins: a part has twenty of them with it and its start. */
+const TORCH_WITHIN = 12;
+
+/** PyTorch's steps in a process of its own. Absent where cores.sh has found none. */
 async function torch(part: string, threads: number): Promise<void> {
+  const python = process.env["TORCH_PYTHON"];
+  if (python === undefined) return;
   try {
-    const peer = await startPeer(process.env["PYTHON"] ?? "python3", [PYTORCH, "serve", "--auto-core"]);
+    const peer = await startPeer(python, [PYTORCH, "serve", "--auto-core"]);
     try {
       if (threads === 1) console.log(peer.about);
-      const [rate] = await peer.ask({ what: "train", which: part, threads, seconds: SAMPLING.ms / 1000 });
+      const seconds = SAMPLING.ms / 1000;
+      const [rate] = await peer.ask({ what: "train", which: part, threads, seconds, within: TORCH_WITHIN });
       found({ part, who: "PyTorch", what: "train", workers: threads, value: rate!.median, unit: "tok/s" });
     } finally {
       await peer.close();
@@ -142,6 +156,7 @@ const compileLimits = (): Promise<unknown> => measureLimits(["wide", "relaxed"],
 
 const part = process.argv[2];
 if (part === "export") await compileLimits();
+else if (part === "machine") await machine();
 else if (part === "limits") await limits();
 else if (part === "1b") await inference(part);
 else if (part === "table") table();
