@@ -92,11 +92,12 @@ export function limitMeter(): LimitMeter {
   };
 }
 
-/** The way that kernels with many rows take on this machine. */
+/** The way that kernels take on this machine. */
 function wayOf(format: IntegerFormat, target: Target, words: Int32Array): ChainName {
-  const { usual, quickFours, packed } = waysOf(format, target);
-  const [quick, unsigned] = [words[ANSWERS / 4], words[ANSWERS / 4 + 1]];
-  return ((quick && quickFours) || (unsigned && packed) || usual).name;
+  const { usual, quick } = waysOf(format, target);
+  const [oneInstruction, unsigned] = [words[ANSWERS / 4], words[ANSWERS / 4 + 1]];
+  const answer = quick?.name === "bytes" ? unsigned : oneInstruction;
+  return (quick && answer ? quick : usual).name;
 }
 
 async function openChains(target: Target, workers: number): Promise<Opened> {

@@ -12,7 +12,7 @@
  * multiply-add. Four groups are half a block; when the number of half blocks is odd, the last stands alone,
  * with four lanes. K is padded to half blocks with zeros.
  *
- *   q8_0   piece t = 0 … 15: lane l has elements 2t, 2t+1 of group l                       256 bytes a block
+ *   q8_0   piece c = 0 … 7: lane l has elements 4c … 4c+3 of group l                       256 bytes a block
  *   q4_0   piece c = 0 … 3: lane l has bytes 4c … 4c+3 of group l, where byte j holds
  *          element j (low four bits) and element j + 16 (high four bits)                   128 bytes a block
  *   row    superblocks of 4 blocks (the last may be shorter): a cache line with the
@@ -35,9 +35,10 @@ export const HALF_LANES = LANES / 2;
 export const HALF_BLOCK = HALF_LANES * GROUP;
 export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
 
-/** Bytes of the numbers of one group, and of what stands together of them in one lane. */
+/** Bytes of the numbers of one group. */
 export const GROUP_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: GROUP, q4_0: GROUP / 2 };
-export const GROUP_PIECE: Readonly<Record<IntegerFormat, number>> = { q8_0: 2, q4_0: 4 };
+/** Bytes of a group that stand together in one lane. */
+export const PIECE_BYTES = 4;
 /** Bytes of the numbers of half a block, and of its scales: four f16. */
 export const HALF_BYTES: Readonly<Record<IntegerFormat, number>> = {
   q8_0: HALF_LANES * GROUP_BYTES.q8_0,
@@ -99,8 +100,8 @@ export function groupPlace(format: IntegerFormat, group: number, halves: number)
   const block = superblock + SCALE_LINE + (half % SUPERBLOCK_HALVES) * HALF_BYTES[format];
   return {
     scale: superblock + 2 * within,
-    first: block + lane * GROUP_PIECE[format],
-    step: lanes * GROUP_PIECE[format],
+    first: block + lane * PIECE_BYTES,
+    step: lanes * PIECE_BYTES,
   };
 }
 
@@ -139,7 +140,7 @@ function decodeBytes(
 ): void {
   const d = f16ToF32(memory.getUint16(at + place.scale, true));
   for (let e = 0; e < out.length; e++)
-    out[e] = d * memory.getInt8(at + place.first + (e >> 1) * place.step + (e & 1));
+    out[e] = d * memory.getInt8(at + place.first + (e >> 2) * place.step + (e & 3));
 }
 
 /** A group of q4_0: each byte has an element of the first half and one of the second. */

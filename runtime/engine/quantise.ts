@@ -68,14 +68,15 @@ export function groupPlacer(format: QuantisedFormat, K: number): PlaceGroups {
   }
 }
 
-/** Scale, 16 pieces of two numbers. */
+/** Scale, 8 pieces of a word. */
 const q8Placer =
   ({ scale, first, step }: Places): PlaceGroups =>
-  (blocks, from, { halves }, row, g0, g1) => {
+  (blocks, from, { words, halves }, row, g0, g1) => {
     for (let g = g0, s = from; g < g1; g++, s += 17) {
       halves[2 * row + scale[g]!] = blocks[s]!;
-      const by = step[g]!;
-      for (let i = 1, to = 2 * row + first[g]!; i <= 16; i++, to += by) halves[to] = blocks[s + i]!;
+      const by = step[g]! >> 1;
+      for (let i = 1, to = row + (first[g]! >> 1); i <= 15; i += 2, to += by)
+        words[to] = blocks[s + i]! | (blocks[s + i + 1]! << 16);
     }
   };
 

@@ -13,7 +13,7 @@ import {
   halfBlocks,
   isInteger,
   LANES,
-  GROUP_PIECE,
+  PIECE_BYTES,
   SCALE_LINE,
   SUPERBLOCK_GROUPS,
   superblockBytes,
@@ -93,7 +93,6 @@ export const embed_quantised = defineOp(
 function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
   const name = `decode_${format}_${C}`;
   const halves = halfBlocks(C);
-  const piece = GROUP_PIECE[format];
   return w.helper(name, (h) => {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {
@@ -112,7 +111,7 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         );
         h.line(
           `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${inSuperblock}) * ` +
-            `${GROUP_BYTES[format]} + (group % lanes) * ${piece};`,
+            `${GROUP_BYTES[format]} + (group % lanes) * ${PIECE_BYTES};`,
         );
         h.line(
           `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
@@ -120,12 +119,12 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         if (format === "q8_0")
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + " +
-              `(j >> 1) * lanes * ${piece} + (j & 1)));`,
+              `(j >> 2) * lanes * ${PIECE_BYTES} + (j & 3)));`,
           );
         else
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(" +
-              `load<u8>(from + ((j & 15) >> 2) * lanes * ${piece} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
+              `load<u8>(from + ((j & 15) >> 2) * lanes * ${PIECE_BYTES} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
               "15) - 8));",
           );
       });

@@ -64,6 +64,7 @@ function emitExperts(
       columns: "columns",
       rows: "rows",
       most: S,
+      oddColumns: N % 2 === 1,
     };
     emitTiles(w, format, k.target, halvesOf(format, d.W), task, (n, row) => {
       const out = `${at.out} + <usize>(from + ${row}) * ${outRow} + <usize>panel * ${PANEL * 4}`;

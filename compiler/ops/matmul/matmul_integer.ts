@@ -77,7 +77,7 @@ function emitRows(
       valid < TASK_COLUMNS ? `group == ${groups - 1} ? ${valid} : ${TASK_COLUMNS}` : `${TASK_COLUMNS}`;
     w.line(`const columns = ${columns};`);
     const b = `${at.b} + <usize>group * ${TASK_COLUMNS * rowBytes(d.W)}`;
-    const task = { a: at.a, b, columns: "columns", rows: "rows", most: M };
+    const task = { a: at.a, b, columns: "columns", rows: "rows", most: M, oddColumns: N % 2 === 1 };
     emitTiles(w, format, k.target, halvesOf(format, d.W), task, (n, row) => {
       w.line(`const to = place + <usize>${row} * ${outRow};`);
       const tensors = epilogueArguments(k, at, { column: "place", element: "to", line: "" });

@@ -171,14 +171,14 @@ function storeFour(h: Writer, to: string): void {
   h.line(`${to} += stride;`);
 }
 
-/** q8_0: two numbers of 16 bits in a lane; and four of 8 bits. */
+/** q8_0: two numbers of 16 bits in a lane, of every four the even ones, then the odd ones; and four of 8 bits. */
 function storePairs(h: Writer): void {
   roundFour(h, 0);
   storeFour(h, "fours");
   for (const p of count(2))
     h.line(
-      `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), ` +
-        `i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
+      `v128.store(to, v128.or(v128.and(q${p}, i32x4.splat(0xFFFF)), ` +
+        `i32x4.shl(q${p + 2}, 16))); to += stride;`,
     );
 }
 

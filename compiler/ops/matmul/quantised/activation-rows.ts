@@ -43,8 +43,8 @@ export const F16_UNIT = "5192296858534827628530496329220096.0";
 export function activationByte(format: IntegerFormat, e: number, halves: number): number {
   const { lane, lanes, half } = groupLane(Math.floor(e / GROUP), halves);
   const j = e % GROUP;
-  const vector = format === "q8_0" ? j >> 1 : 2 * ((j & 15) >> 2) + (j >> 4);
-  const within = format === "q8_0" ? 2 * (j & 1) : j & 3;
+  const vector = format === "q8_0" ? 2 * (j >> 2) + (j & 1) : 2 * ((j & 15) >> 2) + (j >> 4);
+  const within = format === "q8_0" ? j & 2 : j & 3;
   return half * ACTIVATION_BYTES[format] + (vector * lanes + lane) * 4 + within;
 }
 

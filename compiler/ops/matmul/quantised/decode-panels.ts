@@ -14,7 +14,7 @@ import {
   HALF_BYTES,
   HALF_LANES,
   LANES,
-  GROUP_PIECE,
+  PIECE_BYTES,
   HALF_SCALES,
   isInteger,
   SCALE_LINE,
@@ -52,7 +52,6 @@ function eachQuad(h: Writer, valid: number, bRow: number, quad: (rows: number) =
 function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, valid: number): string {
   const name = `pack_${format}_${valid}of${NR}_${K}`;
   const half = HALF_BYTES[format];
-  const piece = GROUP_PIECE[format];
   const bRow = rowBytes(weightWords(format, K));
   const quad = quadOfGroups(w, format, NR, bRow);
   return w.helper(name, (h) => {
@@ -70,8 +69,8 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
         h.line(
           `const start = superblock + ${SCALE_LINE} + ` +
             `((alone ? half : half & ~1) & ${SUPERBLOCK_HALVES - 1}) * ${half} + ` +
-            `(alone ? 0 : (n & 1) * ${HALF_LANES * piece}), ` +
-            `stride: usize = alone ? ${HALF_LANES * piece} : ${LANES * piece};`,
+            `(alone ? 0 : (n & 1) * ${HALF_LANES * PIECE_BYTES}), ` +
+            `stride: usize = alone ? ${HALF_LANES * PIECE_BYTES} : ${LANES * PIECE_BYTES};`,
         );
         h.line(`const scale = superblock + (half & ${SUPERBLOCK_HALVES - 1}) * ${HALF_SCALES};`);
         eachQuad(h, valid, bRow, (rows) => h.line(`${quad(rows)}(from + start, from + scale, stride, to);`));
@@ -107,12 +106,16 @@ const quadOfGroups =
               `i32x4.splat(<i32>${F16_MASK})), f32x4.splat(${F16_UNIT}));`,
           );
         if (format === "q8_0")
-          h.block(`for (let t: usize = 0; t < ${GROUP / 2}; t++)`, () => {
-            for (const i of count(rows)) h.line(`const x${i} = v128.load8x8_s(from, ${i * bRow});`);
-            store([
-              { step: "2 * t", row: (i) => value(i, `i32x4.shr_s(i32x4.shl(x${i}, 16), 16)`) },
-              { step: "2 * t + 1", row: (i) => value(i, `i32x4.shr_s(x${i}, 16)`) },
-            ]);
+          h.block(`for (let c: usize = 0; c < ${GROUP / PIECE_BYTES}; c++)`, () => {
+            for (const i of count(rows)) h.line(`const x${i} = v128.load(from, ${i * bRow});`);
+            const byte = (j: number, x: string): string =>
+              `i32x4.shr_s(${j < 3 ? `i32x4.shl(${x}, ${24 - 8 * j})` : x}, 24)`;
+            store(
+              count(PIECE_BYTES).map((j) => ({
+                step: `4 * c + ${j}`,
+                row: (i) => value(i, byte(j, `x${i}`)),
+              })),
+            );
             h.line("from += stride;");
           });
         else

@@ -10,11 +10,11 @@ import type { QuantisedFormat } from "../../../../runtime/contract/memory-format
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";
 import {
   GROUP_BYTES,
-  GROUP_PIECE,
   HALF_LANES,
   halfBlocks,
   isInteger,
   LANES,
+  PIECE_BYTES,
   SCALE_LINE,
   SUPERBLOCK_GROUPS,
   superblockBytes,
@@ -55,26 +55,24 @@ function lineOfGroups(w: Writer, format: IntegerFormat, N: number, NR: number): 
   const name = `line_${format}_${NR}_${N}`;
   const halves = halfBlocks(N);
   const endsAlone = halves % 2 === 1;
-  const piece = GROUP_PIECE[format];
   return w.helper(name, (h) => {
     h.line(`/** to[${NR}] = weights e … of a row of ${format} */`);
     h.block(`function ${name}(row: usize, e: usize, to: usize): void`, () => {
       h.line(`const group = e / ${GROUP}, j = e % ${GROUP}, within = group % ${SUPERBLOCK_GROUPS};`);
       h.line(`const superblock = row + group / ${SUPERBLOCK_GROUPS} * ${superblockBytes(format)};`);
       const lanes = endsAlone ? `group >= ${(halves - 1) * HALF_LANES} ? ${HALF_LANES} : ${LANES}` : LANES;
-      h.line(`const lanes: usize = ${lanes}, lane = group % lanes, step = lanes * ${piece};`);
+      h.line(`const lanes: usize = ${lanes}, lane = group % lanes, step = lanes * ${PIECE_BYTES};`);
       h.line(
         `const from = superblock + ${SCALE_LINE} + (within - lane) * ${GROUP_BYTES[format]} + ` +
-          `lane * ${piece} + ${firstPiece(format)} * step;`,
+          `lane * ${PIECE_BYTES} + ${firstPiece(format)} * step;`,
       );
       h.line(
         `const d = f32x4.splat(reinterpret<f32>((load<i16>(superblock + within * 2) << 13) & ` +
           `<i32>${F16_MASK}) * <f32>${F16_UNIT});`,
       );
       h.line("let bytes = ZERO;");
-      const bits = 8 * piece;
-      for (const i of count(NR / piece))
-        h.line(`bytes = v128.load${bits}_lane(from + ${i} * step, bytes, ${i});`);
+      for (const i of count(NR / PIECE_BYTES))
+        h.line(`bytes = v128.load32_lane(from + ${i} * step, bytes, ${i});`);
       if (format === "q4_0")
         h.line(
           "bytes = i8x16.sub(v128.and(j < 16 ? bytes : i8x16.shr_u(bytes, 4), i8x16.splat(15)), " +
@@ -95,7 +93,7 @@ function lineOfGroups(w: Writer, format: IntegerFormat, N: number, NR: number): 
 
 /** The number of the first piece of a line; in q4_0 a piece has weights of both halves of the group. */
 const firstPiece = (format: IntegerFormat): string =>
-  format === "q8_0" ? `j / ${GROUP_PIECE.q8_0}` : `j % 16 / ${GROUP_PIECE.q4_0}`;
+  `${format === "q8_0" ? "j" : "j % 16"} / ${PIECE_BYTES}`;
 
 /** The same for rows of bf16, whose words have weight i and i + 16 of 32. */
 function lineOfHalves(w: Writer, NR: number): string {

@@ -3,9 +3,10 @@
  * (runtime/contract/weight-rows.ts) has eight groups side by side, so that the sum in a lane is the sum of
  * one group. Sums are whole numbers, and exact whichever way is taken:
  *
- *   pairs    q8_0: weights are extended to 16 bits; i32 += dot products of pairs of int16
- *   bytes    q8_0, many rows, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): weights
- *            are packed by fours, and 128 is added to each (packed-weights.ts)
+ *   pairs    q8_0: weights become 16 bits, 256 times what they are: the upper byte is there already; i32 += dot
+ *            products of pairs of int16, and the scales are 256 times less
+ *   bytes    q8_0, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): 128 is added to each
+ *            weight, and the sums begin with what that is too much
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
  *   doubles  q4_0, where that is five instructions: dot products of two in i16, where eight of them have room
  *            (8 · 2 · 127 · 15 < 2^15), extended to 32 bits once for each group
@@ -32,9 +33,12 @@ export const LOW: Half = { name: "lo", index: 0 };
 export const HIGH: Half = { name: "hi", index: 1 };
 export const ALONE: Half = { name: "half", index: 0 };
 
-/** What is multiplied: some halves of a block of one row of weights with so many rows of activations. */
+/** What is multiplied: some halves of a block of one or two rows of weights with some rows of activations. */
 export interface Block {
   readonly halves: readonly Half[];
+  /** Rows of weights, and bytes from one to the next. */
+  readonly columns: 1 | 2;
+  readonly columnBytes: number;
   /** Halves that lie side by side in memory: 2, or 1 for the half that stands alone. */
   readonly beside: 1 | 2;
   readonly rows: number;
@@ -44,24 +48,30 @@ export interface Block {
   readonly toStarts: number;
 }
 
-/** A group's products come about in so many steps, each a quarter of the block's bytes. */
-export const STEPS = 4;
-
 export interface GroupSums {
+  /** A group's products come about in so many steps, each as many of the block's bytes. */
+  readonly steps: number;
   /** Declares what the steps add to. Without it step 0 has to be told that it is the first. */
   begin(h: Writer, b: Block): void;
   /** The products of step s, counted from where `w` and `x` point to. */
   step(h: Writer, b: Block, s: number, first: boolean): void;
-  /** After the last step: `${half}_sums${row}`, i32, a group in each lane. */
+  /** After the last step: a sum for each half, row and column, i32, a group in each lane (`named`). */
   finish(h: Writer, b: Block): void;
 }
+
+/** The name of what row m and column n have of something: of the first column, without its number. */
+export const named = (half: Half, what: string, m: number | "", n: number): string =>
+  `${half.name}_${what}${m}${n === 0 ? "" : `_of${n}`}`;
+/** Every row with every column. */
+export const elementsIn = (b: Block): { readonly m: number; readonly n: number }[] =>
+  count(b.rows).flatMap((m) => count(b.columns).map((n) => ({ m, n })));
 
 /** One line with the same statement for each half: V8 joins the two. */
 const each = (h: Writer, { halves }: Block, statement: (half: Half) => string): void =>
   h.line(halves.map(statement).join(" "));
 const zeros = (h: Writer, b: Block, names: readonly string[]): void => {
-  for (const m of count(b.rows))
-    each(h, b, ({ name }) => names.map((sum) => `let ${name}_${sum}${m} = ZERO;`).join(" "));
+  for (const { m, n } of elementsIn(b))
+    each(h, b, (half) => names.map((sum) => `let ${named(half, sum, m, n)} = ZERO;`).join(" "));
 };
 /** The statement that adds to a sum, or declares it. */
 const adding = (sum: string, term: string, first: boolean, lanes: "i16x8" | "i32x4"): string =>
@@ -69,22 +79,31 @@ const adding = (sum: string, term: string, first: boolean, lanes: "i16x8" | "i32
 const starts = (b: Block, m: number, { index }: Half): string =>
   `v128.load(f, ${b.toStarts + m * b.rowBytes + 16 * index})`;
 
+/** Piece c of the weights of column n. */
+const weights = (b: Block, { index }: Half, c: number, n: number): string =>
+  `v128.load(w, ${n * b.columnBytes + 16 * (b.beside * c + index)})`;
+/** Vector v of row m of the activations. */
+const numbers = (b: Block, { index }: Half, v: number, m: number): string =>
+  `v128.load(x, ${m * b.rowBytes + 16 * (b.beside * v + index)})`;
+
 const pairs: GroupSums = {
+  steps: 4,
   begin: (h, b) => zeros(h, b, ["sums"]),
   step(h, b, s, first) {
-    const pieces = GROUP / 2 / STEPS;
-    for (const t of count(pieces).map((i) => s * pieces + i)) {
-      each(
-        h,
-        b,
-        ({ name, index }) => `const ${name}_w${t} = v128.load8x8_s(w, ${8 * b.beside * t + 8 * index});`,
-      );
-      for (const m of count(b.rows))
-        each(h, b, ({ name, index }) => {
-          const numbers = `v128.load(x, ${m * b.rowBytes + 16 * (b.beside * t + index)})`;
-          const dot = `i32x4.dot_i16x8_s(${name}_w${t}, ${numbers})`;
-          return adding(`${name}_sums${m}`, dot, first && t === 0, "i32x4");
-        });
+    const pieces = GROUP / 4 / pairs.steps;
+    for (const c of count(pieces).map((i) => s * pieces + i)) {
+      for (const n of count(b.columns)) {
+        each(h, b, (half) => `const ${named(half, "w", c, n)} = ${weights(b, half, c, n)};`);
+        each(h, b, (half) => `const ${named(half, "u", c, n)}_0 = i16x8.shl(${named(half, "w", c, n)}, 8);`);
+        each(h, b, (half) => `const ${named(half, "u", c, n)}_1 = v128.and(${named(half, "w", c, n)}, high);`);
+      }
+      for (const part of count(2))
+        for (const { m, n } of elementsIn(b))
+          each(h, b, (half) => {
+            const term = `${named(half, "u", c, n)}_${part}, ${numbers(b, half, 2 * c + part, m)}`;
+            const isFirst = first && c === 0 && part === 0;
+            return adding(named(half, "sums", m, n), `i32x4.dot_i16x8_s(${term})`, isFirst, "i32x4");
+          });
     }
   },
   finish: () => {},
@@ -98,94 +117,103 @@ function overNibbles(
   h: Writer,
   b: Block,
   s: number,
-  multiply: (half: Half, m: number, part: number, numbers: string, nibbles: string) => string,
+  multiply: (half: Half, at: Element, x: string, nibbles: string) => string,
 ): void {
-  each(h, b, ({ name, index }) => `const ${name}_w${s} = v128.load(w, ${16 * (b.beside * s + index)});`);
-  each(h, b, ({ name }) => `const ${name}_u${s}_0 = v128.and(${name}_w${s}, low);`);
-  each(h, b, ({ name }) => `const ${name}_u${s}_1 = v128.and(i16x8.shr_u(${name}_w${s}, 4), low);`);
+  for (const n of count(b.columns)) {
+    const w = (half: Half): string => named(half, "w", s, n);
+    const u = (half: Half): string => named(half, "u", s, n);
+    each(h, b, (half) => `const ${w(half)} = ${weights(b, half, s, n)};`);
+    each(h, b, (half) => `const ${u(half)}_0 = v128.and(${w(half)}, low);`);
+    each(h, b, (half) => `const ${u(half)}_1 = v128.and(i16x8.shr_u(${w(half)}, 4), low);`);
+  }
   for (const part of count(2))
-    for (const m of count(b.rows))
+    for (const { m, n } of elementsIn(b))
       each(h, b, (half) => {
-        const at = m * b.rowBytes + 16 * (b.beside * (2 * s + part) + half.index);
-        return multiply(half, m, part, `v128.load(x, ${at})`, `${half.name}_u${s}_${part}`);
+        const nibbles = `${named(half, "u", s, n)}_${part}`;
+        return multiply(half, { m, n, part }, numbers(b, half, 2 * s + part, m), nibbles);
       });
 }
+interface Element {
+  readonly m: number;
+  readonly n: number;
+  /** 0: low nibbles, 1: high ones. */
+  readonly part: number;
+}
+
+/** sum += dot products of four: signed numbers with weights from 0 on. */
+const addFours = (sum: string, x: string, u: string): string =>
+  `${sum} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${x}, ${u}, ${sum});`;
 
 const fours: GroupSums = {
+  steps: 4,
   begin(h, b) {
-    for (const m of count(b.rows)) each(h, b, (half) => `let ${half.name}_sums${m} = ${starts(b, m, half)};`);
+    for (const { m, n } of elementsIn(b))
+      each(h, b, (half) => `let ${named(half, "sums", m, n)} = ${starts(b, m, half)};`);
   },
   step(h, b, s, first) {
     if (first) fours.begin(h, b);
-    overNibbles(h, b, s, ({ name }, m, _, numbers, nibbles) => {
-      const sums = `${name}_sums${m}`;
-      return `${sums} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${numbers}, ${nibbles}, ${sums});`;
-    });
+    overNibbles(h, b, s, (half, { m, n }, x, nibbles) => addFours(named(half, "sums", m, n), x, nibbles));
   },
   finish: () => {},
 };
 
 const bytes: GroupSums = {
+  steps: 8,
   begin: (h, b) => fours.begin(h, b),
-  step(h, b, s, first) {
+  step(h, b, c, first) {
     if (first) bytes.begin(h, b);
-    const pieces = GROUP / 4 / STEPS;
-    for (const c of count(pieces).map((i) => s * pieces + i)) {
-      const at = (index: number): number => 16 * (b.beside * c + index);
-      each(h, b, ({ name, index }) => `const ${name}_w${c} = v128.load(w, ${at(index)});`);
-      for (const m of count(b.rows))
-        each(h, b, ({ name, index }) => {
-          const numbers = `v128.load(x, ${m * b.rowBytes + at(index)})`;
-          const sums = `${name}_sums${m}`;
-          return `${sums} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${numbers}, ${name}_w${c}, ${sums});`;
-        });
-    }
+    for (const n of count(b.columns))
+      each(h, b, (half) => `const ${named(half, "w", c, n)} = v128.xor(${weights(b, half, c, n)}, flip);`);
+    for (const { m, n } of elementsIn(b))
+      each(h, b, (half) =>
+        addFours(named(half, "sums", m, n), numbers(b, half, c, m), named(half, "w", c, n)),
+      );
   },
   finish: () => {},
 };
 
 const doubles: GroupSums = {
+  steps: 4,
   begin: (h, b) => zeros(h, b, ["doubles"]),
   step(h, b, s, first) {
-    overNibbles(h, b, s, ({ name }, m, part, numbers, nibbles) => {
-      const dot = `i16x8.relaxed_dot_i8x16_i7x16_s(${numbers}, ${nibbles})`;
-      return adding(`${name}_doubles${m}`, dot, first && part === 0, "i16x8");
+    overNibbles(h, b, s, (half, { m, n, part }, x, nibbles) => {
+      const dot = `i16x8.relaxed_dot_i8x16_i7x16_s(${x}, ${nibbles})`;
+      return adding(named(half, "doubles", m, n), dot, first && part === 0, "i16x8");
     });
   },
   finish(h, b) {
-    for (const m of count(b.rows))
+    for (const { m, n } of elementsIn(b))
       each(h, b, (half) => {
-        const fourfold = `i32x4.dot_i16x8_s(${half.name}_doubles${m}, ones)`;
-        return `const ${half.name}_sums${m} = i32x4.add(${starts(b, m, half)}, ${fourfold});`;
+        const fourfold = `i32x4.dot_i16x8_s(${named(half, "doubles", m, n)}, ones)`;
+        return `const ${named(half, "sums", m, n)} = i32x4.add(${starts(b, m, half)}, ${fourfold});`;
       });
   },
 };
 
 const ENDS = ["low", "high"] as const;
 const plain: GroupSums = {
+  steps: 4,
   begin: (h, b) => zeros(h, b, ENDS),
   step(h, b, s, first) {
-    overNibbles(h, b, s, ({ name }, m, part, numbers, nibbles) => {
-      const a = `${name}_a${m}_${s}_${part}`;
+    overNibbles(h, b, s, (half, { m, n, part }, x, nibbles) => {
+      const a = `${named(half, "a", m, n)}_${s}_${part}`;
       const products = ENDS.map((end) => {
         const product = `i16x8.extmul_${end}_i8x16_s(${a}, ${nibbles})`;
-        return adding(`${name}_${end}${m}`, product, first && part === 0, "i16x8");
+        return adding(named(half, end, m, n), product, first && part === 0, "i16x8");
       });
-      return `const ${a} = ${numbers}; ${products.join(" ")}`;
+      return `const ${a} = ${x}; ${products.join(" ")}`;
     });
   },
   finish(h, b) {
-    for (const m of count(b.rows))
+    for (const { m, n } of elementsIn(b))
       each(h, b, (half) => {
-        const two = (end: string): string => `i32x4.extadd_pairwise_i16x8_s(${half.name}_${end}${m})`;
-        const of = (lanes: string): string => {
-          const [low, high] = ENDS.map((end) => `${half.name}_${end}_pairs${m}`);
-          return `i32x4.shuffle(${low}, ${high}, ${lanes})`;
-        };
+        const pairsOf = (end: string): string => named(half, `${end}_pairs`, m, n);
+        const two = (end: string): string => `i32x4.extadd_pairwise_i16x8_s(${named(half, end, m, n)})`;
+        const of = (lanes: string): string => `i32x4.shuffle(${ENDS.map(pairsOf).join(", ")}, ${lanes})`;
         const four = `i32x4.add(${of("0, 2, 4, 6")}, ${of("1, 3, 5, 7")})`;
         return [
-          ...ENDS.map((end) => `const ${half.name}_${end}_pairs${m} = ${two(end)};`),
-          `const ${half.name}_sums${m} = i32x4.add(${starts(b, m, half)}, ${four});`,
+          ...ENDS.map((end) => `const ${pairsOf(end)} = ${two(end)};`),
+          `const ${named(half, "sums", m, n)} = i32x4.add(${starts(b, m, half)}, ${four});`,
         ].join(" ");
       });
   },
@@ -196,26 +224,33 @@ export type SumsName = "pairs" | "bytes" | "fours" | "doubles" | "plain";
 export interface NamedSums {
   readonly name: SumsName;
   readonly sums: GroupSums;
+  /** So many times what they are. */
+  readonly times: number;
 }
 
 /** What a kernel chooses from. */
 export interface Ways {
   readonly usual: NamedSums;
-  /** Instead, where a relaxed dot product of four is one instruction: only the machine knows. */
-  readonly quickFours?: NamedSums;
-  /** Instead, for many rows, where that instruction takes bytes without a sign: weights are packed for it. */
-  readonly packed?: NamedSums;
+  /**
+   * Instead, by dot products of four that are one instruction: only the machine knows. `ask` is the call that
+   * asks it.
+   */
+  readonly quick?: NamedSums & { ask(w: Writer): string };
 }
 
-export const waysOf = (format: IntegerFormat, target: Target): Ways =>
-  format === "q8_0"
-    ? {
-        usual: { name: "pairs", sums: pairs },
-        ...(target === "simd" ? {} : { packed: { name: "bytes", sums: bytes } }),
-      }
-    : target === "simd"
-      ? { usual: { name: "plain", sums: plain } }
-      : { usual: { name: "doubles", sums: doubles }, quickFours: { name: "fours", sums: fours } };
+export function waysOf(format: IntegerFormat, target: Target): Ways {
+  const relaxed = target !== "simd";
+  if (format === "q8_0")
+    return {
+      usual: { name: "pairs", sums: pairs, times: 256 },
+      ...(relaxed && { quick: { name: "bytes", sums: bytes, times: 1, ask: unsignedFours } }),
+    };
+  if (!relaxed) return { usual: { name: "plain", sums: plain, times: 1 } };
+  return {
+    usual: { name: "doubles", sums: doubles, times: 1 },
+    quick: { name: "fours", sums: fours, times: 1, ask: quickFours },
+  };
+}
 
 /**
  * A function that says whether a relaxed dot product of four is one instruction. Its second operand ought to

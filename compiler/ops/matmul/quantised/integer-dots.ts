@@ -17,16 +17,15 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
-import { ACTIVATION_BYTES, activationWords, F16_MASK, F16_UNIT } from "./activation-rows.ts";
+import { activationWords, ACTIVATION_BYTES, F16_MASK, F16_UNIT, FOURS_BYTES, foursFrom } from "./activation-rows.ts";
 import {
   ALONE,
+  elementsIn,
   HIGH,
   LOW,
-  quickFours,
-  STEPS,
+  named,
   waysOf,
   type Block,
-  type GroupSums,
   type Half,
   type NamedSums,
 } from "./group-sums.ts";
@@ -52,62 +51,81 @@ export function rowSizes(format: IntegerFormat, halves: number): RowSizes {
   };
 }
 
-/** A block of so many rows of activations. */
+/** A block of so many rows of activations and of weights. */
 export const blockOf = (
-  { aRow, halves: all }: RowSizes,
+  { aRow, bRow, halves: all }: RowSizes,
   halves: readonly Half[],
   beside: Block["beside"],
   rows: number,
-): Block => ({ halves, beside, rows, rowBytes: aRow, toStarts: 16 * all });
+  columns: Block["columns"] = 1,
+): Block => ({ halves, beside, rows, rowBytes: aRow, toStarts: 16 * all, columns, columnBytes: bRow });
+
+/** The numbers that a way multiplies: where a row of activations has them, and bytes of half a block. */
+export const numbersOf = ({ format, halves }: RowSizes, { name }: NamedSums) =>
+  name === "bytes"
+    ? { from: foursFrom(halves), bytes: FOURS_BYTES }
+    : { from: 0, bytes: ACTIVATION_BYTES[format] };
 
 /**
  * The constants of all integer kernels. They come in as arguments, and are made vectors once: V8 would build
- * them anew in every step.
+ * them anew in every step. Of the last two, each format has its own.
  */
-export const constantParameters = "maskBits: i32, unitScale: f32, lowBits: i32, oneBits: i32";
-export const constants = `<i32>${F16_MASK}, ${F16_UNIT}, 0x0F0F0F0F, 0x00010001`;
-export const constantNames = "maskBits, unitScale, lowBits, oneBits";
-export const constantVectors =
-  "const mask = i32x4.splat(maskBits), unit = f32x4.splat(unitScale), low = i32x4.splat(lowBits), " +
-  "ones = i32x4.splat(oneBits);";
+export const constantParameters = "maskBits: i32, unitScale: f32, bits0: i32, bits1: i32";
+const OWN_CONSTANTS: Readonly<Record<IntegerFormat, Readonly<Record<string, string>>>> = {
+  q8_0: { high: "0xFF00FF00", flip: "0x80808080" },
+  q4_0: { low: "0x0F0F0F0F", ones: "0x00010001" },
+};
+export const constantsOf = (format: IntegerFormat): string =>
+  [`<i32>${F16_MASK}`, F16_UNIT, ...Object.values(OWN_CONSTANTS[format]).map((bits) => `<i32>${bits}`)].join(
+    ", ",
+  );
+export const constantNames = "maskBits, unitScale, bits0, bits1";
+/** Sums that are so many times what they are have scales that are so many times less. */
+export const constantVectors = (format: IntegerFormat, { times }: NamedSums): string => {
+  const own = Object.keys(OWN_CONSTANTS[format]).map((name, i) => `${name} = i32x4.splat(bits${i})`);
+  const unit = times === 1 ? "unitScale" : `unitScale * <f32>${1 / times}`;
+  return `const mask = i32x4.splat(maskBits), unit = f32x4.splat(${unit}), ${own.join(", ")};`;
+};
 
 /**
  * The scales of the weights. They have to be loaded low half first: V8 13.6 joins two widening loads in the
  * order in which they stand, whichever of them is at the lower address (bench/EXPERIMENTS.md).
  */
-export const weightScales = (h: Writer, { halves }: Block): void =>
-  h.line(
-    halves
-      .map(
-        ({ name, index }) =>
-          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(` +
-          `v128.load16x4_s(scale, ${8 * index}), 13), mask), unit);`,
-      )
-      .join(" "),
-  );
+export function weightScales(h: Writer, { halves, columns, columnBytes }: Block): void {
+  for (const n of count(columns))
+    h.line(
+      halves
+        .map((half) => {
+          const bits = `v128.load16x4_s(scale, ${n * columnBytes + 8 * half.index})`;
+          return `const ${named(half, "d", "", n)} = f32x4.mul(v128.and(i32x4.shl(${bits}, 13), mask), unit);`;
+        })
+        .join(" "),
+    );
+}
 
 /**
- * Adds scale of the weights · scale of the activations · sum to the f32 lanes of each row and half, which
- * `total` reads and `set` writes.
+ * Adds scale of the weights · scale of the activations · sum to the f32 lanes of each row m, column n and
+ * half, which `total` reads and `set` writes.
  */
 export function scaled(
   h: Writer,
-  { halves, rows, rowBytes: aRow }: Block,
-  total: (half: Half, m: number) => string,
-  set: (half: Half, m: number, value: string) => string,
+  b: Block,
+  total: (half: Half, m: number, n: number) => string,
+  set: (half: Half, m: number, n: number, value: string) => string,
 ): void {
-  const each = (statement: (half: Half) => string): void => h.line(halves.map(statement).join(" "));
-  for (const m of count(rows)) {
-    each(
-      ({ name, index }) =>
-        `const ${name}_f${m} = f32x4.mul(${name}_d, v128.load(f, ${m * aRow + 16 * index}));`,
-    );
+  const each = (statement: (half: Half) => string): void => h.line(b.halves.map(statement).join(" "));
+  for (const { m, n } of elementsIn(b)) {
+    const of = (half: Half, what: string): string => named(half, what, m, n);
     each((half) => {
-      const sums = `f32x4.convert_i32x4_s(${half.name}_sums${m})`;
-      return `const ${half.name}_t${m} = madd(${half.name}_f${m}, ${sums}, ${total(half, m)});`;
+      const d = `v128.load(f, ${m * b.rowBytes + 16 * half.index})`;
+      return `const ${of(half, "f")} = f32x4.mul(${named(half, "d", "", n)}, ${d});`;
+    });
+    each((half) => {
+      const sums = `f32x4.convert_i32x4_s(${of(half, "sums")})`;
+      return `const ${of(half, "t")} = madd(${of(half, "f")}, ${sums}, ${total(half, m, n)});`;
     });
     // not before both totals are read: V8 would join no pair
-    each((half) => set(half, m, `${half.name}_t${m}`));
+    each((half) => set(half, m, n, of(half, "t")));
   }
 }
 
@@ -116,32 +134,32 @@ export function scaled(
  * asked which way is faster, it is a choice between two.
  */
 export function integerDots(w: Writer, format: IntegerFormat, target: Target, halves: number) {
-  const { usual, quickFours: quick } = waysOf(format, target);
+  const { usual, quick } = waysOf(format, target);
   const sizes = rowSizes(format, halves);
   const call = (way: NamedSums, given: string): string => `${dotsFunction(w, sizes, way)}(${given})`;
   return {
     /** A statement for the head of the kernel. */
-    ask: quick && `const quick = ${quickFours(w)}();`,
+    ask: quick && `const quick = ${quick.ask(w)}();`,
     call(a: string, b: string, sums: string, rows: string): string {
-      const given = [a, b, sums, rows, "spill", constants].join(", ");
+      const given = [a, b, sums, rows, "spill", constantsOf(format)].join(", ");
       return quick ? `if (quick) ${call(quick, given)}; else ${call(usual, given)}` : call(usual, given);
     },
   };
 }
 
 /** A function (a, b, sums, rows, spill, constants): sums[rows] = a · b[rows]ᵀ. */
-function dotsFunction(w: Writer, sizes: RowSizes, { name: way, sums }: NamedSums): string {
+function dotsFunction(w: Writer, sizes: RowSizes, way: NamedSums): string {
   const { format, halves, bRow } = sizes;
-  const name = `dots_${format}_${halves * HALF_BLOCK}_${way}`;
+  const name = `dots_${format}_${halves * HALF_BLOCK}_${way.name}`;
   return w.helper(name, (h) => {
     h.line(`/** sums[rows] = a · b[rows]ᵀ, rows of ${format}, ${bRow} bytes long */`);
     h.block(
       `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, ` +
         `${constantParameters}): void`,
       () => {
-        h.line(constantVectors);
+        h.line(constantVectors(format, way));
         h.block("for (const last = sums + <usize>rows * 4; sums < last; sums += 4)", () => {
-          rowDot(h, sizes, sums);
+          rowDot(h, sizes, way);
           h.line(`b += ${bRow};`);
         });
       },
@@ -150,33 +168,56 @@ function dotsFunction(w: Writer, sizes: RowSizes, { name: way, sums }: NamedSums
 }
 
 /** One row of b. */
-function rowDot(h: Writer, sizes: RowSizes, sums: GroupSums): void {
+function rowDot(h: Writer, sizes: RowSizes, way: NamedSums): void {
   const { halves, scales } = sizes;
-  h.line(`let w = b, x = a, scale = b, f = a + ${scales};`);
-  if (halves > 1) wholeBlocks(h, sizes, sums);
+  h.line(`let w = b, x = a + ${numbersOf(sizes, way).from}, scale = b, f = a + ${scales};`);
+  if (halves > 1) wholeBlocks(h, sizes, way);
   if (halves % 2 === 1) {
     if (halves % SUPERBLOCK_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
     h.line("let half = ZERO;");
-    block(h, blockOf(sizes, [ALONE], 1, 1), sums);
+    block(h, sizes, way, [ALONE]);
   }
   storeDot(h, halves);
 }
 
-/** Adds one block to the f32 lanes, which are locals. */
-function block(h: Writer, b: Block, sums: GroupSums): void {
-  for (const s of count(STEPS)) sums.step(h, b, s, s === 0);
-  sums.finish(h, b);
-  weightScales(h, b);
+/**
+ * Adds one block, or half of one, to the f32 lanes, which are locals. Its steps are written out; more than
+ * four of them V8 would order so that it runs out of registers, so they are a loop.
+ */
+function block(h: Writer, sizes: RowSizes, way: NamedSums, halves: readonly Half[]): void {
+  const { sums } = way;
+  const beside = halves.length === 2 ? 2 : 1;
+  const b = blockOf(sizes, halves, beside, 1);
+  const bytes = beside * HALF_BYTES[sizes.format];
+  const numbers = beside * numbersOf(sizes, way).bytes;
+  if (sums.steps > WRITTEN_OUT) {
+    const rounds = sums.steps / WRITTEN_OUT;
+    weightScales(h, b); // before the loop, or binaryen would move the low half behind the high one
+    sums.begin(h, b);
+    h.block(
+      `for (const stop = w + ${bytes}; w < stop; w += ${bytes / rounds}, x += ${numbers / rounds})`,
+      () => {
+        for (const s of count(WRITTEN_OUT)) sums.step(h, b, s, false);
+      },
+    );
+    sums.finish(h, b);
+  } else {
+    for (const s of count(sums.steps)) sums.step(h, b, s, s === 0);
+    sums.finish(h, b);
+    weightScales(h, b);
+    h.line(`w += ${bytes}; x += ${numbers};`);
+  }
   scaled(
     h,
     b,
     ({ name }) => name,
-    ({ name }, _, value) => `${name} = ${value};`,
+    ({ name }, _m, _n, value) => `${name} = ${value};`,
   );
 }
+const WRITTEN_OUT = 4;
 
 /** All whole blocks of the row: two halves side by side, superblock after superblock. */
-function wholeBlocks(h: Writer, sizes: RowSizes, sums: GroupSums): void {
+function wholeBlocks(h: Writer, sizes: RowSizes, way: NamedSums): void {
   const { format, halves } = sizes;
   const blocks = halves >> 1;
   const together = SUPERBLOCK_HALVES / 2;
@@ -186,9 +227,9 @@ function wholeBlocks(h: Writer, sizes: RowSizes, sums: GroupSums): void {
     h.line(`w += ${SCALE_LINE};`);
     const here = blocks % together === 0 ? `${together}` : `min<usize>(left, ${together})`;
     const bytes = 2 * HALF_BYTES[format];
-    h.block(`for (const end = w + ${here} * ${bytes}; w < end; w += ${bytes})`, () => {
-      block(h, blockOf(sizes, [LOW, HIGH], 2, 1), sums);
-      h.line(`x += ${2 * ACTIVATION_BYTES[format]}; scale += ${2 * HALF_SCALES}; f += 32;`);
+    h.block(`for (const end = w + ${here} * ${bytes}; w < end;)`, () => {
+      block(h, sizes, way, [LOW, HIGH]);
+      h.line(`scale += ${2 * HALF_SCALES}; f += 32;`);
     });
   });
 }

@@ -30,33 +30,36 @@ import { evenBlocks } from "../gemm/cache-blocks.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { touchLines } from "../../kit/touch-rows.ts";
-import { ACTIVATION_BYTES, FOURS_BYTES, foursFrom, SIDE_BYTES } from "./activation-rows.ts";
+import { ACTIVATION_BYTES, SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
   HIGH,
   LOW,
-  quickFours,
-  STEPS,
-  unsignedFours,
   waysOf,
+  type Block,
   type Half,
   type NamedSums,
+  type SumsName,
 } from "./group-sums.ts";
 import {
   blockOf,
   constantNames,
   constantParameters,
-  constants,
+  constantsOf,
   constantVectors,
+  numbersOf,
   rowSizes,
   scaled,
   weightScales,
   type RowSizes,
 } from "./integer-dots.ts";
-import { PACKED_ROWS, packFunction } from "./packed-weights.ts";
 
-/** Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. */
-const TILE_ROWS = [8, 4, 2, 1] as const;
+/**
+ * Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. By dot products
+ * of four a tile has two rows of weights, and what each of them and of the activations loads serves more.
+ */
+const TILE_ROWS = { fours: [4, 2, 1], others: [8, 4, 2, 1] } as const;
+const isByFours = (name: SumsName): boolean => name === "bytes" || name === "fours";
 /**
  * Bytes of a tile's activations that stay in L1 (32 KiB) beside weights that pass through it. Measured: 18
  * KiB do, 20 do not (bench/EXPERIMENTS.md).
@@ -69,6 +72,9 @@ const SUPERBLOCK_BLOCKS = SUPERBLOCK_HALVES / 2;
 interface Tile extends RowSizes {
   readonly rows: number;
   readonly target: Target;
+  readonly way: NamedSums;
+  /** A task may have an odd number of rows of weights. */
+  readonly oddColumns: boolean;
 }
 
 const superblocks = (halves: number): number => Math.ceil(halves / SUPERBLOCK_HALVES);
@@ -78,25 +84,14 @@ const laneBytes = (t: RowSizes): number => (t.halves > 1 ? 32 : 0) + (isOdd(t) ?
 const laneOffset = ({ halves }: RowSizes, { name, index }: Half): number =>
   16 * index + (name === ALONE.name && halves > 1 ? 32 : 0);
 
-/** The numbers that a way multiplies: where a row of activations has them, and bytes of half a block. */
-const numbersOf = ({ format, halves }: RowSizes, { name }: NamedSums) =>
-  name === "bytes"
-    ? { from: foursFrom(halves), bytes: FOURS_BYTES }
-    : { from: 0, bytes: ACTIVATION_BYTES[format] };
+/** Bytes of the lanes of a tile's elements in one column of out. */
+const columnLanes = (t: Tile): number => t.rows * laneBytes(t);
 
 const sumsBytes = (most: number): number => most * TASK_COLUMNS * 4;
-/**
- * Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], the lanes of these, and packed weights.
- */
+/** Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], and the lanes of these. */
 export function tilesScratch(format: IntegerFormat, halves: number, rows: number): number {
-  const packed = format === "q8_0" && rows >= PACKED_ROWS;
-  const sizes = rowSizes(format, halves);
-  return packedAt(sizes, rows) + (packed ? TASK_COLUMNS * sizes.bRow : 0);
-}
-/** Where packed weights stand in scratch. */
-function packedAt(sizes: RowSizes, rows: number): number {
-  const most = Math.min(rows, TILE_ROWS[0]);
-  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(sizes);
+  const most = Math.min(rows, TILE_ROWS.others[0]);
+  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(rowSizes(format, halves));
 }
 
 /** Bytes of a superblock of activations: numbers, scales, starts. */
@@ -120,6 +115,8 @@ export interface TileTask {
   /** How many rows (i32), and the most that there can be. */
   readonly rows: string | number;
   readonly most: number;
+  /** Whether `columns` may be odd. */
+  readonly oddColumns: boolean;
 }
 
 /**
@@ -131,97 +128,145 @@ export function emitTiles(
   format: IntegerFormat,
   target: Target,
   halves: number,
-  { a, b, columns, rows, most }: TileTask,
+  task: TileTask,
   finish: (rows: number, first: string) => void,
 ): void {
   const sizes = rowSizes(format, halves);
-  const { quickFours: quick, packed } = waysOf(format, target);
-  const packs = packed !== undefined && most >= PACKED_ROWS;
-  const [largest] = TILE_ROWS;
-  const tile = (n: number): void => {
-    const lanes = `scratch + ${sumsBytes(Math.min(most, largest))}`;
-    const weights = packs ? "weights" : b;
-    const together = superblocksTogether(sizes, n);
-    const given = [`${a} + <usize>row * ${sizes.aRow}`, weights, "scratch", lanes, columns, together];
-    const asked = quick ? ["quick"] : packed ? [packs ? "packed" : "false"] : [];
-    w.line(
-      `${rowsFunction(w, { ...sizes, rows: n, target })}(${[...given, ...asked, constants].join(", ")});`,
-    );
-    finish(n, "row");
-    w.line(`row += ${n};`);
+  const { usual, quick } = waysOf(format, target);
+  const most = Math.max(...tileRows(usual, task));
+  const tiles = (way: NamedSums): void => {
+    const { a, b, columns, rows } = task;
+    const [largest] = tileRows(way, task);
+    touchFirst(w, sizes, way, task);
+    for (const n of tileRows(way, task))
+      w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => {
+        const products = rowsFunction(w, { ...sizes, rows: n, target, way, oddColumns: task.oddColumns });
+        const lanes = `scratch + ${sumsBytes(most)}`;
+        const given = [`${a} + <usize>row * ${sizes.aRow}`, b, "scratch", lanes, columns, constantsOf(format)];
+        w.line(`${products}(${given.join(", ")});`);
+        finish(n, "row");
+        w.line(`row += ${n};`);
+      });
   };
-  if (packs) {
-    w.line(`const packed = unsigned && ${rows} >= ${PACKED_ROWS};`);
-    w.line(`let weights = ${b};`);
-    w.block("if (packed)", () => {
-      w.line(`weights = scratch + ${packedAt(sizes, most)};`);
-      w.line(`${packFunction(w, halves)}(${b}, weights, ${columns});`);
-    });
-  }
-  const tooMany = TILE_ROWS.findLast((n) => !stayInL1(sizes, n));
-  if (tooMany !== undefined && tooMany <= most) {
-    const asked = `${packs ? "!packed && " : ""}${rows} >= ${tooMany}`;
-    const lines = `${columns} * ${sizes.bRow / LINE_BYTES}`;
-    w.line(`if (${asked}) ${touchLines(w, b, lines)}`);
-  }
   w.line("let row = 0;");
-  for (const n of TILE_ROWS.filter((size) => size <= most))
-    w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => tile(n));
+  if (!quick) return tiles(usual);
+  w.block("if (quick)", () => tiles(quick));
+  w.block("else", () => tiles(usual));
+}
+
+/** The rows of tiles, the largest first; none has more than there can be. */
+const tileRows = ({ name }: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
+  TILE_ROWS[isByFours(name) ? "fours" : "others"].filter((n) => n <= most);
+
+/** Where the rows of activations do not stay in L1, the task's weights are read first, in their order. */
+function touchFirst(w: Writer, sizes: RowSizes, way: NamedSums, task: TileTask): void {
+  const tooMany = tileRows(way, task).findLast((n) => !stayInL1(sizes, n));
+  if (tooMany === undefined) return;
+  const lines = `${task.columns} * ${sizes.bRow / LINE_BYTES}`;
+  w.line(`if (${task.rows} >= ${tooMany}) ${touchLines(w, task.b, lines)}`);
 }
 
 /** The statement for the head of a kernel that has such tiles. */
 export function askMachine(w: Writer, format: IntegerFormat, target: Target): void {
-  const { quickFours: quick, packed } = waysOf(format, target);
-  if (quick) w.line(`const quick = ${quickFours(w)}();`);
-  if (packed) w.line(`const unsigned = ${unsignedFours(w)}();`);
+  const { quick } = waysOf(format, target);
+  if (quick) w.line(`const quick = ${quick.ask(w)}();`);
 }
 
-/** A function (a, b, sums, lanes, columns, together, …): sums[rows,16] = a[rows] · b[columns]ᵀ. */
+/** A function (a, b, sums, lanes, columns, …): sums[rows,16] = a[rows] · b[columns]ᵀ. */
 function rowsFunction(w: Writer, t: Tile): string {
-  const { format, rows, halves, bRow, scales } = t;
-  const { usual, quickFours, packed } = waysOf(format, t.target);
-  const quick = quickFours ?? packed;
-  const name = `products_${format}_${rows}x${halves * HALF_BLOCK}`;
+  const { format, rows, halves, bRow, way } = t;
+  const name = `products_${format}_${rows}x${halves * HALF_BLOCK}_${way.name}${t.oddColumns ? "_odd" : ""}`;
   const all = superblocks(halves);
-  const each = rows * laneBytes(t);
-  const call = (way: NamedSums): string => {
-    const numbers = numbersOf(t, way);
-    const given = [
-      `a + ${numbers.from} + s * ${SUPERBLOCK_HALVES * numbers.bytes}`,
-      `b + n * ${bRow} + s * ${superblockBytes(format)}`,
-      `a + ${scales} + s * ${SUPERBLOCK_HALVES * 16}`,
-      `lanes + n * ${each}`,
-      ...blocksOf(t),
-      constantNames,
-    ];
-    return `${tileFunction(w, t, way)}(${given.join(", ")});`;
-  };
-  const asked = quick ? "quick: bool, " : "";
+  const together = superblocksTogether(t, rows);
   return w.helper(name, (h) => {
     h.line(`/** sums[${rows},16] = a[${rows}] · b[columns]ᵀ, rows of ${format}, ${bRow} bytes long */`);
     h.block(
-      `function ${name}(a: usize, b: usize, sums: usize, lanes: usize, columns: usize, together: usize, ` +
-        `${asked}${constantParameters}): void`,
+      `function ${name}(a: usize, b: usize, sums: usize, lanes: usize, columns: usize, ` +
+        `${constantParameters}): void`,
       () => {
-        h.block(`for (let at = lanes, end = lanes + ${TASK_COLUMNS * each}; at < end; at += 64)`, () =>
+        h.block(`for (let at = lanes, end = lanes + ${TASK_COLUMNS * columnLanes(t)}; at < end; at += 64)`, () =>
           h.line(
             count(4)
               .map((i) => `v128.store(at, ZERO, ${16 * i});`)
               .join(" "),
           ),
         );
-        h.block(`for (let from: usize = 0; from < ${all}; from += together)`, () =>
-          h.block("for (let n: usize = 0; n < columns; n++)", () =>
-            h.block(`for (let s = from, end = min<usize>(from + together, ${all}); s < end; s++)`, () => {
-              h.line(quick ? `if (quick) ${call(quick)}` : call(usual));
-              if (quick) h.line(`else ${call(usual)}`);
-            }),
-          ),
-        );
+        if (isByFours(way.name)) h.line(constantVectors(format, way));
+        h.block(`for (let from: usize = 0; from < ${all}; from += ${together})`, () => {
+          h.line(`const end = min<usize>(from + ${together}, ${all});`);
+          if (isByFours(way.name)) columnPairs(h, t);
+          else columnByColumn(h, t);
+        });
         addLanes(h, t);
       },
     );
   });
+}
+
+/** Superblocks `from` … `end` − 1 of one row of weights after the other. */
+function columnByColumn(h: Writer, t: Tile): void {
+  const { format, bRow, scales, way } = t;
+  const numbers = numbersOf(t, way);
+  h.block("for (let n: usize = 0; n < columns; n++)", () =>
+    h.block("for (let s = from; s < end; s++)", () => {
+      const given = [
+        `a + ${numbers.from} + s * ${SUPERBLOCK_HALVES * numbers.bytes}`,
+        `b + n * ${bRow} + s * ${superblockBytes(format)}`,
+        `a + ${scales} + s * ${SUPERBLOCK_HALVES * 16}`,
+        `lanes + n * ${columnLanes(t)}`,
+        ...blocksOf(t),
+        constantNames,
+      ];
+      h.line(`${tileFunction(h, t)}(${given.join(", ")});`);
+    }),
+  );
+}
+
+/** The same of two rows of weights at once; the last one may be alone. */
+function columnPairs(h: Writer, t: Tile): void {
+  h.line("let n: usize = 0;");
+  h.block("for (; n + 2 <= columns; n += 2)", () => superblocksOf(h, t, 2));
+  if (t.oddColumns) h.block("if (n < columns)", () => superblocksOf(h, t, 1));
+}
+
+/** Superblocks `from` … `end` − 1 of rows n … of weights are added to the lanes. */
+function superblocksOf(h: Writer, t: Tile, columns: Block["columns"]): void {
+  const { format, bRow, scales, way, halves } = t;
+  const numbers = numbersOf(t, way);
+  h.line(
+    `let w = b + n * ${bRow} + from * ${superblockBytes(format)}, ` +
+      `x = a + ${numbers.from} + from * ${SUPERBLOCK_HALVES * numbers.bytes}, ` +
+      `f = a + ${scales} + from * ${SUPERBLOCK_HALVES * 16};`,
+  );
+  h.line(`const to = lanes + n * ${columnLanes(t)};`);
+  const [blocks, odd] = halves > 1 ? blocksOf(t) : ["0", blocksOf(t)[0]];
+  h.block("for (let s = from; s < end; s++)", () => superblock(h, t, columns, blocks!, odd, "to"));
+}
+
+/** One superblock; `w`, `x` and `f` move on. `blocks`: how many it has. `odd`: whether half a block follows. */
+function superblock(
+  h: Writer,
+  t: Tile,
+  columns: Block["columns"],
+  blocks: string,
+  odd: string | undefined,
+  lanes: string,
+): void {
+  const { format, halves, way } = t;
+  const bytes = 2 * HALF_BYTES[format];
+  h.line(`let scale = w; w += ${SCALE_LINE};`);
+  if (halves > 1)
+    h.block(`for (const last = w + ${blocks} * ${bytes}; w < last;)`, () => {
+      if (t.target === "wide") steps(h, t, columns, [LOW, HIGH], lanes);
+      else {
+        steps(h, t, columns, [LOW], lanes);
+        h.line(`w -= ${bytes}; x -= ${2 * numbersOf(t, way).bytes};`);
+        steps(h, t, columns, [HIGH], lanes);
+      }
+      h.line(`scale += ${2 * HALF_SCALES}; f += 32;`);
+    });
+  if (odd !== undefined) h.block(`if (${odd})`, () => steps(h, t, columns, [ALONE], lanes));
+  else if (isOdd(t)) steps(h, t, columns, [ALONE], lanes);
 }
 
 /**
@@ -240,8 +285,8 @@ function blocksOf({ halves }: RowSizes): string[] {
  * A function (x, w, f, lanes, …): one superblock of rows of activations and one row of weights is added to
  * the lanes.
  */
-function tileFunction(w: Writer, t: Tile, way: NamedSums): string {
-  const { format, rows, halves } = t;
+function tileFunction(w: Writer, t: Tile): string {
+  const { format, rows, halves, way } = t;
   const name = `tile_${format}_${rows}x${halves * HALF_BLOCK}_${way.name}`;
   const varies = isOdd(t) && superblocks(halves) > 1;
   const parameters = [
@@ -253,44 +298,39 @@ function tileFunction(w: Writer, t: Tile, way: NamedSums): string {
   return w.helper(name, (h) => {
     h.line(`/** lanes[${rows}] += a superblock of ${rows} rows of activations · one row of ${format} */`);
     h.block(`function ${name}(${parameters.join(", ")}): void`, () => {
-      h.line(constantVectors);
-      h.line(`let scale = w; w += ${SCALE_LINE};`);
-      if (halves > 1)
-        h.block(`for (const end = w + blocks * ${2 * HALF_BYTES[format]}; w < end;)`, () => {
-          if (t.target === "wide") steps(h, t, way, [LOW, HIGH], 2);
-          else {
-            steps(h, t, way, [LOW], 2);
-            h.line(`w -= ${2 * HALF_BYTES[format]}; x -= ${2 * numbersOf(t, way).bytes};`);
-            steps(h, t, way, [HIGH], 2);
-          }
-          h.line(`scale += ${2 * HALF_SCALES}; f += 32;`);
-        });
-      if (varies) h.block("if (odd)", () => steps(h, t, way, [ALONE], 1));
-      else if (isOdd(t)) steps(h, t, way, [ALONE], 1);
+      h.line(constantVectors(format, way));
+      superblock(h, t, 1, "blocks", varies ? "odd" : undefined, "lanes");
     });
   });
 }
 
 /** Halves of a block are added to the lanes; `w` and `x` move on. */
-function steps(h: Writer, t: Tile, way: NamedSums, halves: readonly Half[], beside: 1 | 2): void {
-  const { sums } = way;
-  const b = blockOf(t, halves, beside, t.rows);
+function steps(
+  h: Writer,
+  t: Tile,
+  columns: Block["columns"],
+  halves: readonly Half[],
+  lanes: string,
+): void {
+  const { sums } = t.way;
+  const beside = halves[0] === ALONE ? 1 : 2;
+  const b = blockOf(t, halves, beside, t.rows, columns);
   const bytes = beside * HALF_BYTES[t.format];
-  const step = (of: number): number => of / STEPS;
+  const numbers = beside * numbersOf(t, t.way).bytes;
   weightScales(h, b); // before the loop, or binaryen would move the low half behind the high one
   sums.begin(h, b);
   h.block(
-    `for (const stop = w + ${bytes}; w < stop; w += ${step(bytes)}, x += ` +
-      `${step(beside * numbersOf(t, way).bytes)})`,
+    `for (const stop = w + ${bytes}; w < stop; w += ${bytes / sums.steps}, x += ${numbers / sums.steps})`,
     () => sums.step(h, b, 0, false),
   );
   sums.finish(h, b);
-  const at = (half: Half, m: number): number => m * laneBytes(t) + laneOffset(t, half);
+  const at = (half: Half, m: number, n: number): number =>
+    n * columnLanes(t) + m * laneBytes(t) + laneOffset(t, half);
   scaled(
     h,
     b,
-    (half, m) => `v128.load(lanes, ${at(half, m)})`,
-    (half, m, value) => `v128.store(lanes, ${value}, ${at(half, m)});`,
+    (half, m, n) => `v128.load(${lanes}, ${at(half, m, n)})`,
+    (half, m, n, value) => `v128.store(${lanes}, ${value}, ${at(half, m, n)});`,
   );
 }
 

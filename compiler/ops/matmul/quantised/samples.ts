@@ -85,7 +85,7 @@ function clearBehind(format: QuantisedFormat, K: number, row: DataView): void {
   for (let e = K; e < halves * HALF_BLOCK; e++) {
     const { first, step } = groupPlace(format, Math.floor(e / GROUP), halves);
     const j = e % GROUP;
-    if (format === "q8_0") row.setInt8(first + (j >> 1) * step + (j & 1), 0);
+    if (format === "q8_0") row.setInt8(first + (j >> 2) * step + (j & 3), 0);
     else {
       const at = first + ((j & 15) >> 2) * step + (j & 3);
       row.setUint8(at, j < 16 ? (row.getUint8(at) & 0xf0) | 8 : (row.getUint8(at) & 15) | 0x80);
