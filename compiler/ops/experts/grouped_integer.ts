@@ -99,7 +99,8 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
   },
   tasks: (d) => (isFew(d) ? fewTasks(d) : groupedTasks(d)),
   dynamic: (d) => (isFew(d) ? fewDynamic(d) : groupedDynamic(d)),
-  scratch: (d, { attrs: { format } }) => (isFew(d) ? 0 : tilesScratch(format, halvesOf(format, d.W), d.S)),
+  scratch: (d, { attrs: { format }, target }) =>
+    isFew(d) ? 0 : tilesScratch(format, target, halvesOf(format, d.W), d.S),
   emit(w, at, d, k) {
     const { format } = k.attrs;
     if (!isFew(d)) return emitExperts(w, at, d, k, format);

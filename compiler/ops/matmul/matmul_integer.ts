@@ -134,8 +134,8 @@ export const matmul_integer = defineOp("a[M,A]:i32 b[N,W]:i32 live[1]?:i32 bias[
   },
   tasks: (d) => fewRowsTasks(d),
   dynamic,
-  scratch: (d, { attrs: { format } }) =>
-    d.M === 1 ? fewRowsScratch("nt", d) : tilesScratch(format, halvesOf(format, d.W), d.M),
+  scratch: (d, { attrs: { format }, target }) =>
+    d.M === 1 ? fewRowsScratch("nt", d) : tilesScratch(format, target, halvesOf(format, d.W), d.M),
   emit(w, at, d, k) {
     const { format } = k.attrs;
     if (d.M === 1) emitOneRow(w, at, d, k, format);

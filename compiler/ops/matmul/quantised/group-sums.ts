@@ -8,6 +8,7 @@
  *   bytes    q8_0, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): 128 is added to each
  *            weight, and the sums begin with what that is too much
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
+ *   opened   the same for many rows: nibbles have become bytes for the whole task (opened-weights.ts)
  *   doubles  q4_0, where that is five instructions: dot products of two in i16, where eight of them have room
  *            (8 · 2 · 127 · 15 < 2^15), extended to 32 bits once for each group
  *   plain    q4_0 without relaxed operations: the same, low and high bytes multiplied apart
@@ -172,6 +173,20 @@ const bytes: GroupSums = {
   finish: () => {},
 };
 
+const opened: GroupSums = {
+  steps: 8,
+  begin: (h, b) => fours.begin(h, b),
+  step(h, b, c) {
+    for (const n of count(b.columns))
+      each(h, b, (half) => `const ${named(half, "w", c, n)} = ${weights(b, half, c, n)};`);
+    for (const { m, n } of elementsIn(b))
+      each(h, b, (half) =>
+        addFours(named(half, "sums", m, n), numbers(b, half, c, m), named(half, "w", c, n)),
+      );
+  },
+  finish: () => {},
+};
+
 const doubles: GroupSums = {
   steps: 4,
   begin: (h, b) => zeros(h, b, ["doubles"]),
@@ -219,7 +234,7 @@ const plain: GroupSums = {
   },
 };
 
-export type SumsName = "pairs" | "bytes" | "fours" | "doubles" | "plain";
+export type SumsName = "pairs" | "bytes" | "fours" | "opened" | "doubles" | "plain";
 /** One way of making sums, and its name in names of functions. */
 export interface NamedSums {
   readonly name: SumsName;
@@ -236,6 +251,8 @@ export interface Ways {
    * asks it.
    */
   readonly quick?: NamedSums & { ask(w: Writer): string };
+  /** Instead of `quick` for many rows. */
+  readonly opened?: NamedSums;
 }
 
 export function waysOf(format: IntegerFormat, target: Target): Ways {
@@ -249,6 +266,7 @@ export function waysOf(format: IntegerFormat, target: Target): Ways {
   return {
     usual: { name: "doubles", sums: doubles, times: 1 },
     quick: { name: "fours", sums: fours, times: 1, ask: quickFours },
+    opened: { name: "opened", sums: opened, times: 1 },
   };
 }
 

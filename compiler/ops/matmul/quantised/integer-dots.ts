@@ -33,6 +33,8 @@ import {
 /** Sizes of the rows of one product: half blocks, and bytes. */
 export interface RowSizes {
   readonly format: IntegerFormat;
+  /** How the weights that are multiplied lie: as rows of this format. */
+  readonly stored: IntegerFormat;
   readonly halves: number;
   readonly aRow: number;
   readonly bRow: number;
@@ -40,13 +42,14 @@ export interface RowSizes {
   readonly scales: number;
 }
 
-export function rowSizes(format: IntegerFormat, halves: number): RowSizes {
+export function rowSizes(format: IntegerFormat, halves: number, stored = format): RowSizes {
   const K = halves * HALF_BLOCK;
   return {
     format,
+    stored,
     halves,
     aRow: rowBytes(activationWords(format, K)),
-    bRow: rowBytes(weightWords(format, K)),
+    bRow: rowBytes(weightWords(stored, K)),
     scales: halves * ACTIVATION_BYTES[format],
   };
 }

@@ -30,6 +30,7 @@ import { evenBlocks } from "../gemm/cache-blocks.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { touchLines } from "../../kit/touch-rows.ts";
+import { OPENED_ROWS, openFunction } from "./opened-weights.ts";
 import { ACTIVATION_BYTES, SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
@@ -59,7 +60,7 @@ import {
  * of four a tile has two rows of weights, and what each of them and of the activations loads serves more.
  */
 const TILE_ROWS = { fours: [4, 2, 1], others: [8, 4, 2, 1] } as const;
-const isByFours = (name: SumsName): boolean => name === "bytes" || name === "fours";
+const isByFours = (name: SumsName): boolean => name !== "pairs" && name !== "doubles" && name !== "plain";
 /**
  * Bytes of a tile's activations that stay in L1 (32 KiB) beside weights that pass through it. Measured: 18
  * KiB do, 20 do not (bench/EXPERIMENTS.md).
@@ -88,10 +89,19 @@ const laneOffset = ({ halves }: RowSizes, { name, index }: Half): number =>
 const columnLanes = (t: Tile): number => t.rows * laneBytes(t);
 
 const sumsBytes = (most: number): number => most * TASK_COLUMNS * 4;
-/** Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], and the lanes of these. */
-export function tilesScratch(format: IntegerFormat, halves: number, rows: number): number {
-  const most = Math.min(rows, TILE_ROWS.others[0]);
-  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(rowSizes(format, halves));
+const mostRows = (rows: number): number => Math.min(rows, TILE_ROWS.others[0]);
+/**
+ * Bytes of scratch for up to `rows` rows: the tile's sums [rows,16], the lanes of these, and opened weights.
+ */
+export function tilesScratch(format: IntegerFormat, target: Target, halves: number, rows: number): number {
+  const opens = waysOf(format, target).opened && rows >= OPENED_ROWS;
+  const opened = opens ? TASK_COLUMNS * rowSizes(format, halves, "q8_0").bRow : 0;
+  return openedAt(rowSizes(format, halves), rows) + opened;
+}
+/** Where opened weights stand in scratch. */
+function openedAt(sizes: RowSizes, rows: number): number {
+  const most = mostRows(rows);
+  return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(sizes);
 }
 
 /** Bytes of a superblock of activations: numbers, scales, starts. */
@@ -132,35 +142,48 @@ export function emitTiles(
   finish: (rows: number, first: string) => void,
 ): void {
   const sizes = rowSizes(format, halves);
-  const { usual, quick } = waysOf(format, target);
-  const most = Math.max(...tileRows(usual, task));
-  const tiles = (way: NamedSums): void => {
-    const { a, b, columns, rows } = task;
+  const { usual, quick, opened } = waysOf(format, target);
+  const lanes = `scratch + ${sumsBytes(mostRows(task.most))}`;
+  const tiles = (way: NamedSums, { stored }: RowSizes, weights: string): void => {
+    const { a, columns, rows, oddColumns } = task;
     const [largest] = tileRows(way, task);
-    touchFirst(w, sizes, way, task);
     for (const n of tileRows(way, task))
       w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => {
-        const products = rowsFunction(w, { ...sizes, rows: n, target, way, oddColumns: task.oddColumns });
-        const lanes = `scratch + ${sumsBytes(most)}`;
-        const given = [`${a} + <usize>row * ${sizes.aRow}`, b, "scratch", lanes, columns, constantsOf(format)];
-        w.line(`${products}(${given.join(", ")});`);
+        const t = { ...rowSizes(format, halves, stored), rows: n, target, way, oddColumns };
+        const from = `${a} + <usize>row * ${sizes.aRow}`;
+        const given = [from, weights, "scratch", lanes, columns, constantsOf(format)];
+        w.line(`${rowsFunction(w, t)}(${given.join(", ")});`);
         finish(n, "row");
         w.line(`row += ${n};`);
       });
   };
+  const direct = (way: NamedSums): void => {
+    touchFirst(w, sizes, way, task);
+    tiles(way, sizes, task.b);
+  };
   w.line("let row = 0;");
-  if (!quick) return tiles(usual);
-  w.block("if (quick)", () => tiles(quick));
-  w.block("else", () => tiles(usual));
+  if (!quick) return direct(usual);
+  if (opened && task.most >= OPENED_ROWS) {
+    w.block(`if (quick && ${task.rows} >= ${OPENED_ROWS})`, () => {
+      const at = openedAt(sizes, task.most);
+      w.line(`${openFunction(w, halves)}(${task.b}, scratch + ${at}, ${task.columns});`);
+      tiles(opened, rowSizes(format, halves, "q8_0"), `scratch + ${at}`);
+    });
+    w.block("else if (quick)", () => direct(quick));
+  } else w.block("if (quick)", () => direct(quick));
+  w.block("else", () => direct(usual));
 }
 
 /** The rows of tiles, the largest first; none has more than there can be. */
 const tileRows = ({ name }: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
   TILE_ROWS[isByFours(name) ? "fours" : "others"].filter((n) => n <= most);
 
-/** Where the rows of activations do not stay in L1, the task's weights are read first, in their order. */
+/**
+ * The task's weights are read first, in their order: where the rows of activations do not stay in L1, and
+ * where a tile has two rows of weights.
+ */
 function touchFirst(w: Writer, sizes: RowSizes, way: NamedSums, task: TileTask): void {
-  const tooMany = tileRows(way, task).findLast((n) => !stayInL1(sizes, n));
+  const tooMany = isByFours(way.name) ? 2 : tileRows(way, task).findLast((n) => !stayInL1(sizes, n));
   if (tooMany === undefined) return;
   const lines = `${task.columns} * ${sizes.bRow / LINE_BYTES}`;
   w.line(`if (${task.rows} >= ${tooMany}) ${touchLines(w, task.b, lines)}`);
@@ -205,13 +228,13 @@ function rowsFunction(w: Writer, t: Tile): string {
 
 /** Superblocks `from` … `end` − 1 of one row of weights after the other. */
 function columnByColumn(h: Writer, t: Tile): void {
-  const { format, bRow, scales, way } = t;
+  const { bRow, scales, way } = t;
   const numbers = numbersOf(t, way);
   h.block("for (let n: usize = 0; n < columns; n++)", () =>
     h.block("for (let s = from; s < end; s++)", () => {
       const given = [
         `a + ${numbers.from} + s * ${SUPERBLOCK_HALVES * numbers.bytes}`,
-        `b + n * ${bRow} + s * ${superblockBytes(format)}`,
+        `b + n * ${bRow} + s * ${superblockBytes(t.stored)}`,
         `a + ${scales} + s * ${SUPERBLOCK_HALVES * 16}`,
         `lanes + n * ${columnLanes(t)}`,
         ...blocksOf(t),
@@ -231,10 +254,10 @@ function columnPairs(h: Writer, t: Tile): void {
 
 /** Superblocks `from` … `end` − 1 of rows n … of weights are added to the lanes. */
 function superblocksOf(h: Writer, t: Tile, columns: Block["columns"]): void {
-  const { format, bRow, scales, way, halves } = t;
+  const { bRow, scales, way, halves } = t;
   const numbers = numbersOf(t, way);
   h.line(
-    `let w = b + n * ${bRow} + from * ${superblockBytes(format)}, ` +
+    `let w = b + n * ${bRow} + from * ${superblockBytes(t.stored)}, ` +
       `x = a + ${numbers.from} + from * ${SUPERBLOCK_HALVES * numbers.bytes}, ` +
       `f = a + ${scales} + from * ${SUPERBLOCK_HALVES * 16};`,
   );
@@ -252,8 +275,8 @@ function superblock(
   odd: string | undefined,
   lanes: string,
 ): void {
-  const { format, halves, way } = t;
-  const bytes = 2 * HALF_BYTES[format];
+  const { halves, way } = t;
+  const bytes = 2 * HALF_BYTES[t.stored];
   h.line(`let scale = w; w += ${SCALE_LINE};`);
   if (halves > 1)
     h.block(`for (const last = w + ${blocks} * ${bytes}; w < last;)`, () => {
@@ -315,7 +338,7 @@ function steps(
   const { sums } = t.way;
   const beside = halves[0] === ALONE ? 1 : 2;
   const b = blockOf(t, halves, beside, t.rows, columns);
-  const bytes = beside * HALF_BYTES[t.format];
+  const bytes = beside * HALF_BYTES[t.stored];
   const numbers = beside * numbersOf(t, t.way).bytes;
   weightScales(h, b); // before the loop, or binaryen would move the low half behind the high one
   sums.begin(h, b);
