@@ -10,6 +10,7 @@ import {
   type ModuleName,
   type WasmFile,
 } from "../contract/manifest.ts";
+import { PIECE_BYTES } from "../contract/weight-rows.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkPartitions } from "./check-partitions.ts";
 import type { Host } from "./host.ts";
@@ -51,12 +52,16 @@ export function checkManifest(manifest: Manifest, from: string): Manifest {
 }
 
 /**
- * Refuses bundles whose quantised rows lie in an older order. They are told by their not saying how the cache
- * is stored, which is younger than today's order of words in a row (contract/weight-rows.ts).
+ * Refuses bundles whose quantised rows lie in an older order (contract/weight-rows.ts). Those of q8_0 do not
+ * say how many bytes stand together; those of q4_0 are told by their not saying how the cache is stored,
+ * which is younger than today's order.
  */
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
-  const old =
-    cache === undefined && tensors.find(({ quantised }) => quantised && quantised.format !== "bf16");
+  const old = tensors.find(
+    ({ quantised }) =>
+      (quantised?.format === "q8_0" && quantised.pieceBytes !== PIECE_BYTES) ||
+      (quantised?.format === "q4_0" && cache === undefined),
+  );
   if (old)
     throw new SinterError(
       "corrupt",

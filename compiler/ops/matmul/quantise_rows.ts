@@ -171,7 +171,7 @@ function storeFour(h: Writer, to: string): void {
   h.line(`${to} += stride;`);
 }
 
-/** q8_0: two numbers of 16 bits in a lane, of every four the even ones, then the odd ones; and four of 8 bits. */
+/** q8_0: two numbers of 16 bits in a lane, the even ones of four, then the odd ones; and four of 8 bits. */
 function storePairs(h: Writer): void {
   roundFour(h, 0);
   storeFour(h, "fours");

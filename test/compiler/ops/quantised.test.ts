@@ -229,7 +229,7 @@ test("the manifest says what is kept how; parameters are counted as before", asy
   const { models } = checkSource(specs.gpt);
   const of = async (weights: WeightFormat) =>
     (await compileModel(models[0]!, { weights, targets: ["simd"] })).manifest;
-  const [exact, fewer] = [await of("f32"), await of("q4_0")];
+  const [exact, fewer, bytes] = [await of("f32"), await of("q4_0"), await of("q8_0")];
   expect(fewer.parameters).toBe(exact.parameters);
   expect(fewer.modules.train).toEqual(exact.modules.train);
   const shapes = (m: typeof exact): unknown =>
@@ -247,9 +247,12 @@ test("the manifest says what is kept how; parameters are counted as before", asy
   ]);
   const older = (m: typeof exact): string =>
     JSON.stringify({ ...m, modules: { infer: { ...m.modules.infer, cache: undefined } } });
-  expect(() => parseManifest(older(fewer), "m.json")).toThrow(
-    /m\.json is of an earlier release: rows of token_embedding\.weight lie in another order/,
-  );
+  const ofPairs = (m: typeof exact): string => JSON.stringify(m).replaceAll(',"pieceBytes":4', "");
+  for (const m of [fewer, bytes]) expect(parseManifest(JSON.stringify(m), "m.json")).toEqual(m);
+  for (const text of [older(fewer), ofPairs(bytes)])
+    expect(() => parseManifest(text, "m.json")).toThrow(
+      /m\.json is of an earlier release: rows of token_embedding\.weight lie in another order/,
+    );
   expect(parseManifest(older(exact), "m.json").modules.infer!.cache).toBeUndefined();
 });
 

@@ -3,10 +3,10 @@
  * (runtime/contract/weight-rows.ts) has eight groups side by side, so that the sum in a lane is the sum of
  * one group. Sums are whole numbers, and exact whichever way is taken:
  *
- *   pairs    q8_0: weights become 16 bits, 256 times what they are: the upper byte is there already; i32 += dot
- *            products of pairs of int16, and the scales are 256 times less
- *   bytes    q8_0, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): 128 is added to each
- *            weight, and the sums begin with what that is too much
+ *   pairs    q8_0: weights become 16 bits, 256 times what they are, as the upper byte is there already; i32 +=
+ *            dot products of pairs of int16, and the scales are 256 times less
+ *   bytes    q8_0, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): 128 is added to
+ *            each weight, and the sums begin with what that is too much
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
  *   opened   the same for many rows: nibbles have become bytes for the whole task (opened-weights.ts)
  *   doubles  q4_0, where that is five instructions: dot products of two in i16, where eight of them have room
@@ -96,7 +96,11 @@ const pairs: GroupSums = {
       for (const n of count(b.columns)) {
         each(h, b, (half) => `const ${named(half, "w", c, n)} = ${weights(b, half, c, n)};`);
         each(h, b, (half) => `const ${named(half, "u", c, n)}_0 = i16x8.shl(${named(half, "w", c, n)}, 8);`);
-        each(h, b, (half) => `const ${named(half, "u", c, n)}_1 = v128.and(${named(half, "w", c, n)}, high);`);
+        each(
+          h,
+          b,
+          (half) => `const ${named(half, "u", c, n)}_1 = v128.and(${named(half, "w", c, n)}, high);`,
+        );
       }
       for (const part of count(2))
         for (const { m, n } of elementsIn(b))

@@ -17,7 +17,14 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
-import { activationWords, ACTIVATION_BYTES, F16_MASK, F16_UNIT, FOURS_BYTES, foursFrom } from "./activation-rows.ts";
+import {
+  activationWords,
+  ACTIVATION_BYTES,
+  F16_MASK,
+  F16_UNIT,
+  FOURS_BYTES,
+  foursFrom,
+} from "./activation-rows.ts";
 import {
   ALONE,
   elementsIn,
@@ -100,7 +107,8 @@ export function weightScales(h: Writer, { halves, columns, columnBytes }: Block)
       halves
         .map((half) => {
           const bits = `v128.load16x4_s(scale, ${n * columnBytes + 8 * half.index})`;
-          return `const ${named(half, "d", "", n)} = f32x4.mul(v128.and(i32x4.shl(${bits}, 13), mask), unit);`;
+          const f32Bits = `v128.and(i32x4.shl(${bits}, 13), mask)`;
+          return `const ${named(half, "d", "", n)} = f32x4.mul(${f32Bits}, unit);`;
         })
         .join(" "),
     );

@@ -1,18 +1,20 @@
 /**
  * Products of several rows of integer activations with sixteen rows of integer weights, which are a task. The
- * register tile is so many rows of activations × one row of weights: what is loaded and unpacked of the
- * weights serves all of its rows, and its sums stay in registers for one block. The f32 sums, eight lanes for
- * each element of out, wait in scratch, and are added up when the row ends.
+ * sums of a register tile stay in registers for one block. The f32 sums, eight lanes for each element of out,
+ * wait in scratch, and are added up when the row ends.
  *
  * Every element has the same order of roundings as the one row of integer-dots.ts: blocks in ascending order,
  * lane by lane, then the lanes as sum8 does. So a row's bits do not depend on the rows beside it.
  *
- *   few rows    whose activations stay in L1 beside the weights: a row of weights after the other, as memory
- *               has them
- *   many rows   the task's weights are touched in the order of memory, which brings them to this core at the
- *               speed of reading, then multiplied a few superblocks at a time, whose activations stay in L1
- *               for all sixteen; where a machine multiplies q8_0 faster by fours, weights are packed instead
- *               (packed-weights.ts)
+ *   usually             a tile is up to eight rows of activations × one row of weights
+ *   dots of four that   up to four rows × one row of weights for the first rows of a task, whose weights come
+ *   are one instruction from memory, in its order; up to four × two for the others, which find them in a
+ *                       cache
+ *   many rows of q4_0   the same, with nibbles that have become bytes for the whole task (opened-weights.ts)
+ *
+ * Where a tile's activations do not stay in L1 beside the weights, the task's weights are touched in the
+ * order of memory, which brings them to this core at the speed of reading, then multiplied a few superblocks
+ * at a time, whose activations stay in L1 for all sixteen.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import {
@@ -31,7 +33,7 @@ import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { touchLines } from "../../kit/touch-rows.ts";
 import { OPENED_ROWS, openFunction } from "./opened-weights.ts";
-import { ACTIVATION_BYTES, SIDE_BYTES } from "./activation-rows.ts";
+import { SIDE_BYTES } from "./activation-rows.ts";
 import {
   ALONE,
   HIGH,
@@ -55,17 +57,16 @@ import {
   type RowSizes,
 } from "./integer-dots.ts";
 
-/**
- * Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. By dot products
- * of four a tile has two rows of weights, and what each of them and of the activations loads serves more.
- */
+/** Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. */
 const TILE_ROWS = { fours: [4, 2, 1], others: [8, 4, 2, 1] } as const;
 const isByFours = (name: SumsName): boolean => name !== "pairs" && name !== "doubles" && name !== "plain";
 /**
- * Bytes of a tile's activations that stay in L1 (32 KiB) beside weights that pass through it. Measured: 18
- * KiB do, 20 do not (bench/EXPERIMENTS.md).
+ * Bytes of a tile's activations that stay in L1 beside weights that pass through it. Measured where it has 32
+ * KiB: 18 KiB do, 20 do not (bench/EXPERIMENTS.md). Where a dot product of four takes bytes without a sign,
+ * it has 48.
  */
-const L1_BYTES = 19 * 1024;
+const L1_BYTES = { fours: 28 * 1024, others: 19 * 1024 } as const;
+const kindOf = (way: NamedSums) => (isByFours(way.name) ? "fours" : "others");
 /** Whole blocks of a superblock. */
 const SUPERBLOCK_BLOCKS = SUPERBLOCK_HALVES / 2;
 
@@ -74,7 +75,8 @@ interface Tile extends RowSizes {
   readonly rows: number;
   readonly target: Target;
   readonly way: NamedSums;
-  /** A task may have an odd number of rows of weights. */
+  /** Rows of weights that are multiplied at once, and whether a task may have an odd number of them. */
+  readonly columns: Block["columns"];
   readonly oddColumns: boolean;
 }
 
@@ -104,16 +106,16 @@ function openedAt(sizes: RowSizes, rows: number): number {
   return sumsBytes(most) + most * TASK_COLUMNS * laneBytes(sizes);
 }
 
-/** Bytes of a superblock of activations: numbers, scales, starts. */
-const readBytes = (format: IntegerFormat): number =>
-  SUPERBLOCK_HALVES * (ACTIVATION_BYTES[format] + SIDE_BYTES);
-const stayInL1 = ({ format, halves }: RowSizes, rows: number): boolean =>
-  (rows * halves * readBytes(format)) / SUPERBLOCK_HALVES <= L1_BYTES;
+/** Bytes of half a block of activations: numbers, scales, starts. */
+const readBytes = (sizes: RowSizes, way: NamedSums): number => numbersOf(sizes, way).bytes + SIDE_BYTES;
+const stayInL1 = (sizes: RowSizes, way: NamedSums, rows: number): boolean =>
+  rows * sizes.halves * readBytes(sizes, way) <= L1_BYTES[kindOf(way)];
 /** So many superblocks of each row of weights are multiplied before the next ones, by so many rows. */
-function superblocksTogether(sizes: RowSizes, rows: number): number {
-  const all = superblocks(sizes.halves);
-  if (stayInL1(sizes, rows)) return all;
-  return evenBlocks(all, Math.max(1, Math.floor(L1_BYTES / (rows * readBytes(sizes.format)))));
+function superblocksTogether(t: Tile): number {
+  const all = superblocks(t.halves);
+  if (stayInL1(t, t.way, t.rows)) return all;
+  const bytes = t.rows * SUPERBLOCK_HALVES * readBytes(t, t.way);
+  return evenBlocks(all, Math.max(1, Math.floor(L1_BYTES[kindOf(t.way)] / bytes)));
 }
 
 /** What the products of a task are: expressions of the generated code. */
@@ -149,10 +151,16 @@ export function emitTiles(
     const [largest] = tileRows(way, task);
     for (const n of tileRows(way, task))
       w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => {
-        const t = { ...rowSizes(format, halves, stored), rows: n, target, way, oddColumns };
+        const of = { ...rowSizes(format, halves, stored), rows: n, target, way, oddColumns };
         const from = `${a} + <usize>row * ${sizes.aRow}`;
         const given = [from, weights, "scratch", lanes, columns, constantsOf(format)];
-        w.line(`${rowsFunction(w, t)}(${given.join(", ")});`);
+        const call = (together: Block["columns"]): string =>
+          `${rowsFunction(w, { ...of, columns: together })}(${given.join(", ")});`;
+        const first = way === opened ? 2 : 1;
+        if (first === 1 && way !== usual && n < task.most) {
+          w.line(`if (row == 0) ${call(1)}`);
+          w.line(`else ${call(2)}`);
+        } else w.line(call(first));
         finish(n, "row");
         w.line(`row += ${n};`);
       });
@@ -175,15 +183,12 @@ export function emitTiles(
 }
 
 /** The rows of tiles, the largest first; none has more than there can be. */
-const tileRows = ({ name }: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
-  TILE_ROWS[isByFours(name) ? "fours" : "others"].filter((n) => n <= most);
+const tileRows = (way: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
+  TILE_ROWS[kindOf(way)].filter((n) => n <= most);
 
-/**
- * The task's weights are read first, in their order: where the rows of activations do not stay in L1, and
- * where a tile has two rows of weights.
- */
+/** Where the rows of activations do not stay in L1, the task's weights are read first, in their order. */
 function touchFirst(w: Writer, sizes: RowSizes, way: NamedSums, task: TileTask): void {
-  const tooMany = isByFours(way.name) ? 2 : tileRows(way, task).findLast((n) => !stayInL1(sizes, n));
+  const tooMany = tileRows(way, task).findLast((n) => !stayInL1(sizes, way, n));
   if (tooMany === undefined) return;
   const lines = `${task.columns} * ${sizes.bRow / LINE_BYTES}`;
   w.line(`if (${task.rows} >= ${tooMany}) ${touchLines(w, task.b, lines)}`);
@@ -198,26 +203,29 @@ export function askMachine(w: Writer, format: IntegerFormat, target: Target): vo
 /** A function (a, b, sums, lanes, columns, …): sums[rows,16] = a[rows] · b[columns]ᵀ. */
 function rowsFunction(w: Writer, t: Tile): string {
   const { format, rows, halves, bRow, way } = t;
-  const name = `products_${format}_${rows}x${halves * HALF_BLOCK}_${way.name}${t.oddColumns ? "_odd" : ""}`;
+  const shape = t.columns === 1 ? "" : t.oddColumns ? "_by2_odd" : "_by2";
+  const name = `products_${format}_${rows}x${halves * HALF_BLOCK}_${way.name}${shape}`;
   const all = superblocks(halves);
-  const together = superblocksTogether(t, rows);
+  const together = superblocksTogether(t);
   return w.helper(name, (h) => {
     h.line(`/** sums[${rows},16] = a[${rows}] · b[columns]ᵀ, rows of ${format}, ${bRow} bytes long */`);
     h.block(
       `function ${name}(a: usize, b: usize, sums: usize, lanes: usize, columns: usize, ` +
         `${constantParameters}): void`,
       () => {
-        h.block(`for (let at = lanes, end = lanes + ${TASK_COLUMNS * columnLanes(t)}; at < end; at += 64)`, () =>
-          h.line(
-            count(4)
-              .map((i) => `v128.store(at, ZERO, ${16 * i});`)
-              .join(" "),
-          ),
+        h.block(
+          `for (let at = lanes, end = lanes + ${TASK_COLUMNS * columnLanes(t)}; at < end; at += 64)`,
+          () =>
+            h.line(
+              count(4)
+                .map((i) => `v128.store(at, ZERO, ${16 * i});`)
+                .join(" "),
+            ),
         );
         if (isByFours(way.name)) h.line(constantVectors(format, way));
         h.block(`for (let from: usize = 0; from < ${all}; from += ${together})`, () => {
           h.line(`const end = min<usize>(from + ${together}, ${all});`);
-          if (isByFours(way.name)) columnPairs(h, t);
+          if (isByFours(way.name)) columnsTogether(h, t);
           else columnByColumn(h, t);
         });
         addLanes(h, t);
@@ -245,11 +253,12 @@ function columnByColumn(h: Writer, t: Tile): void {
   );
 }
 
-/** The same of two rows of weights at once; the last one may be alone. */
-function columnPairs(h: Writer, t: Tile): void {
+/** The same of one row or two rows of weights at once; of two, the last one may be alone. */
+function columnsTogether(h: Writer, t: Tile): void {
+  const together = t.columns;
   h.line("let n: usize = 0;");
-  h.block("for (; n + 2 <= columns; n += 2)", () => superblocksOf(h, t, 2));
-  if (t.oddColumns) h.block("if (n < columns)", () => superblocksOf(h, t, 1));
+  h.block(`for (; n + ${together} <= columns; n += ${together})`, () => superblocksOf(h, t, together));
+  if (together > 1 && t.oddColumns) h.block("if (n < columns)", () => superblocksOf(h, t, 1));
 }
 
 /** Superblocks `from` … `end` − 1 of rows n … of weights are added to the lanes. */
@@ -266,7 +275,7 @@ function superblocksOf(h: Writer, t: Tile, columns: Block["columns"]): void {
   h.block("for (let s = from; s < end; s++)", () => superblock(h, t, columns, blocks!, odd, "to"));
 }
 
-/** One superblock; `w`, `x` and `f` move on. `blocks`: how many it has. `odd`: whether half a block follows. */
+/** One superblock; `w`, `x`, `f` move on. `blocks`: how many it has. `odd`: whether half a block follows. */
 function superblock(
   h: Writer,
   t: Tile,
@@ -328,13 +337,7 @@ function tileFunction(w: Writer, t: Tile): string {
 }
 
 /** Halves of a block are added to the lanes; `w` and `x` move on. */
-function steps(
-  h: Writer,
-  t: Tile,
-  columns: Block["columns"],
-  halves: readonly Half[],
-  lanes: string,
-): void {
+function steps(h: Writer, t: Tile, columns: Block["columns"], halves: readonly Half[], lanes: string): void {
   const { sums } = t.way;
   const beside = halves[0] === ALONE ? 1 : 2;
   const b = blockOf(t, halves, beside, t.rows, columns);
