@@ -9,7 +9,7 @@
  *   usually             a tile is up to eight rows of activations × one row of weights
  *   dots of four that   up to four rows × one row of weights for the first rows of a task, whose weights come
  *   are one instruction from memory, in its order; up to four × two for the others, which find them in a
- *                       cache
+ *                       cache, and for all of eight rows or more, for which the weights are touched first
  *   many rows of q4_0   the same, with nibbles that have become bytes for the whole task (opened-weights.ts)
  *
  * Where a tile's activations do not stay in L1 beside the weights, the task's weights are touched in the
@@ -67,6 +67,8 @@ const isByFours = (name: SumsName): boolean => name !== "pairs" && name !== "dou
  */
 const L1_BYTES = { fours: 28 * 1024, others: 19 * 1024 } as const;
 const kindOf = (way: NamedSums) => (isByFours(way.name) ? "fours" : "others");
+/** From so many rows of activations on, reading first costs less than one row of weights at a time. */
+const TOUCHED_ROWS = 8;
 /** Whole blocks of a superblock. */
 const SUPERBLOCK_BLOCKS = SUPERBLOCK_HALVES / 2;
 
@@ -156,9 +158,9 @@ export function emitTiles(
         const given = [from, weights, "scratch", lanes, columns, constantsOf(format)];
         const call = (together: Block["columns"]): string =>
           `${rowsFunction(w, { ...of, columns: together })}(${given.join(", ")});`;
-        const first = way === opened ? 2 : 1;
-        if (first === 1 && way !== usual && n < task.most) {
-          w.line(`if (row == 0) ${call(1)}`);
+        const first = way === opened && n > 1 ? 2 : 1;
+        if (way === quick && n > 1 && n < task.most) {
+          w.line(`if (row == 0 && ${rows} < ${TOUCHED_ROWS}) ${call(1)}`);
           w.line(`else ${call(2)}`);
         } else w.line(call(first));
         finish(n, "row");
@@ -186,10 +188,14 @@ export function emitTiles(
 const tileRows = (way: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
   TILE_ROWS[kindOf(way)].filter((n) => n <= most);
 
-/** Where the rows of activations do not stay in L1, the task's weights are read first, in their order. */
+/**
+ * The task's weights are read first, in their order: where the rows of activations do not stay in L1, and
+ * where there are so many that all of them have two rows of weights at once.
+ */
 function touchFirst(w: Writer, sizes: RowSizes, way: NamedSums, task: TileTask): void {
-  const tooMany = tileRows(way, task).findLast((n) => !stayInL1(sizes, way, n));
-  if (tooMany === undefined) return;
+  const notInL1 = tileRows(way, task).findLast((n) => !stayInL1(sizes, way, n));
+  const tooMany = Math.min(notInL1 ?? Infinity, isByFours(way.name) ? TOUCHED_ROWS : Infinity);
+  if (tooMany > task.most) return;
   const lines = `${task.columns} * ${sizes.bRow / LINE_BYTES}`;
   w.line(`if (${task.rows} >= ${tooMany}) ${touchLines(w, task.b, lines)}`);
 }
