@@ -17,7 +17,7 @@ import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import { PIECE_BYTES } from "../../runtime/contract/weight-rows.ts";
+import { LANE_BYTES } from "../../runtime/contract/weight-rows.ts";
 import { PLANNED_WORKERS } from "../../runtime/contract/worker-memory.ts";
 import { layerParts } from "../2-check/parameters.ts";
 import { sumsOf } from "../ops/objective/objective.ts";
@@ -350,7 +350,7 @@ function tensorPlace({ value, offset, stride }: Place, firstLayer: number): Tens
       quantised: {
         format: value.quantised.format,
         transposed: value.quantised.transposed,
-        ...(value.quantised.format === "q8_0" && { pieceBytes: PIECE_BYTES }),
+        ...(value.quantised.format === "q8_0" && { laneBytes: LANE_BYTES }),
       },
     }),
   };

@@ -62,10 +62,10 @@ export interface TensorPlace {
   readonly trained?: boolean;
   /**
    * The tensor is kept in fewer bits, as rows of words (weight-rows.ts). `transposed` says that such a row is
-   * a column of `shape`. `pieceBytes`: bytes of a group that stand together in one lane, said of q8_0. Absent
+   * a column of `shape`. `laneBytes`: bytes of a group that stand together in one lane, said of q8_0. Absent
    * in bundles of earlier releases, where it was 2: that order is not read any more.
    */
-  readonly quantised?: Pick<Quantised, "format" | "transposed"> & { readonly pieceBytes?: number };
+  readonly quantised?: Pick<Quantised, "format" | "transposed"> & { readonly laneBytes?: number };
 }
 
 /** Something that the runtime can run. */

@@ -38,7 +38,7 @@ export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
 /** Bytes of the numbers of one group. */
 export const GROUP_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: GROUP, q4_0: GROUP / 2 };
 /** Bytes of a group that stand together in one lane. */
-export const PIECE_BYTES = 4;
+export const LANE_BYTES = 4;
 /** Bytes of the numbers of half a block, and of its scales: four f16. */
 export const HALF_BYTES: Readonly<Record<IntegerFormat, number>> = {
   q8_0: HALF_LANES * GROUP_BYTES.q8_0,
@@ -100,8 +100,8 @@ export function groupPlace(format: IntegerFormat, group: number, halves: number)
   const block = superblock + SCALE_LINE + (half % SUPERBLOCK_HALVES) * HALF_BYTES[format];
   return {
     scale: superblock + 2 * within,
-    first: block + lane * PIECE_BYTES,
-    step: lanes * PIECE_BYTES,
+    first: block + lane * LANE_BYTES,
+    step: lanes * LANE_BYTES,
   };
 }
 

@@ -10,7 +10,7 @@ import {
   type ModuleName,
   type WasmFile,
 } from "../contract/manifest.ts";
-import { PIECE_BYTES } from "../contract/weight-rows.ts";
+import { LANE_BYTES } from "../contract/weight-rows.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkPartitions } from "./check-partitions.ts";
 import type { Host } from "./host.ts";
@@ -59,7 +59,7 @@ export function checkManifest(manifest: Manifest, from: string): Manifest {
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
   const old = tensors.find(
     ({ quantised }) =>
-      (quantised?.format === "q8_0" && quantised.pieceBytes !== PIECE_BYTES) ||
+      (quantised?.format === "q8_0" && quantised.laneBytes !== LANE_BYTES) ||
       (quantised?.format === "q4_0" && cache === undefined),
   );
   if (old)

@@ -13,7 +13,7 @@ import {
   halfBlocks,
   isInteger,
   LANES,
-  PIECE_BYTES,
+  LANE_BYTES,
   SCALE_LINE,
   SUPERBLOCK_GROUPS,
   superblockBytes,
@@ -111,7 +111,7 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         );
         h.line(
           `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${inSuperblock}) * ` +
-            `${GROUP_BYTES[format]} + (group % lanes) * ${PIECE_BYTES};`,
+            `${GROUP_BYTES[format]} + (group % lanes) * ${LANE_BYTES};`,
         );
         h.line(
           `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
@@ -119,12 +119,12 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         if (format === "q8_0")
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + " +
-              `(j >> 2) * lanes * ${PIECE_BYTES} + (j & 3)));`,
+              `(j >> 2) * lanes * ${LANE_BYTES} + (j & 3)));`,
           );
         else
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(" +
-              `load<u8>(from + ((j & 15) >> 2) * lanes * ${PIECE_BYTES} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
+              `load<u8>(from + ((j & 15) >> 2) * lanes * ${LANE_BYTES} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
               "15) - 8));",
           );
       });

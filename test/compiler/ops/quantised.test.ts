@@ -247,7 +247,7 @@ test("the manifest says what is kept how; parameters are counted as before", asy
   ]);
   const older = (m: typeof exact): string =>
     JSON.stringify({ ...m, modules: { infer: { ...m.modules.infer, cache: undefined } } });
-  const ofPairs = (m: typeof exact): string => JSON.stringify(m).replaceAll(',"pieceBytes":4', "");
+  const ofPairs = (m: typeof exact): string => JSON.stringify(m).replaceAll(',"laneBytes":4', "");
   for (const m of [fewer, bytes]) expect(parseManifest(JSON.stringify(m), "m.json")).toEqual(m);
   for (const text of [older(fewer), ofPairs(bytes)])
     expect(() => parseManifest(text, "m.json")).toThrow(

@@ -14,7 +14,7 @@ import {
   HALF_BYTES,
   HALF_LANES,
   LANES,
-  PIECE_BYTES,
+  LANE_BYTES,
   HALF_SCALES,
   isInteger,
   SCALE_LINE,
@@ -69,8 +69,8 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
         h.line(
           `const start = superblock + ${SCALE_LINE} + ` +
             `((alone ? half : half & ~1) & ${SUPERBLOCK_HALVES - 1}) * ${half} + ` +
-            `(alone ? 0 : (n & 1) * ${HALF_LANES * PIECE_BYTES}), ` +
-            `stride: usize = alone ? ${HALF_LANES * PIECE_BYTES} : ${LANES * PIECE_BYTES};`,
+            `(alone ? 0 : (n & 1) * ${HALF_LANES * LANE_BYTES}), ` +
+            `stride: usize = alone ? ${HALF_LANES * LANE_BYTES} : ${LANES * LANE_BYTES};`,
         );
         h.line(`const scale = superblock + (half & ${SUPERBLOCK_HALVES - 1}) * ${HALF_SCALES};`);
         eachQuad(h, valid, bRow, (rows) => h.line(`${quad(rows)}(from + start, from + scale, stride, to);`));
@@ -106,12 +106,12 @@ const quadOfGroups =
               `i32x4.splat(<i32>${F16_MASK})), f32x4.splat(${F16_UNIT}));`,
           );
         if (format === "q8_0")
-          h.block(`for (let c: usize = 0; c < ${GROUP / PIECE_BYTES}; c++)`, () => {
+          h.block(`for (let c: usize = 0; c < ${GROUP / LANE_BYTES}; c++)`, () => {
             for (const i of count(rows)) h.line(`const x${i} = v128.load(from, ${i * bRow});`);
             const byte = (j: number, x: string): string =>
               `i32x4.shr_s(${j < 3 ? `i32x4.shl(${x}, ${24 - 8 * j})` : x}, 24)`;
             store(
-              count(PIECE_BYTES).map((j) => ({
+              count(LANE_BYTES).map((j) => ({
                 step: `4 * c + ${j}`,
                 row: (i) => value(i, byte(j, `x${i}`)),
               })),

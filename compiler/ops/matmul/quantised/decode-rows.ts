@@ -14,7 +14,7 @@ import {
   halfBlocks,
   isInteger,
   LANES,
-  PIECE_BYTES,
+  LANE_BYTES,
   SCALE_LINE,
   SUPERBLOCK_GROUPS,
   superblockBytes,
@@ -61,17 +61,17 @@ function lineOfGroups(w: Writer, format: IntegerFormat, N: number, NR: number): 
       h.line(`const group = e / ${GROUP}, j = e % ${GROUP}, within = group % ${SUPERBLOCK_GROUPS};`);
       h.line(`const superblock = row + group / ${SUPERBLOCK_GROUPS} * ${superblockBytes(format)};`);
       const lanes = endsAlone ? `group >= ${(halves - 1) * HALF_LANES} ? ${HALF_LANES} : ${LANES}` : LANES;
-      h.line(`const lanes: usize = ${lanes}, lane = group % lanes, step = lanes * ${PIECE_BYTES};`);
+      h.line(`const lanes: usize = ${lanes}, lane = group % lanes, step = lanes * ${LANE_BYTES};`);
       h.line(
         `const from = superblock + ${SCALE_LINE} + (within - lane) * ${GROUP_BYTES[format]} + ` +
-          `lane * ${PIECE_BYTES} + ${firstPiece(format)} * step;`,
+          `lane * ${LANE_BYTES} + ${firstPiece(format)} * step;`,
       );
       h.line(
         `const d = f32x4.splat(reinterpret<f32>((load<i16>(superblock + within * 2) << 13) & ` +
           `<i32>${F16_MASK}) * <f32>${F16_UNIT});`,
       );
       h.line("let bytes = ZERO;");
-      for (const i of count(NR / PIECE_BYTES))
+      for (const i of count(NR / LANE_BYTES))
         h.line(`bytes = v128.load32_lane(from + ${i} * step, bytes, ${i});`);
       if (format === "q4_0")
         h.line(
@@ -92,8 +92,7 @@ function lineOfGroups(w: Writer, format: IntegerFormat, N: number, NR: number): 
 }
 
 /** The number of the first piece of a line; in q4_0 a piece has weights of both halves of the group. */
-const firstPiece = (format: IntegerFormat): string =>
-  `${format === "q8_0" ? "j" : "j % 16"} / ${PIECE_BYTES}`;
+const firstPiece = (format: IntegerFormat): string => `${format === "q8_0" ? "j" : "j % 16"} / ${LANE_BYTES}`;
 
 /** The same for rows of bf16, whose words have weight i and i + 16 of 32. */
 function lineOfHalves(w: Writer, NR: number): string {
