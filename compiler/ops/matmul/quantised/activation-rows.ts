@@ -4,9 +4,9 @@
  *
  * What a row of activations becomes for integer products (quantise_rows): int16 (q8_0) or int8 (q4_0) in the
  * order in which the products take the weights, scales as f32, and −Z · Σ of each group, so that products
- * with weights u ≥ 0 start from there: Σ a · (u − Z) = Σ a · u − Z · Σ a. For q4_0 Z is 8. For q8_0 it is 128, and
- * behind all that the row has its numbers once more, as int8 in the order of the weights: for machines that
- * have a dot product of four bytes.
+ * with weights u ≥ 0 start from there: Σ a · (u − Z) = Σ a · u − Z · Σ a. For q4_0 Z is 8. For q8_0 it is
+ * 128, and behind all that the row has its numbers once more, as int8 in the order of the weights: for
+ * machines that have a dot product of four bytes.
  */
 import { oneOf } from "../../kit/op.ts";
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";

@@ -3,8 +3,8 @@
  * (runtime/contract/weight-rows.ts) has eight groups side by side, so that the sum in a lane is the sum of
  * one group. Sums are whole numbers, and exact whichever way is taken:
  *
- *   pairs    q8_0: weights become 16 bits, 256 times what they are, as the upper byte is there already; i32 +=
- *            dot products of pairs of int16, and the scales are 256 times less
+ *   pairs    q8_0: weights become 16 bits, 256 times what they are, as the upper byte is there already;
+ *            i32 += dot products of pairs of int16, and the scales are 256 times less
  *   bytes    q8_0, where a dot product of four int8 × uint8 is one instruction (AVX-VNNI): 128 is added to
  *            each weight, and the sums begin with what that is too much
  *   fours    q4_0: i32 += dot products of four int8 × nibble, one instruction with AVX-VNNI and on ARM
