@@ -40,7 +40,7 @@ sinter() {
 write_programs() {
   rm -rf "$programs"
   local name card
-  for name in shared gpt2 witness-gpt2 witness-llama witness-mixtral; do
+  for name in shared shared-tied gpt2 witness-gpt2 witness-llama witness-mixtral; do
     sinter export "$here/programs.sinter" --model "$name" --to torch -o "$programs/$name"
   done
   sinter export "$root/specs/llama3.sinter" --model llama3.1-405b --to torch -o "$programs/llama3.1-405b"

@@ -55,12 +55,12 @@ run: |
 const nextCommands = (objective?: string): readonly (readonly [string, string])[] =>
   objective === undefined
     ? [
-        ["bash run.sh tokens.bin", "one process; tokens.bin: ids of 2 bytes each (.i32: of 4)"],
+        ["bash run.sh tokens.bin", "one process"],
         ["bash run.sh tokens.bin 8 --mode fsdp", "eight that share the model (PyTorch 2.6 or later)"],
       ]
     : [
         ["python3 finetune.py", `${objective}: goes on with examples.jsonl, from run/`],
-        ["python3 finetune.py --processes 2", "two processes (DDP)"],
+        ["python3 finetune.py --processes 2", "two processes (DDP); --mode fsdp: they share the model"],
       ];
 
 const commands = (objective?: string): string =>
@@ -84,6 +84,9 @@ Structure \`${structure}\`.
 ${commands(objective)}
 \`\`\`
 
+\`tokens.bin\` has token ids of 2 bytes each, one after the other (a file .i32: of 4 bytes), as NumPy's
+\`tofile\` writes them. Steps, batch and learning rates are in model.json, under "train".
+
 Tables have rows for a vocabulary of a multiple of 64, which GPUs like better; those behind the last token
 are 0, cut off before the softmax, and in no file.
 
@@ -93,15 +96,23 @@ parallelism and \`--compile\`. bf16 on CUDA, fp32 elsewhere.
 - \`model.py\`: the model, from its equations, without sizes; \`model.json\`: its sizes and training.
 - \`train.py\`: the loop. Order of data, schedule, groups of weight decay and clipping are Sinter's.
 - \`finetune.py\`: answers to questions (\`--objective sft\`), and which of two answers is better (\`dpo\`,
-  \`ipo\`, \`simpo\` …), from token ids, one process or DDP; of a run of \`sinter sft\` or \`prefer\`
-  examples.jsonl has them, and the run goes on. \`objectives.py\` has the equations. Reward
+  \`ipo\`, \`simpo\` …), from token ids, in as many processes as train.py; of a run of \`sinter sft\` or
+  \`prefer\` examples.jsonl has them, and the run goes on, with the rows that it has packed and the adapters
+  that it trains (\`adapters.py\`, which tensor parallelism does not divide). \`objectives.py\` has the
+  equations. Reward
   models, kto and reinforcement stay with Sinter: they ask for a head, for a divergence that the trainer
   measures, or for answers that the model writes itself.
 - \`parallel.py\`: DDP, FSDP2, in replicas (HSDP) too, FSDP2 × tensor parallelism, recomputation,
-  compilation. Pipelines, context and expert parallelism are planned by \`sinter plan\` and not written here.
+  compilation. Tensor parallelism divides heads, hidden columns and the vocabulary: of tables and logits each
+  process has a part, and losses come from the largest logit and the sum of exponentials of all parts. What
+  lies between the parts of layers is divided by places of the sequences (sequence parallelism). Positions and
+  experts are whole on each. Pipelines, context and expert parallelism are planned by \`sinter plan\` and not
+  written here.
 - \`weights.py\`: safetensors. \`run/model.safetensors\` and \`run/moments.safetensors\` are what a run
-  leaves; with FSDP a folder of PyTorch's distributed checkpoints, from which any number of processes goes
-  on. \`python3 weights.py run\` joins them into these two files, from which the run also goes back to Sinter.
+  leaves; where one would have more than 4 GiB, a file for each layer and an index, as Hugging Face's
+  checkpoints have it. With FSDP it is a folder of PyTorch's distributed checkpoints, from which any number of
+  processes goes on. \`python3 weights.py run\` joins them into such files, from which the run also goes back
+  to Sinter.
 - \`parity/\`: the model's shadow, and what Sinter computed with it. \`plan.json\`: what was planned;
   \`train.py\` prints it beside what it measures on CUDA.
 - \`slurm.sbatch\`, \`sky.yaml\`: the same on a cluster.

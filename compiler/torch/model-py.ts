@@ -92,7 +92,7 @@ class Statements {
 
   private apply(part: Part, input: string): string {
     const module = `self.${this.names.get(part.name)!}`;
-    if (part.part === "attention") return `${module}(${input}, layer)`;
+    if (part.part === "attention") return `${module}(${input}, layer, positions)`;
     if (part.part !== "experts") return `${module}(${input})`;
     const mixed = `mixed${this.count++ || ""}`;
     this.lines.push(`${mixed}, balance = ${module}(${input}, counted)`, "penalty = penalty + balance");
@@ -103,16 +103,22 @@ class Statements {
 const indented = (lines: readonly string[], spaces: number): string =>
   lines.map((line) => " ".repeat(spaces) + line).join("\n");
 
-export function modelPy(model: Model): string {
+/** `adapted`: beside its maps there may be adapters, as its sizes say. */
+export function modelPy(model: Model, adapted = false): string {
   const parts = [
     ...layerParts(model),
     ...partsOf(model.output),
     ...(model.embed.norm ? [model.embed.norm] : []),
   ];
   const used = new Set<PartKind>(parts.map(({ part }) => part));
-  return [HEAD, ...classTexts(used), blockText(model), trunkText(model), languageModelText(model)].join(
-    "\n\n\n",
-  );
+  const head = adapted ? `${HEAD}\n\nimport adapters` : HEAD;
+  return [
+    head,
+    ...classTexts(used),
+    blockText(model),
+    trunkText(model),
+    languageModelText(model, adapted),
+  ].join("\n\n\n");
 }
 
 const HEAD = `"""The model, written from its equations. Sizes are in model.json; this is the structure.
@@ -120,11 +126,15 @@ const HEAD = `"""The model, written from its equations. Sizes are in model.json;
 Shapes: B sequences of T tokens, C the width, V the vocabulary. Runs on PyTorch 1.13 and later.
 """
 import math
+import zlib
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint`;
+from torch.utils.checkpoint import checkpoint
+
+# first weights are drawn in blocks of so many rows
+DRAWN_ROWS = 64`;
 
 function blockText(model: Model): string {
   const names = moduleNames(model).layer;
@@ -141,7 +151,7 @@ function blockText(model: Model): string {
         super().__init__()
 ${indented(modules, 8)}
 
-    def forward(self, x, layer, counted=None):
+    def forward(self, x, layer, counted, positions):
 ${isMixture ? "        penalty = x.new_zeros(())\n" : ""}${indented(statements.lines, 8)}
         return x, ${isMixture ? "penalty" : "x.new_zeros(())"}`;
 }
@@ -168,61 +178,38 @@ ${embed.position ? `        self.embed_positions = nn.Embedding(s["context"], s[
 ${norms.length > 0 ? `${indented(norms, 8)}\n` : ""}        # recomputation puts itself around layers
         self.around = None
 
-    def forward(self, tokens, counted=None):
+    def forward(self, tokens, counted=None, positions=None):
+        """\`positions\` [B, T]: of each token in its document, where several stand side by side."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device) if positions is None else positions
         x = self.embed_tokens(tokens)
 ${
-  embed.position
-    ? "        x = x + self.embed_positions(torch.arange(tokens.shape[1], device=tokens.device))\n"
-    : ""
+  embed.position ? "        x = x + self.embed_positions(positions)\n" : ""
 }${embed.norm ? `        x = self.${embed.norm.name}(x)\n` : ""}        penalty = x.new_zeros(())
         for layer, block in enumerate(self.layers):
-            x, more = self.around(block, x, layer, counted) if self.around else block(x, layer, counted)
+            given = (x, layer, counted, positions)
+            x, more = self.around(block, *given) if self.around else block(*given)
             penalty = penalty + more
 ${indented(last.lines, 8)}${last.lines.length > 0 ? "\n" : ""}        return ${rows}, penalty`;
 }
 
-const FIRST_WEIGHTS = `    def first_weights(self, seed):
-        """Each parameter, and what it begins with: normal matrices, smaller where a map adds to the residual
-        stream, norms of 1. Tables have the rows of the vocabulary.
+const FIRST_WEIGHTS = `    def first_rows(self, name, shape, seed, first, last):
+        """Rows first to last of what a parameter begins with: normal matrices, smaller where a map adds to
+        the residual stream, norms of 1. They follow from seed, name and place alone, so that each process
+        draws those that it has.
         """
-        noise = torch.Generator().manual_seed(seed)
-        std, residual = self.sizes["initial"]["std"], self.sizes["initial"]["residual"]
-        for name, value in self.named_parameters():
-            if value.dim() < 2:
-                yield value, torch.full(value.shape, 0.0 if name.endswith("bias") else 1.0)
-            else:
-                adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
-                is_table = name in ("model.embed_tokens.weight", "lm_head.weight")
-                rows = self.sizes["vocab"] if is_table else len(value)
-                normal = torch.randn((rows, *value.shape[1:]), generator=noise)
-                yield value, normal * (residual if adds else std)`;
+        if len(shape) < 2 or name.endswith("lora_B"):
+            value = 0.0 if name.endswith(("bias", "lora_B")) else 1.0
+            return torch.full((last - first, *shape[1:]), value)
+        adds = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
+        std = self.sizes["initial"]["residual" if adds else "std"]
+        rows = DRAWN_ROWS if len(shape) == 2 else 1  # of experts each by itself
+        drawn, begin = [], first // rows
+        for block in range(begin, -(-last // rows)):
+            noise = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name} {block}".encode()))
+            drawn.append(torch.randn((rows, *shape[1:]), generator=noise))
+        return torch.cat(drawn)[first - begin * rows : last - begin * rows] * std`;
 
-function languageModelText({ output }: Model): string {
-  if (output.kind !== "apply" || output.part.part !== "linear")
-    throw new Error("an output ends in a linear map: the checker refuses others");
-  const { tied, bias } = output.part;
-  return `class LanguageModel(nn.Module):
-    """The whole of it: tokens [B, T] to logits [B, T, V].
-
-    The tables have padded_vocab rows, which products on GPUs like better; those behind the V of the
-    vocabulary are 0, and never seen by the softmax or by a file.
-    """
-
-    tied = ${py(tied)}
-
-    def __init__(self, s, **on):
-        super().__init__()
-        self.sizes, last = s, s["parts"]["lm_head"]
-        self.model = Model(s, **on)
-        self.lm_head = nn.Linear(last["width"], s["padded_vocab"], bias=${py(bias)}, **on)
-        if self.tied:
-            self.lm_head.weight = self.model.embed_tokens.weight
-
-    def forward(self, tokens):
-        rows, _ = self.model(tokens)
-        return self.lm_head(rows)[..., : self.sizes["vocab"]]
-
-    def loss_sum(self, tokens, targets, chunks=1):
+const LOSSES = `    def loss_sum(self, tokens, targets, chunks=1):
         """Sum of the cross-entropies of the targets that count (0 and above), and the experts' balance.
 
         In \`chunks\` pieces of the rows the logits of all rows never exist at once.
@@ -242,9 +229,55 @@ function languageModelText({ output }: Model): string {
         return (targets >= 0).sum()
 
     def piece_loss(self, rows, wanted):
-        logits = self.lm_head(rows)[:, : self.sizes["vocab"]]
+        return self.losses(rows, wanted).sum()
+
+    def losses(self, rows, wanted):
+        """-ln p of each target [N] after rows [N, C]; 0 for targets that do not count."""
+        logits = self.lm_head(rows)
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        return F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
+        if self.divided is not None:
+            return self.divided.losses(logits, wanted)
+        return F.cross_entropy(
+            logits[:, : self.sizes["vocab"]], wanted, ignore_index=-1, reduction="none"
+        )`;
+
+const ADAPTED = `
+        if "lora" in s:
+            adapters.put_beside(self, s["lora"], **on)`;
+
+function languageModelText({ output }: Model, adapted: boolean): string {
+  if (output.kind !== "apply" || output.part.part !== "linear")
+    throw new Error("an output ends in a linear map: the checker refuses others");
+  const { tied, bias } = output.part;
+  return `class LanguageModel(nn.Module):
+    """The whole of it: tokens [B, T] to logits [B, T, V].
+
+    The tables have padded_vocab rows, which products on GPUs like better; those behind the V of the
+    vocabulary are 0, and never seen by the softmax or by a file.
+    """
+
+    tied = ${py(tied)}
+
+    def __init__(self, s, **on):
+        super().__init__()
+        self.sizes, last = s, s["parts"]["lm_head"]
+        self.model = Model(s, **on)
+        self.lm_head = nn.Linear(last["width"], s["padded_vocab"], bias=${py(bias)}, **on)
+        self.tie()
+        # with tensor parallelism: what turns this process's columns of the logits into losses
+        self.divided = None${adapted ? ADAPTED : ""}
+
+    def tie(self):
+        if self.tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def forward(self, tokens):
+        rows, _ = self.model(tokens)
+        logits = self.lm_head(rows)
+        logits = logits if self.divided is None else self.divided.gathered(logits)
+        return logits[..., : self.sizes["vocab"]]
+
+${LOSSES}
 
 ${FIRST_WEIGHTS}`;
 }

@@ -39,12 +39,13 @@ ACTIVATIONS = {"relu": F.relu, "relu2": relu2, "gelu": F.gelu, "gelu_tanh": gelu
   Attention: `def rope_turns(
     positions, head_dim, theta, linear=1, factor=1, low=1, high=4, original=1, like=None
 ):
-    """cos and sin [T, head_dim] of rotary positions (Su et al. 2021), with Llama 3.1's scaling; halves."""
+    """cos and sin [..., T, head_dim] of rotary positions (Su et al. 2021), with Llama 3.1's scaling."""
     plain = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64, device=positions.device) / head_dim)
     wavelength = 2 * math.pi / plain
     smooth = ((original / wavelength - low) / (high - low)).clamp(0, 1)  # 0: stretched in full
     frequency = (1 - smooth) * plain / factor + smooth * plain if factor != 1 else plain
-    angle = torch.outer(positions.double() / linear, frequency).repeat(1, 2)
+    angle = (positions.double() / linear)[..., None] * frequency
+    angle = torch.cat((angle, angle), dim=-1)
     return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
 
@@ -70,19 +71,20 @@ class Attention(nn.Module):
             self.q_norm = nn.Parameter(torch.ones(D, **on))
             self.k_norm = nn.Parameter(torch.ones(D, **on))
 
-    def forward(self, x, layer):
+    def forward(self, x, layer, positions):
         B, T, _ = x.shape
+        packed = positions.dim() == 2  # documents side by side, each from its position 0
         # -1: with tensor parallelism a device has a part of the heads
         maps = (self.q_proj, self.k_proj, self.v_proj)
         q, k, v = (map(x).view(B, T, -1, self.s["head_dim"]).transpose(1, 2) for map in maps)
         if self.eps is not None:
             q, k = self.normed(q, self.q_norm), self.normed(k, self.k_norm)
         if "rope" in self.s:
-            positions = torch.arange(T, device=x.device)
-            cos, sin = rope_turns(positions, self.s["head_dim"], like=x, **self.s["rope"])
+            of_heads = positions[:, None] if packed else positions
+            cos, sin = rope_turns(of_heads, self.s["head_dim"], like=x, **self.s["rope"])
             q, k = turned(q, cos, sin), turned(k, cos, sin)
         window = self.s["windows"][layer] if "windows" in self.s else 0
-        mixed = attend(q, k, v, self.causal, window)
+        mixed = attend(q, k, v, self.causal, window, (positions == 0).cumsum(-1) if packed else None)
         return self.o_proj(mixed.transpose(1, 2).reshape(B, T, -1))
 
     def normed(self, x, weight):
@@ -93,14 +95,20 @@ class Attention(nn.Module):
 GROUPED = "enable_gqa" in (getattr(F, "scaled_dot_product_attention", None).__doc__ or "")
 
 
-def attend(q, k, v, causal, window):
-    """q [B, H, T, D], k and v [B, G, T, D]; a window lets a query see so many positions, its own included."""
+def attend(q, k, v, causal, window, documents=None):
+    """q [B, H, T, D], k and v [B, G, T, D]; a window lets a query see so many positions, its own included,
+    and documents [B, T], by their numbers, see themselves alone.
+    """
     T, groups = q.shape[2], q.shape[1] // k.shape[1]
     hidden = None
-    if window:
+    if window or documents is not None:
         far = torch.arange(T, device=q.device)
         distance = far[:, None] - far[None, :]
-        hidden = (distance >= window) | ((distance < 0) if causal else False)
+        hidden = (distance < 0) & causal
+        if window:
+            hidden = hidden | (distance >= window)
+        if documents is not None:
+            hidden = hidden | (documents[:, None, :, None] != documents[:, None, None, :])
     if groups > 1 and GROUPED and hidden is None:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
     if groups > 1:

@@ -37,7 +37,7 @@ class Single:
 
     gradient_scale = 1
     is_first = True
-    ranks = 1
+    ranks = readers = 1
 
     def __init__(self, given, device):
         self.given, self.device = given, device
@@ -75,23 +75,21 @@ class Single:
         return torch.nn.utils.clip_grad_norm_(model.parameters(), most if most > 0 else float("inf"))
 
     def save(self, model, optimizer, out, step):
-        plain = self.plain(model)
-        weights.write(out / "model.safetensors", weights.state(plain), {"step": str(step)})
-        weights.write(
-            out / "moments.safetensors", weights.moments(plain, optimizer), {"step": str(step)}
-        )
+        plain, about = self.plain(model), {"step": str(step)}
+        weights.write_all(out, "model", weights.state(plain), about)
+        weights.write_all(out, "moments", weights.moments(plain, optimizer), about)
         (out / "step.json").write_text(json.dumps({"step": step}))
 
     def resume(self, model, optimizer, out):
         """The step to go on from; 0: the run begins, with the weights that stand there, if any."""
         step = weights.step_of(out)
-        plain, file = self.plain(model), out / "model.safetensors"
-        if file.exists():
-            weights.load(plain, file)
+        plain = self.plain(model)
+        if weights.files_of(out):
+            weights.load(plain, out)
         elif step > 0:
             raise SystemExit(f"{out} has parts of many processes; python3 weights.py {out} joins them")
         if step > 0:
-            weights.load_moments(plain, optimizer, out / "moments.safetensors", step)
+            weights.load_moments(plain, optimizer, out, step)
         return step
 
 
@@ -102,6 +100,7 @@ class Many(Single):
         super().__init__(given, device)
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.is_first = self.rank == 0
+        self.readers, self.reader = self.ranks, self.rank
 
     def total(self, number):
         number = number.clone()
@@ -109,7 +108,7 @@ class Many(Single):
         return number
 
     def share(self, *parts):
-        return divided(parts, self.ranks, self.rank)
+        return divided(parts, self.readers, self.reader)
 
 
 def divided(parts, count, at):
@@ -160,12 +159,8 @@ class Sharded(Many):
     def __init__(self, given, device):
         super().__init__(given, device)
         self.builds_on = torch.device("meta")
-        tensor, replicas = given.tensor, given.replicas
-        if self.ranks % (tensor * replicas):
-            degrees = f"--tensor {tensor} x --replicas {replicas}"
-            raise SystemExit(f"{degrees} does not divide {self.ranks} processes")
         # the processes of a tensor group are neighbours, and work on the same sequences
-        self.readers, self.reader = self.ranks // tensor, self.rank // tensor
+        self.readers, self.reader = self.ranks // given.tensor, self.rank // given.tensor
 
     def wrap(self, model):
         from torch.distributed.device_mesh import init_device_mesh
@@ -189,18 +184,16 @@ class Sharded(Many):
                 unit.set_force_sum_reduction_for_comms(True)
         from torch.distributed.fsdp import register_fsdp_forward_method
 
-        register_fsdp_forward_method(model, "loss_sum")
+        for name in ("loss_sum", "reference"):
+            if hasattr(model, name):
+                register_fsdp_forward_method(model, name)
         if next(model.parameters()).is_meta:
             model.to_empty(device=self.device)
-            if model.tied:
-                model.lm_head.weight = model.model.embed_tokens.weight
+            model.tie()
         return model
 
     def total(self, number):
         return super().total(number) / self.given.tensor
-
-    def share(self, *parts):
-        return divided(parts, self.readers, self.reader)
 
     def sync_last(self, model, is_last):
         model.set_requires_gradient_sync(is_last)
@@ -231,8 +224,7 @@ class Sharded(Many):
         dcp.save(parts, checkpoint_id=out / f"step-{step}")
         if self.is_first:
             (out / "step.json").write_text(json.dumps({"step": step}))
-            for file in ("model.safetensors", "moments.safetensors"):
-                (out / file).unlink(missing_ok=True)  # of an earlier step
+            weights.remove(out)  # files of an earlier step
         dist.barrier()
 
     def resume(self, model, optimizer, out):
@@ -252,25 +244,178 @@ class Sharded(Many):
 
 
 def divide(model, mesh):
-    """Tensor parallelism: maps into a part are divided by columns, maps out of it by rows."""
-    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+    """Tensor parallelism: maps into a part are divided by columns, maps out of it by rows, tables by the
+    tokens of the vocabulary, and what lies between the parts of layers by places of the sequences.
+    """
+    from torch.distributed.tensor import Replicate, Shard
+    from torch.distributed.tensor.parallel import (
+        ColwiseParallel,
+        RowwiseParallel,
+        SequenceParallel,
+        parallelize_module,
+    )
 
-    for name, part in model.sizes["parts"].items():
-        for what in ("heads", "kv_heads", "hidden"):
-            if part.get(what, 0) % mesh.size():
-                raise SystemExit(f"--tensor {mesh.size()} does not divide the {part[what]} {what} of {name}")
-    if any(name.endswith("q_norm") for name, _ in model.named_parameters()):
-        raise SystemExit("--tensor: the norms of queries and keys cannot be divided; leave it out")
+    why = undivided(model, mesh.size())
+    if why:
+        raise SystemExit(f"--tensor: {why}")
     columns, rows = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), ("o_proj", "down_proj")
+    places = Places(mesh)
     for block in model.model.layers:
         plan = {}
-        for name, module in block.named_modules():
-            last = name.rpartition(".")[2]
-            if isinstance(module, torch.nn.Linear) and last in columns:
-                plan[name] = ColwiseParallel()
-            elif isinstance(module, torch.nn.Linear) and last in rows:
-                plan[name] = RowwiseParallel()
+        for name, part in block.named_children():
+            maps = [key for key, module in part.named_modules() if isinstance(module, torch.nn.Linear)]
+            plan.update({f"{name}.{key}": ColwiseParallel() for key in maps if key in columns})
+            plan.update(
+                {f"{name}.{key}": RowwiseParallel(output_layouts=Shard(1)) for key in maps if key in rows}
+            )
+            if not maps:
+                plan[name] = SequenceParallel(use_local_output=True)
+            elif f"{name}.{maps[0]}" in plan:
+                part.register_forward_pre_hook(places.gather)
+            else:
+                part.register_forward_pre_hook(places.gather_all)
+                part.register_forward_hook(places.cut_output)
         parallelize_module(block, mesh, plan)
+    model.model.layers[0].register_forward_pre_hook(places.cut)
+    model.model.layers[-1].register_forward_hook(places.end)
+    tables = {"model.embed_tokens": RowwiseParallel(input_layouts=Replicate()), "lm_head": ColwiseParallel()}
+    parallelize_module(model, mesh, tables)
+    # compiled layers give no gradient to a tensor that is still on its way (PyTorch 2.13); a copy has come
+    model.model.embed_tokens.register_forward_hook(lambda module, given, rows: rows.clone())
+    model.tie()
+    model.divided = Vocabulary(mesh, model.sizes["vocab"])
+
+
+def undivided(model, count):
+    """What cannot be divided by so many processes; None: all can be."""
+    for name, part in model.sizes["parts"].items():
+        for what in ("heads", "kv_heads", "hidden"):
+            if part.get(what, 0) % count:
+                return f"{count} does not divide the {part[what]} {what} of {name}"
+    if any(name.endswith("q_norm") for name, _ in model.named_parameters()):
+        return "the norms of queries and keys cannot be divided"
+    if "lora" in model.sizes:
+        return "adapters cannot be divided"
+    rows = model.sizes["padded_vocab"]
+    if rows % count:
+        more = rows + -rows % count
+        return (
+            f"{count} does not divide the {rows} rows of the tables; with padded_vocab {more} in "
+            "model.json it does (files do not have these rows)"
+        )
+    return None
+
+
+class Places:
+    """Between parts each process of a tensor group has some places of each sequence (sequence parallelism,
+    Korthikanti et al. 2022): norms and sums work on these, and what lies between layers is a part everywhere.
+    """
+
+    def __init__(self, mesh):
+        from torch.distributed.tensor import DTensor, Replicate, Shard
+
+        self.mesh, self.whole, self.some = mesh, [Replicate()], [Shard(1)]
+        self.on = DTensor.from_local
+
+    def all_of(self, rows):
+        return self.on(rows, self.mesh, self.some).redistribute(placements=self.whole)
+
+    def some_of(self, rows):
+        return self.on(rows, self.mesh, self.whole).redistribute(placements=self.some).to_local()
+
+    def cut(self, block, given):
+        """Into the first layer."""
+        rows, *others = given
+        if rows.shape[1] % self.mesh.size():
+            count, length = self.mesh.size(), rows.shape[1]
+            raise SystemExit(f"--tensor {count} does not divide sequences of {length} tokens")
+        return (self.some_of(rows), *others)
+
+    def gather(self, part, given):
+        """Into a part whose maps are divided: gradients of its rows are summed as they are cut again."""
+        return (self.all_of(given[0]), *given[1:])
+
+    def gather_all(self, part, given):
+        """Into a part that is whole on each process."""
+        return (self.all_of(given[0]).to_local(), *given[1:])
+
+    def cut_output(self, part, given, out):
+        if isinstance(out, tuple):
+            return (self.some_of(out[0]), *out[1:])
+        return self.some_of(out)
+
+    def end(self, block, given, out):
+        return (self.on(out[0], self.mesh, self.some).full_tensor().clone(), *out[1:])
+
+
+class Vocabulary:
+    """Losses where each process of a tensor group has some columns of the logits: the largest logit and the
+    sum of exponentials are those of all columns, as if they were on one process.
+    """
+
+    def __init__(self, mesh, tokens):
+        self.mesh, self.tokens = mesh, tokens
+
+    def losses(self, logits, wanted):
+        """-ln p of each target [N], 0 where it does not count, from this process's columns [N, V / t]."""
+        count = logits.shape[-1]
+        first = self.mesh.get_local_rank() * count
+        behind = torch.arange(count, device=logits.device) + first >= self.tokens
+        logits = logits.masked_fill(behind, -math.inf)
+        most = self.over_all(logits.detach().amax(-1), "max")
+        total = self.over_all((logits - most[:, None]).exp().sum(-1), "sum")
+        at = wanted - first
+        elsewhere = (at < 0) | (at >= count)
+        found = logits.gather(-1, at.clamp(0, count - 1)[:, None]).squeeze(-1)
+        found = self.over_all(found.masked_fill(elsewhere, 0), "sum")
+        return (total.log() + most - found).masked_fill(wanted < 0, 0)
+
+    def over_all(self, own, how):
+        from torch.distributed.tensor import DTensor, Partial
+
+        return DTensor.from_local(own, self.mesh, [Partial(how)]).full_tensor()
+
+    def gathered(self, logits):
+        """All columns of them."""
+        from torch.distributed.tensor import DTensor, Shard
+
+        return DTensor.from_local(logits, self.mesh, [Shard(logits.dim() - 1)]).full_tensor()
+
+
+def add_options(ask):
+    """How processes share the work."""
+    ask.add_argument("--processes", type=int, default=1, help="on this machine, where torchrun starts none")
+    ask.add_argument(
+        "--mode", default="ddp", choices=["ddp", "fsdp"], help="each has all of the model, or a part"
+    )
+    ask.add_argument("--tensor", type=int, default=1, help="tensor parallelism (fsdp)")
+    ask.add_argument("--replicas", type=int, default=1, help="of the model among the processes (fsdp: HSDP)")
+    ask.add_argument(
+        "--recompute", action="store_true", help="compute layers again instead of keeping their activations"
+    )
+    ask.add_argument("--compile", action="store_true", help="torch.compile each layer (PyTorch 2)")
+
+
+def check(given, ranks):
+    """Refuses what would have no effect, and what this PyTorch lacks."""
+    degrees = f"--tensor {given.tensor} --replicas {given.replicas}"
+    if given.tensor * given.replicas > 1 and given.mode != "fsdp":
+        raise SystemExit(f"{degrees}: these go with --mode fsdp")
+    if ranks % (given.tensor * given.replicas):
+        raise SystemExit(f"{degrees}: {given.tensor * given.replicas} does not divide {ranks} processes")
+    if ranks > 1 and given.mode == "fsdp" and not can_shard():
+        raise SystemExit(f"--mode fsdp needs PyTorch 2.6 or later; this is {torch.__version__}")
+    if given.compile and not hasattr(torch, "compile"):
+        raise SystemExit(f"--compile needs PyTorch 2; this is {torch.__version__}")
+
+
+def run_all(given, work):
+    """work(given), in as many processes as are asked for."""
+    check(given, int(os.environ.get("WORLD_SIZE", given.processes)))
+    if given.processes > 1:
+        on_this_machine(given.processes, work, given)
+    else:
+        work(given)
 
 
 def on_this_machine(ranks, work, *args):
@@ -278,7 +423,10 @@ def on_this_machine(ranks, work, *args):
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         port = asked.getsockname()[1]
-    torch.multiprocessing.spawn(process, args=(ranks, port, work, args), nprocs=ranks)
+    try:
+        torch.multiprocessing.spawn(process, args=(ranks, port, work, args), nprocs=ranks)
+    except torch.multiprocessing.ProcessExitedException as ended:
+        raise SystemExit(ended.exit_code)  # it has said why
 
 
 def process(rank, ranks, port, work, args):
@@ -302,8 +450,6 @@ def started(given):
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
-    if given.mode == "fsdp" and not can_shard():
-        raise SystemExit(f"--mode fsdp needs PyTorch 2.6 or later; this is {torch.__version__}")
     try:
         yield (Replicated if given.mode == "ddp" else Sharded)(given, device)
     finally:

@@ -117,18 +117,18 @@ def test_recomputation():
     near("losses with layers computed again", losses, FOUND["losses"][:3], 1e-4)
 
 
-def losses_of_many(out, mode):
+def losses_of_many(out, mode, tensor):
     given = Given()
-    given.mode = mode
+    given.mode, given.tensor = mode, tensor
     with parallel.started(given) as spread:
         losses, _ = steps(spread, spread.wrap(fresh(torch.float32)))
         if spread.is_first:
             torch.save(losses, out)
 
 
-def many(ranks, mode):
-    out = HERE / "parity" / f"losses-{mode}.pt"
-    parallel.on_this_machine(ranks, losses_of_many, str(out), mode)
+def many(ranks, mode, tensor=1):
+    out = HERE / "parity" / f"losses-{mode}-{tensor}.pt"
+    parallel.on_this_machine(ranks, losses_of_many, str(out), mode, tensor)
     losses = torch.load(out)
     out.unlink()
     return losses
@@ -144,6 +144,16 @@ def test_two_shards():
     if not parallel.can_shard():
         return skip("fsdp2 on 2 processes", f"torch {torch.__version__} has no fully_shard")
     near("losses of two shards (FSDP2)", many(2, "fsdp"), FOUND["losses"], 1e-4)
+
+
+def test_tensor_parallelism():
+    what = "tensor parallelism on 2 processes"
+    if not parallel.can_shard():
+        return skip(what, f"torch {torch.__version__} has none")
+    why = parallel.undivided(LanguageModel(SIZES, device="meta"), 2)
+    if why:
+        return skip(what, f"the shadow's sizes: {why}")
+    near("losses of two parts of each layer and table", many(2, "fsdp", 2), FOUND["losses"], 1e-4)
 
 
 def test_there_and_back():

@@ -65,16 +65,21 @@ class Random:
 
 def read_tokens(path):
     """Token ids, one after the other: 4 bytes each in a .i32 file, else 2."""
+    if not pathlib.Path(path).exists():
+        raise SystemExit(f"{path} is not there: --data names a file of token ids")
     kind = numpy.int32 if str(path).endswith(".i32") else numpy.uint16
     return numpy.memmap(path, dtype=kind, mode="r")
 
 
-def draw(tokens, rows, context, random):
+def draw(tokens, rows, context, vocab, random):
     """[rows, context] windows at random places, and the tokens one later."""
     starts = [random.below(len(tokens) - context) for _ in range(rows)]
     cut = numpy.stack(
         [numpy.asarray(tokens[at : at + context + 1], dtype=numpy.int64) for at in starts]
     )
+    if cut.max() >= vocab or cut.min() < 0:
+        found = f"the data have token ids from {cut.min()} to {cut.max()}"
+        raise SystemExit(f"{found}; the vocabulary has {vocab}")
     return torch.from_numpy(cut[:, :-1].copy()), torch.from_numpy(cut[:, 1:].copy())
 
 
@@ -100,7 +105,7 @@ def learning_rate(step, t):
 def make_optimizer(model, t, device):
     """AdamW; matrices decay, vectors do not. A fused step wants the devices of a group to be the same."""
     groups = {}
-    for p in model.parameters():
+    for _, p in weights.trained(model):
         groups.setdefault((p.dim() >= 2, getattr(p, "device_mesh", None)), []).append(p)
     groups = [
         {"params": params, "weight_decay": t["decay"] if decays else 0.0}
@@ -142,29 +147,19 @@ def main():
     ask.add_argument("--out", default=HERE / "run", type=pathlib.Path, help="folder of the run")
     ask.add_argument("--steps", type=int, help="instead of the schedule's")
     ask.add_argument(
-        "--mode", default="ddp", choices=["ddp", "fsdp"], help="how processes share the work"
-    )
-    ask.add_argument("--tensor", type=int, default=1, help="tensor parallelism (fsdp)")
-    ask.add_argument("--replicas", type=int, default=1, help="of the model among the processes (fsdp: HSDP)")
-    ask.add_argument(
-        "--recompute",
-        action="store_true",
-        help="compute layers again instead of keeping their activations",
-    )
-    ask.add_argument("--compile", action="store_true", help="torch.compile each layer (PyTorch 2)")
-    ask.add_argument(
         "--loss-chunks",
         type=int,
         default=1,
         help="pieces in which the output layer's rows are computed",
     )
     ask.add_argument("--save-every", type=int, default=500)
-    ask.add_argument("--processes", type=int, default=1, help="on this machine, where torchrun starts none")
-    given = ask.parse_args()
-    if given.processes > 1:
-        parallel.on_this_machine(given.processes, run, given)
-    else:
-        run(given)
+    parallel.add_options(ask)
+    parallel.run_all(ask.parse_args(), run)
+
+
+def autocast_on(device):
+    """bf16 on CUDA; None: as it is."""
+    return (lambda: torch.autocast("cuda", dtype=torch.bfloat16)) if device.type == "cuda" else None
 
 
 def run(given):
@@ -173,23 +168,25 @@ def run(given):
     steps = given.steps or t["steps"]
     with parallel.started(given) as spread:
         model = spread.wrap(LanguageModel(sizes, device=spread.builds_on))
-        weights.begin(spread.plain(model), t["seed"])
         if given.weights:
             weights.load(spread.plain(model), given.weights)
+        elif weights.begins(given.out):
+            weights.begin(spread.plain(model), t["seed"])
         optimizer = make_optimizer(model, t, spread.device)
         first = spread.resume(model, optimizer, given.out)
         tokens = read_tokens(given.data)
         tokens = tokens[: math.floor(len(tokens) * (1 - t["held_out"]))]
+        if len(tokens) <= t["context"]:
+            raise SystemExit(f"{given.data}: {len(tokens)} tokens are less than a window of {t['context']}")
         random = Random(stream(t["seed"], "batches"))
-        autocast = (
-            (lambda: torch.autocast("cuda", dtype=torch.bfloat16))
-            if spread.device.type == "cuda"
-            else None
-        )
+        autocast = autocast_on(spread.device)
         given.out.mkdir(parents=True, exist_ok=True)
         began, seen = time.time(), 0
         for step in range(1, steps + 1):
-            micro = [draw(tokens, t["batch"], t["context"], random) for _ in range(t["accumulate"])]
+            micro = [
+                draw(tokens, t["batch"], t["context"], sizes["vocab"], random)
+                for _ in range(t["accumulate"])
+            ]
             if step <= first:
                 continue  # the generator goes through what was drawn before
             mine = [tuple(part.to(spread.device) for part in spread.share(*batch)) for batch in micro]

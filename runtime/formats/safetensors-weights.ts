@@ -64,12 +64,18 @@ function tensorsOf(safe: SafeFile, file: ReadableFile, path: string): Map<string
   );
 }
 
+/** Opens STEM.safetensors, or the files of its index; undefined: there is neither. */
+export async function openStem(files: Files, folder: string, stem: string): Promise<WeightFile | undefined> {
+  const single = `${folder}/${stem}.safetensors`;
+  const index = `${single}.index.json`;
+  if (await files.exists(index)) return openShards(files, folder, index);
+  return (await files.exists(single)) ? openSafetensors(files, single) : undefined;
+}
+
 /** Opens the weights of a folder: those of the index if there is one, otherwise the single file. */
 export async function openSafetensorsFolder(files: Files, folder: string): Promise<WeightFile> {
-  const index = `${folder}/${INDEX_FILE}`;
-  if (await files.exists(index)) return openShards(files, folder, index);
-  const single = `${folder}/${SINGLE_FILE}`;
-  if (await files.exists(single)) return openSafetensors(files, single);
+  const found = await openStem(files, folder, "model");
+  if (found) return found;
   const other = (await files.list(folder)).filter((name) => name.endsWith(".safetensors"));
   if (other.length === 1) return openSafetensors(files, `${folder}/${other[0]}`);
   throw new SinterError(

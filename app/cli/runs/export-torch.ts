@@ -9,13 +9,16 @@ import { compileModel } from "../../../compiler/compile.ts";
 import type { TrainingPlan } from "../../../compiler/planner/plan.ts";
 import { printSpec } from "../../../compiler/print-spec.ts";
 import { shadowOf } from "../../../compiler/planner/shadow.ts";
+import { programAdapters, type ProgramAdapters } from "../../../compiler/torch/adapter-layout.ts";
 import { programTexts } from "../../../compiler/torch/program.ts";
 import { gatherTensor, programTensors, type ProgramTensor } from "../../../compiler/torch/weight-layout.ts";
 import { nameInLayer } from "../../../runtime/contract/parameter-names.ts";
+import type { ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
 import type { Tokens } from "../../../runtime/train/sources/text-windows.ts";
@@ -48,6 +51,8 @@ export interface TorchExport {
 export interface TokenExamples {
   /** What the run makes smaller. */
   readonly objective: string;
+  /** Whether several share a row. */
+  readonly packed: boolean;
   /** JSON, in token ids. */
   readonly lines: readonly string[];
 }
@@ -58,33 +63,35 @@ export interface TorchContents {
   /** Of the text that it learns, in 2 or 4 bytes each. */
   readonly tokens?: Tokens | undefined;
   readonly examples?: TokenExamples | undefined;
+  readonly adapters?: ProgramAdapters | undefined;
 }
 
 export async function exportTorch(
   model: Model,
   plan: TrainingPlan,
   out: string,
-  { checkpoint, tokens, examples }: TorchContents,
+  { checkpoint, tokens, examples, adapters }: TorchContents,
 ): Promise<TorchExport> {
   const shadow = trainable(shadowOf(model, PARAMETERS));
   const numbers = await shadowNumbers(shadow);
   const { beta1, beta2, eps, decay, clip } = shadow.train;
   const parity = { lr: LEARNING_RATE, beta1, beta2, eps, decay, clip };
-  const texts = await programTexts(model, shadow, plan, parity, examples?.objective);
+  const run = examples && { ...examples, adapters };
+  const texts = await programTexts(model, shadow, plan, parity, run);
   return wholeFolder(out, "model.json", async (into) => {
     for (const [name, text] of texts) {
       await mkdir(dirname(join(into, name)), { recursive: true });
       await writeFile(join(into, name), text);
     }
     await writeNumbers(join(into, "parity/parity.safetensors"), numbers);
-    const tensors = programTensors(model);
+    const tensors = [...programTensors(model), ...(adapters?.tensors ?? [])];
     if (tokens) {
       const name = tokens instanceof Uint16Array ? "tokens.bin" : "tokens.i32";
       await writeFile(join(into, name), new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength));
     }
     if (examples)
       await writeFile(join(into, "examples.jsonl"), examples.lines.map((line) => `${line}\n`).join(""));
-    if (checkpoint) await writeRun(join(into, "run"), tensors, checkpoint);
+    if (checkpoint) await writeRun(join(into, "run"), tensors, trainedTensors(model, adapters), checkpoint);
     return { tensors: tensors.length, step: checkpoint?.state.step };
   });
 }
@@ -196,27 +203,44 @@ async function writeNumbers(path: string, numbers: readonly Numbers[]): Promise<
 /** What PyTorch's AdamW calls the two moments. */
 const momentNames = { moment1: "exp_avg", moment2: "exp_avg_sq" } as const;
 
+/** The module that a run trains, or, of an imported model, the only one that it has. */
+export const trainedModule = ({ bundle: { manifest } }: Run): ModuleManifest =>
+  (manifest.modules.train ?? manifest.modules.infer)!;
+
+export const adaptersIn = (run: Run): ProgramAdapters | undefined =>
+  programAdapters(run.bundle.manifest.model, trainedModule(run));
+
+/** What the program trains: beside adapters, these, and the tensors that their run trains whole. */
+export const trainedTensors = (model: Model, adapters: ProgramAdapters | undefined): ProgramTensor[] => {
+  const all = programTensors(model);
+  if (!adapters) return all;
+  return [...all.filter(({ name }) => adapters.whole.includes(name)), ...adapters.tensors];
+};
+
 /**
  * The run as train.py would have left it: it goes on from there, with the moments where the checkpoint has
  * them.
  */
 async function writeRun(
   folder: string,
-  tensors: readonly ProgramTensor[],
+  all: readonly ProgramTensor[],
+  trained: readonly ProgramTensor[],
   checkpoint: OpenCheckpoint,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const gathered = (prefix: string, name: string): Numbers[] =>
+  const gathered = (tensors: readonly ProgramTensor[], prefix: string, name: string): Numbers[] =>
     tensors.map((tensor) => ({
       name: name + tensor.name,
       dtype: "F32",
       shape: tensor.shape,
       values: async () => gatherTensor(tensor, await checkpoint.read(prefix + tensor.of, tensor.ofShape)),
     }));
-  await writeNumbers(join(folder, "model.safetensors"), gathered("", ""));
-  // beside adapters, some tensors have learnt nothing
-  if (!tensors.every(({ of }) => checkpoint.tensors.has(`moment1.${of}`))) return;
-  const moments = Object.entries(momentNames).flatMap(([ours, theirs]) => gathered(`${ours}.`, `${theirs}.`));
+  await writeNumbers(join(folder, "model.safetensors"), gathered(all, "", ""));
+  // a run that has taken no step has none
+  if (!trained.every(({ of }) => checkpoint.tensors.has(`moment1.${of}`))) return;
+  const moments = Object.entries(momentNames).flatMap(([ours, theirs]) =>
+    gathered(trained, `${ours}.`, `${theirs}.`),
+  );
   await writeNumbers(join(folder, "moments.safetensors"), moments);
   await writeFile(join(folder, "step.json"), `${JSON.stringify({ step: checkpoint.state.step })}\n`);
 }

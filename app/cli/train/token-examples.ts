@@ -32,8 +32,9 @@ export async function tokenExamples(
     case undefined:
       return undefined;
     case "sft":
-      return withEncoded(sftStage, run, asked, io, async ({ encoded: { train } }) => ({
+      return withEncoded(sftStage, run, asked, io, async ({ encoded: { train }, settings }) => ({
         objective: "sft",
+        packed: settings.packing === "best_fit",
         lines: rowsOf(train).map((row) => JSON.stringify(row)),
       }));
     case "prefer":
@@ -59,7 +60,7 @@ async function preferences(
       chosen: rows[2 * i],
       rejected: rows[2 * i + 1],
     }));
-    return { objective, lines: pairs.map((pair) => JSON.stringify(pair)) };
+    return { objective, packed: false, lines: pairs.map((pair) => JSON.stringify(pair)) };
   });
 }
 

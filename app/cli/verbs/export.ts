@@ -17,9 +17,9 @@ import { adapterOption } from "../options/run-options.ts";
 import { encodeText, type Tokens } from "../../../runtime/train/sources/text-windows.ts";
 import { dataPath, readData } from "../train/data-text.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
-import { exportTorch } from "../runs/export-torch.ts";
+import { adaptersIn, exportTorch } from "../runs/export-torch.ts";
 import { tokenExamples } from "../train/token-examples.ts";
-import { openMerged } from "../runs/open-weights.ts";
+import { openWeights } from "../runs/open-weights.ts";
 import { anyCluster, clusterOf, standardCluster } from "../options/cluster.ts";
 import { planNamed } from "../options/plan.ts";
 import { checkOptions, oneModel, rightSpec, specOptions } from "../options/spec.ts";
@@ -77,7 +77,9 @@ export const exportVerb = defineVerb({
   summary: "a run's weights for other programs",
   arguments: [{ name: "<dir>", help: "folder of a run; torch: or a spec file" }],
   options,
-  notes: ["Adapters (--lora of sft) are merged into the matrices beside which they stand, but for peft."],
+  notes: [
+    "Adapters (--lora of sft) are merged into the matrices beside which they stand, but for peft and torch.",
+  ],
   examples: [
     "sinter export runs/gpt2 --to gguf --dtype q8_0 -o gpt2-q8.gguf",
     "sinter export runs/stories --to hf -o stories-hf",
@@ -164,8 +166,6 @@ async function modelOf(
 const MOMENTS_OF_TORCH =
   "PyTorch has no AdamW with moments in 8 bits: the program keeps them in f32, 8 bytes for each parameter";
 
-const ADAPTERS_OF_TORCH = "adapters are merged: the program begins with them, and trains all parameters";
-
 /** Of a spec the program alone; of a run its weights, too, so that it goes on there. */
 async function program(source: string, out: string, asked: Asked, io: Io): Promise<number> {
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
@@ -180,16 +180,17 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   };
   const plan = planOf(model, { ...of, optimizer: "adamw" }); // which is what the program has
   if ("together" in plan) throw new SinterError("input", `the batch of ${asked.plan} does not come out even`);
-  const checkpoint = run && (await openMerged(nodeFiles(), run, io, openNewest));
+  const checkpoint = run && (await openWeights(nodeFiles(), run, io, openNewest));
   try {
     const examples = run && (await tokenExamples(run, asked, io));
     const tokens = examples || asked.data === undefined ? undefined : tokensOf(asked.data, run, io);
-    const { tensors, step } = await exportTorch(model, plan, out, { checkpoint, tokens, examples });
+    const adapters = run && adaptersIn(run);
+    const contents = { checkpoint, tokens, examples, adapters };
+    const { tensors, step } = await exportTorch(model, plan, out, contents);
     const facts = { to: "torch", path: asked.out, tensors, ...(step !== undefined && { step }) };
     const begins = step === undefined ? "first weights of its own" : `weights of step ${step}`;
     const next = `try it: python3 ${asked.out}/test_parity.py`;
     if (model.train.optimizer === "adamw8") io.err(`note: ${MOMENTS_OF_TORCH}\n`);
-    if (run?.record.stage?.lora) io.err(`note: ${ADAPTERS_OF_TORCH}\n`);
     io.out(
       asked.json
         ? `${JSON.stringify(facts)}\n`

@@ -33,6 +33,18 @@ RUNS = {
         4,
         {"mode": "fsdp", "tensor": 2, "compile": True, "recompute": True},
     ),
+    "tensor 2, compiled, the loss in 4 pieces": (
+        2,
+        {"mode": "fsdp", "tensor": 2, "compile": True, "chunks": 4},
+    ),
+}
+# of a model whose table is its output layer, too
+TIED = {
+    "tied, tensor 2, the loss in 4 pieces": (2, {"mode": "fsdp", "tensor": 2, "chunks": 4}),
+    "tied, fsdp2 x tensor 2, compiled, layers computed again, the loss in 4 pieces": (
+        4,
+        {"mode": "fsdp", "tensor": 2, "compile": True, "recompute": True, "chunks": 4},
+    ),
 }
 
 
@@ -125,19 +137,30 @@ def checkpoint(folder, wanted):
     shutil.rmtree(kept)
 
 
-def main(programs):
-    folder = pathlib.Path(programs) / "shared"
-    sys.path.insert(0, str(folder))
+def compare(folder, runs):
+    """Each run's losses, beside Sinter's."""
+    # of this folder, whichever folder's were imported before
+    for name in ("model", "parallel", "test_parity", "train", "weights"):
+        sys.modules.pop(name, None)
+    sys.path[0] = str(folder)
     import parallel
     import weights
 
     has_fsdp2 = parallel.can_shard()
     wanted = weights.read(folder / "parity" / "parity.safetensors")["losses"].clone()
-    for what, (ranks, asked) in RUNS.items():
+    for what, (ranks, asked) in runs.items():
         if asked["mode"] == "fsdp" and not has_fsdp2:
             rows.skip(PART, what, f"torch {torch.__version__} has no fully_shard")
             continue
         rows.put(PART, f"{what}: losses", far(together(learn, ranks, folder, asked), wanted), most=LOSS)
+    return has_fsdp2, wanted
+
+
+def main(programs):
+    sys.path.insert(0, programs)
+    compare(pathlib.Path(programs) / "shared-tied", TIED)
+    folder = pathlib.Path(programs) / "shared"
+    has_fsdp2, wanted = compare(folder, RUNS)
     if not has_fsdp2:
         return rows.skip(PART, "a checkpoint of 4 processes", f"torch {torch.__version__} has no fully_shard")
     checkpoint(folder, wanted)

@@ -2,12 +2,13 @@
  * `sinter export --to torch`: the program passes its own tests, a run that was begun here goes on there with
  * the same losses, and what is no model is refused.
  */
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, sinter, trainSmall } from "../../support/command-line.ts";
+import { readSafetensors } from "../../../runtime/store/safetensors.ts";
 import { PYTHON, pythonHas } from "../../support/debian-python.ts";
 
 const hasTorch = pythonHas("torch");
@@ -43,6 +44,28 @@ function lossesOf(log: string): Map<number, number> {
   );
 }
 
+/** The f32 tensors of a checkpoint. */
+function numbersOf(bytes: Buffer): Map<string, Float32Array> {
+  const { tensors } = readSafetensors(bytes, "");
+  const values = [...tensors].map(([name, { begin, end }]) => {
+    return [name, new Float32Array(Uint8Array.from(bytes.subarray(begin, end)).buffer)] as const;
+  });
+  return new Map(values);
+}
+
+/** The largest, beside the largest number that is wanted. */
+function distance(found: Float32Array, wanted: Float32Array): number {
+  const most = (of: (i: number) => number): number =>
+    wanted.reduce((largest, _, i) => Math.max(largest, Math.abs(of(i))), 0);
+  return (
+    most((i) => found[i]! - wanted[i]!) /
+    Math.max(
+      1e-12,
+      most((i) => wanted[i]!),
+    )
+  );
+}
+
 beforeAll(async () => {
   writeFileSync(path("text.txt"), text);
   for (const steps of [4, 12]) {
@@ -61,25 +84,85 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
   });
 
-  test.skipIf(!canShard)(
-    "shared out among two processes (FSDP2) it learns the same, and comes back",
-    async () => {
-      const [out, home] = [path("shared"), path("run-shared")];
-      cpSync(path("run-4"), home, { recursive: true });
-      await sinter("export", home, "--to", "torch", "--data", path("text.txt"), "-o", out);
-      const args = [join(out, "tokens.bin"), "2", "--mode", "fsdp", "--steps", "8"];
-      execFileSync("bash", [join(out, "run.sh"), ...args], {
-        env: { ...process.env, PYTHON },
-        stdio: "pipe",
-      });
-      const [there, here] = [lossesOf(join(out, "run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
-      for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
-      const back = ["import", join(out, "run"), "--back", "-o", home];
-      expect((await run(...back)).err).toContain("weights.py joins it");
-      execFileSync(PYTHON, [join(out, "weights.py"), join(out, "run")], { stdio: "pipe" });
-      expect(await sinter(...back)).toContain("is at step 8 now");
-    },
-  );
+  test.skipIf(!canShard).each([
+    ["its rows (FSDP2)", "shared", []],
+    [
+      "its heads, columns and vocabulary (tensor parallelism)",
+      "divided",
+      ["--tensor", "2", "--loss-chunks", "3"],
+    ],
+  ])("two processes that divide %s learn the same, and it comes back", async (_, name, how) => {
+    const [out, home] = [path(name), path(`run-${name}`)];
+    cpSync(path("run-4"), home, { recursive: true });
+    await sinter("export", home, "--to", "torch", "--data", path("text.txt"), "-o", out);
+    const args = [join(out, "tokens.bin"), "2", "--mode", "fsdp", "--steps", "8", ...how];
+    const env = { ...process.env, PYTHON };
+    execFileSync("bash", [join(out, "run.sh"), ...args], { env, stdio: "pipe" });
+    const [there, here] = [lossesOf(join(out, "run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
+    expect([...there.keys()]).toEqual([5, 6, 7, 8]);
+    for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
+    const back = ["import", join(out, "run"), "--back", "-o", home];
+    expect((await run(...back)).err).toContain("weights.py joins it");
+    const small = { ...env, MOST_BYTES: "20000" };
+    execFileSync(PYTHON, [join(out, "weights.py"), join(out, "run")], { env: small, stdio: "pipe" });
+    expect(existsSync(join(out, "run/model.safetensors.index.json"))).toBe(true);
+    expect(await sinter(...back)).toContain("is at step 8 now");
+  });
+
+  test.skipIf(!canShard)("what does not divide is refused with what would", () => {
+    const sizes = JSON.parse(readFileSync(path("divided/model.json"), "utf8")) as object;
+    writeFileSync(path("divided/odd.json"), JSON.stringify({ ...sizes, padded_vocab: 257 }));
+    const args = [path("divided/tokens.bin"), "2", "--mode", "fsdp", "--tensor", "2"];
+    const more = ["--sizes", path("divided/odd.json"), "--out", path("odd")];
+    const said = spawnSync("bash", [path("divided/run.sh"), ...args, ...more], {
+      env: { ...process.env, PYTHON },
+      encoding: "utf8",
+    });
+    expect(said.status).toBe(1);
+    expect(said.stderr).toContain("2 does not divide the 257 rows of the tables; with padded_vocab 258");
+    expect(said.stderr).not.toContain("Traceback");
+  });
+
+  test.skipIf(!canShard)("a model begins with the same weights, however many processes draw them", () => {
+    const begun = (out: string, ...how: string[]): number => {
+      const args = [path("divided/train.py"), "--data", path("divided/tokens.bin"), "--steps", "1"];
+      execFileSync(PYTHON, [...args, "--out", path(out), ...how], { stdio: "pipe" });
+      return lossesOf(path(`${out}/log.jsonl`)).get(1)!;
+    };
+    const alone = begun("begun-1");
+    expect(alone).toBeGreaterThan(5);
+    const four = begun("begun-4", "--processes", "4", "--mode", "fsdp", "--tensor", "2");
+    expect(Math.abs(four - alone)).toBeLessThan(1e-5);
+  });
+
+  test("more than a file may have is a file for each layer, and an index", async () => {
+    const [out, home] = [path("sharded"), path("run-sharded")];
+    cpSync(path("run-4"), home, { recursive: true });
+    await sinter("export", home, "--to", "torch", "--data", path("text.txt"), "-o", out);
+    const learn = (steps: number, most?: number): void => {
+      const args = [join(out, "train.py"), "--data", join(out, "tokens.bin"), "--steps", `${steps}`];
+      const env = { ...process.env, ...(most !== undefined && { MOST_BYTES: `${most}` }) };
+      execFileSync(PYTHON, args, { env, stdio: "pipe" });
+    };
+    const files = (): string[] =>
+      readdirSync(join(out, "run")).filter((name) => name.includes("safetensors"));
+    learn(6, 40_000);
+    const found = files().filter((name) => name.endsWith(".safetensors"));
+    expect(found.length).toBeGreaterThan(6);
+    for (const name of found) {
+      const { tensors } = readSafetensors(readFileSync(join(out, "run", name)), name);
+      const layers = new Set([...tensors.keys()].map((key) => /layers\.(\d)/.exec(key)?.[1]));
+      expect([...layers], name).toHaveLength(1);
+      const bytes = [...tensors.values()].reduce((sum, { begin, end }) => sum + end - begin, 0);
+      expect(bytes, name).toBeLessThanOrEqual(40_000);
+    }
+    expect(await sinter("import", join(out, "run"), "--back", "-o", home)).toContain("is at step 6 now");
+    learn(8);
+    expect(files().sort()).toEqual(["model.safetensors", "moments.safetensors"]);
+    const [there, here] = [lossesOf(join(out, "run/log.jsonl")), lossesOf(path("run-12/log.jsonl"))];
+    expect([...there.keys()]).toEqual([5, 6, 7, 8]);
+    for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
+  });
 
   test("it learns which of two answers is better: dpo begins at ln 2, and falls", () => {
     const pairs = Array.from({ length: 8 }, (_, i) => ({
@@ -113,32 +196,43 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     expect(said).toMatch(/weights after 20 steps, \S+: \S+ of 1e-03\n1 passed/);
   });
 
-  const examples = {
-    sft: {
-      set: ["packing=none"],
-      row: (i: number) => ({ prompt: `${i} and 1`, completion: `${i + 1}` }),
-    },
-    prefer: {
-      set: ["objective=dpo"],
-      row: (i: number) => ({ prompt: `${i} and 1`, chosen: `${i + 1}`, rejected: `${i + 2}` }),
-    },
-  } as const;
+  const answers = (i: number): object => ({ prompt: `${i} and 1`, completion: `${i + 1}` });
+  const pairs = (i: number): object => ({
+    prompt: `${i} and 1`,
+    chosen: `${i + 1}`,
+    rejected: `${i + 2}`,
+  });
 
-  test.each(["sft", "prefer"] as const)("%s: a run goes on there, and comes back", async (verb) => {
-    const [home, out, data] = [path(`run-${verb}`), path(`program-${verb}`), path(`${verb}.jsonl`)];
-    const { set, row } = examples[verb];
-    writeFileSync(data, Array.from({ length: 20 }, (_, i) => `${JSON.stringify(row(i))}\n`).join(""));
-    const settings = [...set, "batch=4", "steps=4", "warmup=0"].flatMap((one) => ["--set", one]);
-    const begin = ["--from", path("run-12"), "--data", data, "--out", home, ...settings, "--save-every", "2"];
-    await sinter(verb, ...begin, "--workers", "1");
+  test.each([
+    ["sft", "a row for each example", answers, ["--set", "packing=none"]],
+    ["sft", "packed rows", answers, ["--set", "packing=best_fit", "--set", "context=32"]],
+    ["sft", "packed rows, adapters", answers, ["--set", "context=32", "--lora", "2"]],
+    ["prefer", "pairs", pairs, ["--set", "objective=dpo"]],
+    ["prefer", "pairs, adapters", pairs, ["--set", "objective=dpo", "--lora", "2"]],
+  ] as const)("%s, %s: a run goes on there, and comes back", async (verb, what, row, set) => {
+    const [home, out, data] = [path(`run ${what}`), path(`program ${what}`), path(`${what}.jsonl`)];
+    writeFileSync(data, Array.from({ length: 40 }, (_, i) => `${JSON.stringify(row(i))}\n`).join(""));
+    const settings = ["batch=4", "steps=8", "warmup=0", "lr=1e-2"].flatMap((one) => ["--set", one]);
+    const begin = ["--from", path("run-12"), "--data", data, "--out", home, ...set, ...settings];
+    await sinter(verb, ...begin, "--save-every", "4", "--workers", "1");
     const here = lossesOf(join(home, "log.jsonl"));
-    rmSync(join(home, "step-000004.safetensors"));
+    const last = readFileSync(join(home, "step-000008.safetensors"));
+    rmSync(join(home, "step-000008.safetensors"));
     await sinter("export", home, "--to", "torch", "-o", out);
-    execFileSync(PYTHON, [join(out, "finetune.py")], { stdio: "pipe" });
+    const shared = canShard && what !== "pairs" ? ["--processes", "2", "--mode", "fsdp"] : [];
+    execFileSync(PYTHON, [join(out, "finetune.py"), ...shared], { stdio: "pipe" });
+    if (shared.length > 0)
+      execFileSync(PYTHON, [join(out, "weights.py"), join(out, "run")], { stdio: "pipe" });
     const there = lossesOf(join(out, "run/log.jsonl"));
-    expect([...there.keys()]).toEqual([3, 4]);
+    expect([...there.keys()]).toEqual([5, 6, 7, 8]);
     for (const [step, loss] of there) expect(Math.abs(loss - here.get(step)!)).toBeLessThan(1e-5);
-    expect(await sinter("import", join(out, "run"), "--back", "-o", home)).toContain("is at step 4 now");
+    expect(await sinter("import", join(out, "run"), "--back", "-o", home)).toContain("is at step 8 now");
+    const back = readFileSync(join(home, "step-000008.safetensors"));
+    const [ours, theirs] = [last, back].map((bytes) => numbersOf(bytes));
+    expect([...theirs!.keys()].sort()).toEqual([...ours!.keys()].sort());
+    // of biases of keys the gradient is rounding, and AdamW makes whole steps of it
+    for (const [name, values] of [...ours!].filter(([key]) => !key.endsWith("qkv.bias")))
+      expect(distance(theirs!.get(name)!, values), name).toBeLessThan(1e-3);
   });
 
   test("the program of a model with 405 B parameters passes its own tests", async () => {

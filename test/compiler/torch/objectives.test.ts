@@ -81,7 +81,7 @@ for name, (unit, equation, settings, _) in OBJECTIVES.items():
         loss = equation(own, settings)
         loss = (own.sum(loss) if unit == "token" else loss).sum()
     loss.backward()
-    found[name] = {"loss": float(loss), "slopes": logp.grad.flatten().tolist()}
+    found[name] = {"loss": float(loss.detach()), "slopes": logp.grad.flatten().tolist()}
 print(json.dumps(found))
 `;
 

@@ -13,8 +13,12 @@ import { differentiate } from "../../../compiler/4-grad/differentiate.ts";
 import { saveForBackward } from "../../../compiler/4-grad/save.ts";
 import { checkWithPlans } from "../../../compiler/planner/judge-plans.ts";
 import { shadowOf } from "../../../compiler/planner/shadow.ts";
+import { paddedVocab } from "../../../compiler/planner/padded-vocab.ts";
+import { costsOf } from "../../../compiler/planner/costs.ts";
+import { stageParameters } from "../../../compiler/planner/device-memory.ts";
 import { modelPy } from "../../../compiler/torch/model-py.ts";
 import { programTexts } from "../../../compiler/torch/program.ts";
+import { parallelPy } from "../../../compiler/torch/parallel-py.ts";
 import { initialOf, sizesJson } from "../../../compiler/torch/sizes-json.ts";
 import { gatherTensor, programTensors, scatterTensor } from "../../../compiler/torch/weight-layout.ts";
 import { weightsPy } from "../../../compiler/torch/weights-py.ts";
@@ -28,6 +32,7 @@ import { inProject } from "../../support/paths.ts";
 import { numbersFor } from "../../support/slopes.ts";
 
 const hasTorch = pythonHas("torch");
+const canShard = pythonHas("torch.distributed.tensor");
 const folder = mkdtempSync(join(tmpdir(), "sinter-torch-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -112,6 +117,32 @@ describe.skipIf(!hasTorch)("with PyTorch (Debian's python3-torch)", () => {
     for (const [at, distances] of Object.entries(far))
       for (const [what, distance] of Object.entries(distances))
         expect(distance, `${what} of ${at}`).toBeLessThan(1e-9);
+  });
+});
+
+describe.skipIf(!canShard)("with PyTorch 2.6 or later", () => {
+  test("tensor parallelism divides what the plan counts as divided, the vocabulary too", () => {
+    for (const [file, name, tensor, tables] of [
+      ["llama3", "llama3.1-405b", 8, ["model.embed_tokens.weight", "lm_head.weight"]],
+      ["gpt2", "gpt2", 4, ["model.embed_tokens.weight"]],
+    ] as const) {
+      const model = modelOf(`specs/${file}.sinter`, name);
+      const at = join(folder, `divided-${name}`);
+      const rows = paddedVocab(model.sizes.vocab);
+      const texts = { "model.py": modelPy(model), "parallel.py": parallelPy, "weights.py": weightsPy };
+      mkdirSync(at);
+      for (const [text, contents] of Object.entries(texts)) writeFileSync(join(at, text), contents);
+      writeFileSync(join(at, "model.json"), JSON.stringify(sizesJson(model, "", initialOf(model))));
+      const script = inProject("test/compiler/torch/divided.py");
+      const said = execFileSync(PYTHON, [script, at, `${tensor}`], { encoding: "utf8" });
+      const alone = { shard: 1, context: 1, pipeline: 1, expert: 1, devices: tensor };
+      const { all } = stageParameters(costsOf(model), { ...alone, tensor });
+      const padding = ((rows - model.sizes.vocab) * model.sizes.width * tables.length) / tensor;
+      expect(JSON.parse(said)).toEqual({
+        parameters: all + padding,
+        tables: Object.fromEntries(tables.map((table) => [table, [rows / tensor, model.sizes.width]])),
+      });
+    }
   });
 });
 
