@@ -22,7 +22,7 @@ import { tokenExamples } from "../train/token-examples.ts";
 import { openWeights } from "../runs/open-weights.ts";
 import { anyCluster, clusterOf, standardCluster } from "../options/cluster.ts";
 import { planNamed } from "../options/plan.ts";
-import { checkOptions, oneModel, rightSpec, specOptions } from "../options/spec.ts";
+import { checkOptions, firstModel, rightSpec, specOptions } from "../options/spec.ts";
 import { askedOf } from "../../../compiler/planner/judge-plans.ts";
 import { planOf } from "../../../compiler/planner/plan.ts";
 import { openRunAt } from "../runs/use-run.ts";
@@ -171,7 +171,7 @@ async function program(source: string, out: string, asked: Asked, io: Io): Promi
   const run = isSpecPath(source) ? undefined : await openRunAt(source, io);
   const checked = run ? undefined : rightSpec(source, checkOptions(asked), io);
   const block = asked.plan === undefined || !checked ? undefined : planNamed(asked.plan, checked);
-  const model = block?.model ?? run?.bundle.manifest.model ?? oneModel(source, checkOptions(asked), io).model;
+  const model = block?.model ?? run?.bundle.manifest.model ?? firstModel(source, checked!, io);
   const own = checked?.hardware;
   const of = {
     ...standardCluster(own),

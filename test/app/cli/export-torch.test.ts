@@ -264,3 +264,16 @@ test("what is there already is not written over, adapters have no place in it", 
   expect((await run("import", path("."), "--back", "-o", path("run-4"))).err).toContain("names no step");
   expect(existsSync(path("other"))).toBe(false);
 });
+
+test("a device of the spec's own, behind --on; the spec is read once, so that it warns once", async () => {
+  const odd = spec(4).replace("x += swiglu", "h = rmsnorm(x)\n    x += swiglu");
+  writeFileSync(path("own.sinter"), `${odd}hardware my-card like h100 { power 500 }\n`);
+  const asked = ["--to", "torch", "--on", "my-card:2", "-o", path("own")];
+  const { code, err } = await run("export", path("own.sinter"), ...asked);
+  expect([code, err.match(/warning\[/g)?.length]).toEqual([0, 1]);
+  expect(JSON.parse(readFileSync(path("own/plan.json"), "utf8"))).toMatchObject({
+    hardware: "my-card",
+    figures: "from the spec: power; the rest as NVIDIA H100 SXM 80 GB",
+    devices: 2,
+  });
+});
