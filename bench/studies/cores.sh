@@ -20,7 +20,7 @@ export OUT=${OUT:-${TMPDIR:-/tmp}/sinter-cores}
 export NODE_NO_WARNINGS=1
 all=(export limits S M gpt2 1b table)
 # seconds that each part may take: 540 in all
-declare -A most=([export]=120 [limits]=40 [S]=60 [M]=80 [gpt2]=140 [1b]=90 [table]=10)
+declare -A most=([export]=120 [limits]=40 [S]=70 [M]=80 [gpt2]=150 [1b]=70 [table]=10)
 least_cores=8
 
 try=

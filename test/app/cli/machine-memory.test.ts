@@ -79,3 +79,11 @@ it("what only infers needs its weights, and none of what training writes", async
   expect(code).toBe(exitCodes.memory);
   expect(err).toMatch(/running small takes .*weights .*this machine has 1 MiB.*\n.*--weights q8_0/);
 });
+
+it("a server needs room for all that its texts may fill", async () => {
+  machine(8);
+  const { code, err } = await run("serve", at("made"), "--parallel", "64", ...FLAGS);
+  expect(code).toBe(exitCodes.memory);
+  expect(err).toMatch(/small with 64 texts at once takes .*keys and values 8\.?\d* MiB.*machine has 8 MiB/);
+  expect(err).toContain("Fewer texts (--parallel)");
+});
