@@ -89,6 +89,7 @@ function emitFewSlots(
       w,
       target,
       strides,
+      E * K * strides.b,
       { from: "0", to: `${K}` },
       { a: "a_e", b: "b_e", sums: "out_e", bytes: "bytes", rows: "rows" },
     );

@@ -72,6 +72,7 @@ export const matmul_split = defineOp("a[M,K] b[K,N] live[1]?:i32 -> sums[P,F,N]"
         w,
         k.target,
         { b: bRow, a: rowBytes(K), sums: bRow },
+        K * bRow,
         { from: "start", to: "end" },
         { a: at.a, b: `${at.b} + from`, sums: "partial", bytes: "bytes", rows: "rows" },
       );
@@ -84,6 +85,8 @@ export const matmul_split = defineOp("a[M,K] b[K,N] live[1]?:i32 -> sums[P,F,N]"
     { d: { M: 4, K: 61, N: 130, P: 3, F: 4 } },
     { d: { M: 3, K: 5, N: 17, P: 8, F: 3 } },
     { d: { M: 13, K: 83, N: 97, P: 8, F: 13 } },
+    { d: { M: 5, K: 140, N: 513, P: 3, F: 5 } }, // large enough to be touched
+    { d: { M: 3, K: 19, N: 4130, P: 2, F: 3 } }, // the same, in two pieces of each row
     { d: { M: 1, K: 768, N: 768, P: 8, F: 1 } },
     { d: { M: 1, K: 3072, N: 768, P: 8, F: 1 } },
   ],

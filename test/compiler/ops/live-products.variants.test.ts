@@ -73,6 +73,7 @@ const sizes: readonly (Omit<Sizes, "M"> & { readonly activation?: string })[] = 
   { K: 83, N: 97 },
   { K: 5, N: 33, activation: "gelu_tanh" },
   { K: 272, N: 144, activation: "silu" },
+  { K: 272, N: 257 }, // large enough to be touched
   { K: 4232, N: 17 }, // several blocks of K
 ];
 

@@ -3,28 +3,34 @@
  * summed at the end as `sum8` does it (8-emit/prelude.ts). Every row of b is read once.
  *
  *   up to 4 rows   one row of b after the other, as memory has them: prefetchers follow one long stream best
- *   more           tiles of 2 × 4: four rows of b, far enough from each other for a stream each, meet two
- *                  rows of a after the other
+ *   more           tiles of 2 × 4: four rows of b meet two rows of a after the other. A large b is touched
+ *                  in order first, 16 rows at once (row-tiles.ts says why).
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
+import { touchLines } from "../../kit/touch-rows.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
+import { LEAST_TOUCHED_BYTES } from "./row-tiles.ts";
 
 /** Rows of b in a task. */
 export const COLUMNS = 16;
 /** Rows of a and of b in a tile. */
 export const TILE = { a: 2, b: 4 } as const;
-/** From one row of a tile to the next: a task's rows are four streams. */
+/** From one row of a tile to the next. */
 export const APART = COLUMNS / TILE.b;
 /** Up to so many rows of a, one row of b is at work at a time. */
 export const ONE_STREAM = 4;
+/** A task's rows that are longer in all do not stay in every second cache. */
+const MOST_TOUCHED_BYTES = 256 * 1024;
 
 /**
  * A function (a, b, sums, columns, rows, spill): sums[rows, 16] = a[rows] · b[columns]ᵀ. Rows of a and b are
- * `row` bytes long, padding (zeros) included.
+ * `row` bytes long, padding (zeros) included. b is a part of a matrix of `matrixBytes`.
  */
-export function dotProducts(w: Writer, target: Target, row: number): string {
-  const name = `dot_products_row${row}`;
+export function dotProducts(w: Writer, target: Target, row: number, matrixBytes: number): string {
+  const touches = matrixBytes >= LEAST_TOUCHED_BYTES && COLUMNS * row <= MOST_TOUCHED_BYTES;
+  const name = `dot_products_row${row}${touches ? "_touched" : ""}`;
   const ofB: TileStrides = { row, apart: APART * row, sums: COLUMNS * 4 };
   return w.helper(name, (h) => {
     h.line(`/** sums[rows, ${COLUMNS}] = a[rows] · b[columns]ᵀ, rows ${row} bytes long */`);
@@ -34,6 +40,7 @@ export function dotProducts(w: Writer, target: Target, row: number): string {
         for (const mr of count(TILE.a + 1).slice(1))
           h.line(`if (rows == ${mr}) return ${dotsOfRow(h, mr, row)}(a, b, sums, columns, spill);`);
         h.block(`if (rows > ${ONE_STREAM} && columns == ${COLUMNS})`, () => {
+          if (touches) h.line(touchLines(h, "b", (COLUMNS * row) / LINE_BYTES));
           h.block(`for (const end = b + ${APART * row}; b < end; b += ${row}, sums += 4)`, () =>
             overRows(h, (mr) => `${dotTile(h, mr, target, ofB)}(a_r, b, sums_r, spill)`, ofB),
           );

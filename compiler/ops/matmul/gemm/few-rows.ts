@@ -99,6 +99,7 @@ function emitRowTiles(w: Writer, at: Tensors, { M, N, K }: Sizes, k: MatmulKerne
       w,
       k.target,
       { b, a: rowBytes(K), sums },
+      K * b,
       { from: "0", to: `${K}` },
       { a: at.a, b: `${at.b} + from`, sums: "scratch", bytes: "bytes", rows },
     );
@@ -135,7 +136,7 @@ function finishSums(
 
 function emitDotProducts(w: Writer, at: Tensors, d: Sizes, k: MatmulKernel, rows: string): void {
   const bRow = rowBytes(d.K);
-  const dots = d.M === 1 ? dotsOfRow(w, 1, bRow) : dotProducts(w, k.target, bRow);
+  const dots = d.M === 1 ? dotsOfRow(w, 1, bRow) : dotProducts(w, k.target, bRow, d.N * bRow);
   const ofRows = d.M === 1 ? "" : `, ${rows}`;
   emitDotTasks(
     w,

@@ -4,14 +4,25 @@
  *
  *   sums[rows, columns] += a[rows, 8] · b[8, columns]
  *
- * Eight rows of b are as many streams as the prefetchers follow, and each is read line after line; the groups
- * of rows behind the first find them in the caches. One row alone has loops of its own: `rowStream`.
+ * Where b comes from memory, its next rows are touched in order before they are multiplied. A core looks some
+ * hundred instructions ahead: these are as many lines on the way if there are nothing but loads, and twenty
+ * if each line brings its multiply-adds along. The tiles then read the rows from the second cache.
+ *
+ * One row alone has loops of its own: `rowStream`.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
+import { LINE_BYTES } from "../../kit/row-loops.ts";
+import { touchLines } from "../../kit/touch-rows.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 
-/** Rows of b that are read at once. */
-const STREAMS = 8;
+/** Rows of b that a tile's sums take up before they are stored. */
+const STEPS = 8;
+/**
+ * What is touched at once, a multiple of STEPS rows of b: of short rows some 48 KiB, since the first lines of
+ * each piece are waited for; of long rows pieces of 16 KiB, so that all of it stays in the second cache.
+ */
+const TOUCHED_BYTES = 48 * 1024;
+const TOUCHED_ROW_BYTES = 16 * 1024;
 /** Rows of a that have their sums in registers. */
 const TOGETHER = 4;
 /** Columns of a tile by its rows, as many as registers hold sums; the last columns come in lines of LINE. */
@@ -29,25 +40,66 @@ export interface RowBytes {
   readonly sums: number;
 }
 
+/** A smaller matrix is in a core's caches already, and nothing of it is touched. */
+export const LEAST_TOUCHED_BYTES = 256 * 1024;
+
 /**
  * The loop over rows of b: from `from` to before `to` (i32 expressions), all of which meet `rows` rows of a.
  * `a` is the address of the first element of a's first row, `b` that of b's first row and the first column.
+ * b is a part of a matrix of `matrixBytes`.
  */
 export function eachStreams(
   w: Writer,
   target: Target,
   strides: RowBytes,
+  matrixBytes: number,
   range: { readonly from: string; readonly to: string },
   call: Readonly<Record<"a" | "b" | "sums" | "bytes" | "rows", string>>,
 ): void {
   const { from, to } = range;
   const { a, b, sums, bytes, rows } = call;
-  w.block(`for (let k = ${from}; k < ${to}; k += ${STREAMS})`, () =>
+  const touches = matrixBytes >= LEAST_TOUCHED_BYTES;
+  const [most, group] = touches
+    ? [touchedRows(strides.b), touchedGroups(w, target, strides)]
+    : [STEPS, rowGroups(w, target, strides)];
+  w.block(`for (let k = ${from}; k < ${to}; k += ${most})`, () =>
     w.line(
-      `${rowGroups(w, target, strides)}(${a} + <usize>k * 4, ${b} + <usize>k * ${strides.b}, ${sums}, ` +
-        `${bytes}, min(${STREAMS}, ${to} - k), ${rows});`,
+      `${group}(${a} + <usize>k * 4, ${b} + <usize>k * ${strides.b}, ${sums}, ` +
+        `${bytes}, min(${most}, ${to} - k), ${rows});`,
     ),
   );
+}
+
+const touchedRows = (bRow: number): number =>
+  Math.max(STEPS, Math.floor(TOUCHED_BYTES / bRow / STEPS) * STEPS);
+
+/** A function (a, b, sums, bytes, steps, rows) like `rowGroups`, for any number of steps. */
+function touchedGroups(w: Writer, target: Target, strides: RowBytes): string {
+  const { a, b, sums } = strides;
+  const name = `touched_rows_b${b}_a${a}_s${sums}`;
+  return w.helper(name, (h) => {
+    const group = rowGroups(h, target, strides);
+    h.line(
+      "/** sums[rows] += a[rows, steps] · b[steps] over `bytes` of columns, after b is touched in order */",
+    );
+    h.block(
+      `function ${name}(a: usize, b: usize, sums: usize, bytes: usize, steps: i32, rows: i32): void`,
+      () => {
+        h.line(`const last = b + <usize>steps * ${b};`);
+        h.block(`for (let from: usize = 0; from < bytes; from += ${TOUCHED_ROW_BYTES})`, () => {
+          h.line(`const columns = min(bytes - from, ${TOUCHED_ROW_BYTES});`);
+          const lines = `<i32>(columns / ${LINE_BYTES})`;
+          h.line(`for (let row = b; row < last; row += ${b}) ${touchLines(h, "row + from", lines)}`);
+          h.block(`for (let k = 0; k < steps; k += ${STEPS})`, () =>
+            h.line(
+              `${group}(a + <usize>k * 4, b + <usize>k * ${b} + from, sums + from, columns, ` +
+                `min(${STEPS}, steps - k), rows);`,
+            ),
+          );
+        });
+      },
+    );
+  });
 }
 
 /**
