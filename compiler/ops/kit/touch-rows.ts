@@ -6,6 +6,12 @@
 import { LINE_BYTES } from "./row-loops.ts";
 import { count, type Writer } from "./writer.ts";
 
+/**
+ * Bytes of activations that stay in L1 (32 KiB) beside weights that pass through it. Measured: 18 KiB do, 20
+ * do not (bench/EXPERIMENTS.md).
+ */
+export const STAY_IN_L1_BYTES = 19 * 1024;
+
 /** A function (row, rows, bytes): touches so many lines of each row, rows `bytes` apart. */
 export function touchFunction(w: Writer, lines = 1): string {
   const name = `touch_rows${lines === 1 ? "" : `_${lines}`}`;

@@ -74,6 +74,7 @@ const sizes: readonly (Omit<Sizes, "M"> & { readonly activation?: string })[] = 
   { K: 5, N: 33, activation: "gelu_tanh" },
   { K: 272, N: 144, activation: "silu" },
   { K: 272, N: 257 }, // large enough to be touched
+  { K: 1664, N: 48 }, // the same, and three rows of a are more than L1 is to hold
   { K: 4232, N: 17 }, // several blocks of K
 ];
 

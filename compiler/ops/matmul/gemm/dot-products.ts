@@ -2,13 +2,14 @@
  * Products of rows of a with rows of b[N,K], of any number, in one order: 16 lanes run along K, and are
  * summed at the end as `sum8` does it (8-emit/prelude.ts). Every row of b is read once.
  *
- *   up to 4 rows   one row of b after the other, as memory has them: prefetchers follow one long stream best
+ *   up to 4 rows   one row of b after the other, as memory has them, while all rows of a stay in L1:
+ *                  prefetchers follow one long stream best
  *   more           tiles of 2 × 4: four rows of b meet two rows of a after the other. A large b is touched
  *                  in order first, 16 rows at once (row-tiles.ts says why).
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
-import { touchLines } from "../../kit/touch-rows.ts";
+import { STAY_IN_L1_BYTES, touchLines } from "../../kit/touch-rows.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_TOUCHED_BYTES } from "./row-tiles.ts";
@@ -23,6 +24,9 @@ export const APART = COLUMNS / TILE.b;
 export const ONE_STREAM = 4;
 /** A task's rows that are longer in all do not stay in every second cache. */
 const MOST_TOUCHED_BYTES = 256 * 1024;
+/** Up to so many rows of a, one row of b at a time: with a large b, as many as stay in L1 beside it. */
+const oneStream = (row: number, touches: boolean): number =>
+  touches ? Math.min(ONE_STREAM, Math.max(TILE.a, Math.floor(STAY_IN_L1_BYTES / row))) : ONE_STREAM;
 
 /**
  * A function (a, b, sums, columns, rows, spill): sums[rows, 16] = a[rows] · b[columns]ᵀ. Rows of a and b are
@@ -39,7 +43,7 @@ export function dotProducts(w: Writer, target: Target, row: number, matrixBytes:
       () => {
         for (const mr of count(TILE.a + 1).slice(1))
           h.line(`if (rows == ${mr}) return ${dotsOfRow(h, mr, row)}(a, b, sums, columns, spill);`);
-        h.block(`if (rows > ${ONE_STREAM} && columns == ${COLUMNS})`, () => {
+        h.block(`if (rows > ${oneStream(row, touches)} && columns == ${COLUMNS})`, () => {
           if (touches) h.line(touchLines(h, "b", (COLUMNS * row) / LINE_BYTES));
           h.block(`for (const end = b + ${APART * row}; b < end; b += ${row}, sums += 4)`, () =>
             overRows(h, (mr) => `${dotTile(h, mr, target, ofB)}(a_r, b, sums_r, spill)`, ofB),

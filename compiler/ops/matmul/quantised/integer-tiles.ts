@@ -31,7 +31,7 @@ import { count, type Writer } from "../../kit/writer.ts";
 import { evenBlocks } from "../gemm/cache-blocks.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
-import { touchLines } from "../../kit/touch-rows.ts";
+import { STAY_IN_L1_BYTES, touchLines } from "../../kit/touch-rows.ts";
 import { OPENED_ROWS, openFunction } from "./opened-weights.ts";
 import { SIDE_BYTES } from "./activation-rows.ts";
 import {
@@ -61,11 +61,10 @@ import {
 const TILE_ROWS = { fours: [4, 2, 1], others: [8, 4, 2, 1] } as const;
 const isByFours = (name: SumsName): boolean => name !== "pairs" && name !== "doubles" && name !== "plain";
 /**
- * Bytes of a tile's activations that stay in L1 beside weights that pass through it. Measured where it has 32
- * KiB: 18 KiB do, 20 do not (bench/EXPERIMENTS.md). Where a dot product of four takes bytes without a sign,
- * it has 48.
+ * Bytes of a tile's activations that stay in L1 beside weights that pass through it. Where a dot product of
+ * four takes bytes without a sign, it has 48 KiB, not 32.
  */
-const L1_BYTES = { fours: 28 * 1024, others: 19 * 1024 } as const;
+const L1_BYTES = { fours: 28 * 1024, others: STAY_IN_L1_BYTES } as const;
 const kindOf = (way: NamedSums) => (isByFours(way.name) ? "fours" : "others");
 /** From so many rows of activations on, reading first costs less than one row of weights at a time. */
 const TOUCHED_ROWS = 8;
