@@ -2,14 +2,14 @@
 import { grouped, message, quoted, replacedBy } from "./message.ts";
 
 const sizes: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 };
+const binarySizes: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 /** "8k" is 8_000, "80GB" 80_000_000_000 and "1GiB" 1_073_741_824. */
 function writtenOut(text: string): string | undefined {
   const binary = /^(\d+(?:\.\d+)?)([kmgt])iB$/i.exec(text);
   const found = binary ?? /^(\d+(?:\.\d+)?)(?:([kmgt])B|([kmbgt]))$/i.exec(text);
   const letter = (found?.[2] ?? found?.[3] ?? "").toLowerCase();
-  const unit = binary ? 1024 ** Math.round(Math.log10(sizes[letter]!) / 3) : sizes[letter]!;
-  const value = found && Number(found[1]) * unit;
+  const value = found && Number(found[1]) * (binary ? binarySizes : sizes)[letter]!;
   return value !== null && Number.isSafeInteger(value) ? grouped(value) : undefined;
 }
 
