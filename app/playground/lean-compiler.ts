@@ -8,7 +8,7 @@ import { parseSync, Visitor, type ESTree, type Plugin } from "vite";
 /** A table's rows are made by a function: which of their properties go, and which only where one types. */
 interface Rule {
   readonly files: RegExp;
-  readonly made: string;
+  readonly made: readonly string[];
   readonly always: readonly string[];
   readonly whileTyping: readonly string[];
 }
@@ -16,13 +16,13 @@ interface Rule {
 const rules: readonly Rule[] = [
   {
     files: /\/compiler\/ops\/.*\.ts$/,
-    made: "defineOp",
+    made: ["defineOp", "sharedByOps"],
     always: ["reference", "cases", "sample"],
     whileTyping: ["emit", "doc"],
   },
   {
     files: /\/compiler\/diagnostics\/messages\/.*\.ts$/,
-    made: "message",
+    made: ["message"],
     always: [],
     whileTyping: ["explain", "wrong", "right"],
   },
@@ -53,14 +53,19 @@ interface Place {
   readonly end: number;
 }
 
-/** Properties of these names in the objects that are given to a function. */
-function propertiesIn(code: string, file: string, callee: string, names: readonly string[]): Place[] {
+/** Properties of these names in the objects that are given to one of these functions. */
+function propertiesIn(
+  code: string,
+  file: string,
+  callees: readonly string[],
+  names: readonly string[],
+): Place[] {
   const found: Place[] = [];
   const isNamed = (property: ESTree.ObjectPropertyKind): boolean =>
     property.type === "Property" && property.key.type === "Identifier" && names.includes(property.key.name);
   new Visitor({
     CallExpression(call) {
-      if (call.callee.type !== "Identifier" || call.callee.name !== callee) return;
+      if (call.callee.type !== "Identifier" || !callees.includes(call.callee.name)) return;
       for (const given of call.arguments)
         if (given.type === "ObjectExpression") found.push(...given.properties.filter(isNamed));
     },

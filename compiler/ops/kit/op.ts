@@ -215,6 +215,9 @@ interface WithTypes<S extends string, A extends Attrs, G extends GradStep> exten
   backward?(has: (tensor: string) => boolean, attrs: Attrs): readonly G[];
 }
 
+/** What several operations have in common, to be spread into their `defineOp`. */
+export const sharedByOps = <const T extends object>(rows: T): T => rows;
+
 export const defineOp = <
   const S extends string,
   A extends Attrs = Record<never, never>,

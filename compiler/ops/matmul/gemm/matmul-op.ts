@@ -6,7 +6,7 @@ import type { Applied } from "../../../../runtime/contract/profile-site.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations, bendOf } from "../../kit/activations.ts";
 import { placeInLines } from "../../kit/lines.ts";
-import { oneOf, type DynamicTasks } from "../../kit/op.ts";
+import { oneOf, sharedByOps, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { forwardCases } from "./cases.ts";
@@ -42,29 +42,30 @@ function waysOf(
   return { few: few || live, many: !few };
 }
 
-export const emitter = (form: Form) => ({
-  tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
-  tileChoices: gemmTileChoices,
-  tasks: (d: Sizes, k: MatmulKernel): number =>
-    waysOf(form, d, k).many ? gemmTasks(planOf(form, d, k)) : fewRowsTasks(d),
-  dynamic: (d: Sizes, k: MatmulKernel): DynamicTasks =>
-    waysOf(form, d, k).many ? gemmDynamic(planOf(form, d, k)) : fewRowsDynamic(d),
-  scratch(d: Sizes, k: MatmulKernel): number {
-    const { few, many } = waysOf(form, d, k);
-    return Math.max(few ? fewRowsScratch(form, d) : 0, many ? gemmScratch(planOf(form, d, k)) : 0);
-  },
-  emit(w: Writer, at: PerTensor<string> & { readonly live?: string }, d: Sizes, k: MatmulKernel): void {
-    const { few, many } = waysOf(form, d, k);
-    const fewRows = (rows: string): void => emitFewRows(w, at, form, d, k, rows);
-    const manyRows = (): void => emitGemm(w, at, planOf(form, d, k), k);
-    if (!few) return manyRows();
-    if (at.live === undefined || !k.has("live")) return fewRows(`${d.M}`);
-    w.line(`const rows = ${liveRows(k, at.live, d.M)};`);
-    if (!many) return fewRows("rows");
-    w.block(`if (rows <= ${FEW_ROWS})`, () => fewRows("rows"));
-    w.block("else", manyRows);
-  },
-});
+export const emitter = (form: Form) =>
+  sharedByOps({
+    tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
+    tileChoices: gemmTileChoices,
+    tasks: (d: Sizes, k: MatmulKernel): number =>
+      waysOf(form, d, k).many ? gemmTasks(planOf(form, d, k)) : fewRowsTasks(d),
+    dynamic: (d: Sizes, k: MatmulKernel): DynamicTasks =>
+      waysOf(form, d, k).many ? gemmDynamic(planOf(form, d, k)) : fewRowsDynamic(d),
+    scratch(d: Sizes, k: MatmulKernel): number {
+      const { few, many } = waysOf(form, d, k);
+      return Math.max(few ? fewRowsScratch(form, d) : 0, many ? gemmScratch(planOf(form, d, k)) : 0);
+    },
+    emit(w: Writer, at: PerTensor<string> & { readonly live?: string }, d: Sizes, k: MatmulKernel): void {
+      const { few, many } = waysOf(form, d, k);
+      const fewRows = (rows: string): void => emitFewRows(w, at, form, d, k, rows);
+      const manyRows = (): void => emitGemm(w, at, planOf(form, d, k), k);
+      if (!few) return manyRows();
+      if (at.live === undefined || !k.has("live")) return fewRows(`${d.M}`);
+      w.line(`const rows = ${liveRows(k, at.live, d.M)};`);
+      if (!many) return fewRows("rows");
+      w.block(`if (rows <= ${FEW_ROWS})`, () => fewRows("rows"));
+      w.block("else", manyRows);
+    },
+  });
 
 export const matmulAttrs = {
   activation: oneOf<Epilogue["activation"]>("none"),
