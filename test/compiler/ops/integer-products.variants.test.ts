@@ -4,6 +4,8 @@
  */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
+import { grouped_integer } from "../../../compiler/ops/experts/grouped_integer.ts";
+import type { Case, Op } from "../../../compiler/ops/kit/op.ts";
 import { matmul_integer } from "../../../compiler/ops/matmul/matmul_integer.ts";
 import { activationWords } from "../../../compiler/ops/matmul/quantised/activation-rows.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
@@ -31,13 +33,41 @@ test.each(joined)(
   "V8 joins the pairs of integer products: %s, rows of a: %i",
   async (format, M, nodes) => {
     const d = { M, A: activationWords(format, 2048), N: 64, W: weightWords(format, 2048) };
-    const trace = await joinTrace("matmul_integer", matmul_integer, [{ d, attrs: { format } }]);
-    const packed = (node: string): number => trace.split(`PackNode [${node}]`).length - 1;
-    for (const [node, least] of Object.entries(nodes)) expect(packed(node)).toBeGreaterThanOrEqual(least);
-    expect(packed("F32x4Qfma")).toBeGreaterThanOrEqual(M);
+    await expectJoined(
+      "matmul_integer",
+      matmul_integer,
+      { d, attrs: { format } },
+      { ...nodes, F32x4Qfma: M },
+    );
   },
   LONG,
 );
+
+/** Of experts: three kinds of tiles. */
+const EXPERTS = { F32x4Qfma: 3 };
+test.each([
+  ["q8_0", { ...EXPERTS, I32x4DotI16x8S: 16, I32x4DotI8x16I7x16AddS: 4 * 2 }],
+  ["q4_0", { ...EXPERTS, I32x4DotI8x16I7x16AddS: 8 * 2, I16x8DotI8x16I7x16S: 8 }],
+] as const)(
+  "V8 joins the pairs of experts' integer products: %s",
+  async (format, nodes) => {
+    const d = { S: 16, E: 3, F: 4, A: activationWords(format, 2048), N: 64, W: weightWords(format, 2048) };
+    await expectJoined("grouped_integer", grouped_integer, { d, attrs: { format } }, nodes);
+  },
+  LONG,
+);
+
+/** `nodes`: how many of each V8 joins at least. */
+async function expectJoined(
+  name: string,
+  op: Op,
+  c: Case,
+  nodes: Readonly<Record<string, number>>,
+): Promise<void> {
+  const trace = await joinTrace(name, op, [c]);
+  for (const [node, least] of Object.entries(nodes))
+    expect(trace.split(`PackNode [${node}]`).length - 1, node).toBeGreaterThanOrEqual(least);
+}
 
 const kinds = targets.flatMap((target) => (["q8_0", "q4_0"] as const).map((f) => [target, f] as const));
 test.each(kinds)(

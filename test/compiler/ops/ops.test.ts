@@ -163,6 +163,7 @@ const unjoined = new RegExp(
     "route.*",
     "dispatch",
     "grouped_matmul.*",
+    "grouped_integer",
     "matmul.*",
     "attention.*",
     "quantise_rows",
