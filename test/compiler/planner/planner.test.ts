@@ -21,6 +21,7 @@ import {
   uncompiled,
   type MptSize,
 } from "../../../app/studies/planner/mosaicml.ts";
+import { otherModel } from "../../../app/studies/planner/other-steps.ts";
 import { check } from "../../../compiler/index.ts";
 import { costsOf, type ModelCosts } from "../../../compiler/planner/costs.ts";
 import { publishedSteps } from "../../../compiler/planner/published-steps.ts";
@@ -255,14 +256,7 @@ test("keys and values of a token at 16 bits; a mixture's texts touch more expert
 });
 
 test("Llama 2 in bf16 decodes on A100s as gpt-fast measured, shared or not: within 10 %", () => {
-  const llama2 = (sizes: string, hidden: number): ModelCosts =>
-    costsOf(
-      check(`model m { vocab 32000 context 4096 ${sizes} embed token
-      layer { x += attention(rmsnorm(x), rope: rope()) x += swiglu(rmsnorm(x), hidden: ${hidden}) }
-      output linear(rmsnorm(x)) }`).models[0]!,
-    );
-  const seven = llama2("width 4096 layers 32 heads 32", 11_008);
-  const seventy = llama2("width 8192 layers 80 heads 64 kv_heads 8", 28_672);
+  const [seven, seventy] = [costsOf(otherModel("llama2-7b")), costsOf(otherModel("llama2-70b"))];
   for (const [of, tensor, measured] of [
     [seven, 1, 104.9],
     [seven, 2, 168.8],

@@ -99,14 +99,7 @@ test("BLOOM: 60 GB of each of 48 devices that hold it once, of which 44 are coun
 });
 
 test("weights in 8 and 4 bits are written no faster than memory allows (gpt-fast, one A100)", () => {
-  const llama2 = (sizes: string, hidden: number): ModelCosts =>
-    costsOf(
-      check(`model m { vocab 32000 context 4096 ${sizes} embed token
-      layer { x += attention(rmsnorm(x), rope: rope()) x += swiglu(rmsnorm(x), hidden: ${hidden}) }
-      output linear(rmsnorm(x)) }`).models[0]!,
-    );
-  const seven = llama2("width 4096 layers 32 heads 32", 11_008);
-  const seventy = llama2("width 8192 layers 80 heads 64 kv_heads 8", 28_672);
+  const [seven, seventy] = [costs("llama2-7b"), costs("llama2-70b")];
   // what is counted over what was measured: kernels of small or packed weights stay below the memory's rate
   for (const [of, weight, measured, ratio] of [
     [seven, 1, 155.6, 1.32],
