@@ -122,21 +122,14 @@ function checkOne(
   report: Reporter,
   record: NameRecorder,
 ): Accelerator | undefined {
-  const bound = (one: HardwareNode) =>
-    settingsBound(one.items, fields, { where: "hardware", namesOfOthers, record, report });
   const silent: Reporter = () => undefined; // what is wrong with another block is told with that one
-  const inherited = blocks
-    .slice(1)
-    .reverse()
-    .flatMap((one) => [
-      ...settingsBound(one.items, fields, {
-        where: "",
-        namesOfOthers,
-        record: unrecordedModel,
-        report: silent,
-      }),
-    ]);
-  const bindings = new Map([...inherited, ...bound(node)]);
+  const own = { where: "hardware", namesOfOthers, record, report };
+  const bindings = new Map(
+    blocks.toReversed().flatMap((one) => {
+      const about = one === node ? own : { ...own, record: unrecordedModel, report: silent };
+      return [...settingsBound(one.items, fields, about)];
+    }),
+  );
   const given = Object.fromEntries(Object.entries(fields).filter(([key]) => bindings.has(key)));
   const recorder = { ...unrecordedModel, use: record.use.bind(record) };
   const scope = makeScope({ bindings, fields: given, report, record: recorder });

@@ -138,8 +138,9 @@ export function largestModel(model: Model, axis: Axis, asked: Asked, limits: Lim
   const plan = low < 0 ? undefined : planAt(sizes[low]!);
   if (!plan) return undefined;
   const beyond = high < sizes.length ? planAt(sizes[high]!) : undefined;
-  const smaller = SMALLER.map((ratio) => Math.floor(ratio * (low + 1)) - 1).filter((i) => i >= 0);
-  const fitting = [...new Set([...smaller, low])].flatMap((i) => planAt(sizes[i]!) ?? []);
+  const smaller = SMALLER.map((ratio) => Math.floor(ratio * (low + 1)) - 1);
+  const listed = new Set(smaller.filter((i) => i >= 0 && i < low));
+  const fitting = [...[...listed].flatMap((i) => planAt(sizes[i]!) ?? []), plan];
   const choice = (one: TrainingPlan, isWithin: boolean): Choice => ({
     plan: one,
     bound: nearestLimit(one, limits),

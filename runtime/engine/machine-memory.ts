@@ -93,14 +93,11 @@ export function refuseBeyond(
 export const isBeyond = (needed: NeededMemory, { total, swap }: MachineMemory): boolean =>
   neededBytes(needed) > total + swap;
 
-/** A note for whoever may run out of memory. Undefined: as much is available. */
-export function scarceText(
-  what: string,
-  needed: NeededMemory,
-  { total, available }: MachineMemory,
-): string | undefined {
+/** A note for whoever may run out of memory. Undefined: as much is available, or it is refused. */
+export function scarceText(what: string, needed: NeededMemory, machine: MachineMemory): string | undefined {
+  const { total, available } = machine;
   const bytes = neededBytes(needed);
-  if (bytes <= available) return undefined;
+  if (bytes <= available || isBeyond(needed, machine)) return undefined;
   return (
     `${what} takes ${neededText(needed)}, and of this machine's ${sizeText(total)} only ` +
     `${sizeText(available)} (${percent(available / bytes)} of it) is available now: unless other programs ` +

@@ -2,7 +2,7 @@
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import { moduleOf, type Bundle } from "../../../runtime/engine/bundle.ts";
 import { workersFor } from "../../../runtime/engine/choose-workers.ts";
-import { isBeyond, neededMemory, scarceText, workText } from "../../../runtime/engine/machine-memory.ts";
+import { neededMemory, scarceText, workText } from "../../../runtime/engine/machine-memory.ts";
 import { createModel, type ModelOptions, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { Io } from "../terminal/io.ts";
@@ -17,9 +17,8 @@ export function createModelHere(
   const module = moduleOf(bundle, name);
   const workers = workersFor(module, nodeHost, options.workers ?? nodeHost.workers);
   const needed = neededMemory(module, name, workers, use);
-  const machine = nodeHost.machineMemory();
-  const scarce = scarceText(workText(bundle.manifest.model.name, use), needed, machine);
-  // what no machine of this size can have is refused
-  if (scarce && !isBeyond(needed, machine)) io.err(`note: ${scarce}\n`);
+  const what = workText(bundle.manifest.model.name, use);
+  const scarce = scarceText(what, needed, nodeHost.machineMemory());
+  if (scarce) io.err(`note: ${scarce}\n`);
   return createModel(bundle, name, { ...options, host: nodeHost });
 }

@@ -14,7 +14,7 @@ import { ratios, slider, type Slider } from "./sliders.ts";
 
 const TITLE = "cost-cluster";
 const DEVICES = 8;
-const choices = ["any", ...recomputations] as const;
+const recomputeChoices = ["any", ...recomputations] as const;
 
 export class Cluster {
   readonly element: HTMLElement;
@@ -36,7 +36,7 @@ export class Cluster {
       moved,
     });
     this.#devices.setOwn(DEVICES);
-    const options = choices.map((value) => {
+    const options = recomputeChoices.map((value) => {
       const key = `cost.recompute.${value}` as const;
       return element("option", { value, "data-text": key }, page.text(key));
     });

@@ -162,34 +162,23 @@ const fours: GroupSums = {
   finish: () => {},
 };
 
-const bytes: GroupSums = {
+/** Weights that are bytes; `fromZero` writes what makes them count from 0 on. */
+const wholeBytes = (fromZero: (weights: string) => string): GroupSums => ({
   steps: 8,
   begin: (h, b) => fours.begin(h, b),
   step(h, b, c, first) {
-    if (first) bytes.begin(h, b);
+    if (first) fours.begin(h, b);
     for (const n of count(b.columns))
-      each(h, b, (half) => `const ${named(half, "w", c, n)} = v128.xor(${weights(b, half, c, n)}, flip);`);
+      each(h, b, (half) => `const ${named(half, "w", c, n)} = ${fromZero(weights(b, half, c, n))};`);
     for (const { m, n } of elementsIn(b))
       each(h, b, (half) =>
         addFours(named(half, "sums", m, n), numbers(b, half, c, m), named(half, "w", c, n)),
       );
   },
   finish: () => {},
-};
-
-const opened: GroupSums = {
-  steps: 8,
-  begin: (h, b) => fours.begin(h, b),
-  step(h, b, c) {
-    for (const n of count(b.columns))
-      each(h, b, (half) => `const ${named(half, "w", c, n)} = ${weights(b, half, c, n)};`);
-    for (const { m, n } of elementsIn(b))
-      each(h, b, (half) =>
-        addFours(named(half, "sums", m, n), numbers(b, half, c, m), named(half, "w", c, n)),
-      );
-  },
-  finish: () => {},
-};
+});
+const bytes = wholeBytes((w) => `v128.xor(${w}, flip)`);
+const opened = wholeBytes((w) => w);
 
 const doubles: GroupSums = {
   steps: 4,
@@ -245,6 +234,8 @@ export interface NamedSums {
   readonly sums: GroupSums;
   /** So many times what they are. */
   readonly times: number;
+  /** Whether its dot products are of four, and one instruction. */
+  readonly byFours: boolean;
 }
 
 /** What a kernel chooses from. */
@@ -263,14 +254,14 @@ export function waysOf(format: IntegerFormat, target: Target): Ways {
   const relaxed = target !== "simd";
   if (format === "q8_0")
     return {
-      usual: { name: "pairs", sums: pairs, times: 256 },
-      ...(relaxed && { quick: { name: "bytes", sums: bytes, times: 1, ask: unsignedFours } }),
+      usual: { name: "pairs", sums: pairs, times: 256, byFours: false },
+      ...(relaxed && { quick: { name: "bytes", sums: bytes, times: 1, byFours: true, ask: unsignedFours } }),
     };
-  if (!relaxed) return { usual: { name: "plain", sums: plain, times: 1 } };
+  if (!relaxed) return { usual: { name: "plain", sums: plain, times: 1, byFours: false } };
   return {
-    usual: { name: "doubles", sums: doubles, times: 1 },
-    quick: { name: "fours", sums: fours, times: 1, ask: quickFours },
-    opened: { name: "opened", sums: opened, times: 1 },
+    usual: { name: "doubles", sums: doubles, times: 1, byFours: false },
+    quick: { name: "fours", sums: fours, times: 1, byFours: true, ask: quickFours },
+    opened: { name: "opened", sums: opened, times: 1, byFours: true },
   };
 }
 

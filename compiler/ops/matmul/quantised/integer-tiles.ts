@@ -34,16 +34,7 @@ import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { STAY_IN_L1_BYTES, touchLines } from "../../kit/touch-rows.ts";
 import { OPENED_ROWS, openFunction } from "./opened-weights.ts";
 import { SIDE_BYTES } from "./activation-rows.ts";
-import {
-  ALONE,
-  HIGH,
-  LOW,
-  waysOf,
-  type Block,
-  type Half,
-  type NamedSums,
-  type SumsName,
-} from "./group-sums.ts";
+import { ALONE, HIGH, LOW, waysOf, type Block, type Half, type NamedSums } from "./group-sums.ts";
 import {
   blockOf,
   constantNames,
@@ -59,13 +50,12 @@ import {
 
 /** Rows of tiles: the largest as often as it fits, then each of the smaller ones at most once. */
 const TILE_ROWS = { fours: [4, 2, 1], others: [8, 4, 2, 1] } as const;
-const isByFours = (name: SumsName): boolean => name !== "pairs" && name !== "doubles" && name !== "plain";
 /**
  * Bytes of a tile's activations that stay in L1 beside weights that pass through it. Where a dot product of
  * four takes bytes without a sign, it has 48 KiB, not 32.
  */
 const L1_BYTES = { fours: 28 * 1024, others: STAY_IN_L1_BYTES } as const;
-const kindOf = (way: NamedSums) => (isByFours(way.name) ? "fours" : "others");
+const kindOf = ({ byFours }: NamedSums) => (byFours ? "fours" : "others");
 /** From so many rows of activations on, reading first costs less than one row of weights at a time. */
 const TOUCHED_ROWS = 8;
 /** Whole blocks of a superblock. */
@@ -147,16 +137,16 @@ export function emitTiles(
   const sizes = rowSizes(format, halves);
   const { usual, quick, opened } = waysOf(format, target);
   const lanes = `scratch + ${sumsBytes(mostRows(task.most))}`;
-  const tiles = (way: NamedSums, { stored }: RowSizes, weights: string): void => {
+  const tiles = (way: NamedSums, of: RowSizes, weights: string): void => {
     const { a, columns, rows, oddColumns } = task;
     const [largest] = tileRows(way, task);
     for (const n of tileRows(way, task))
       w.block(`${n === largest ? "while" : "if"} (row + ${n} <= ${rows})`, () => {
-        const of = { ...rowSizes(format, halves, stored), rows: n, target, way, oddColumns };
-        const from = `${a} + <usize>row * ${sizes.aRow}`;
+        const tile = { ...of, rows: n, target, way, oddColumns };
+        const from = `${a} + <usize>row * ${of.aRow}`;
         const given = [from, weights, "scratch", lanes, columns, constantsOf(format)];
         const call = (together: Block["columns"]): string =>
-          `${rowsFunction(w, { ...of, columns: together })}(${given.join(", ")});`;
+          `${rowsFunction(w, { ...tile, columns: together })}(${given.join(", ")});`;
         const first = way === opened && n > 1 ? 2 : 1;
         if (way === quick && n > 1 && n < task.most) {
           w.line(`if (row == 0 && ${rows} < ${TOUCHED_ROWS}) ${call(1)}`);
@@ -193,7 +183,7 @@ const tileRows = (way: NamedSums, { most }: Pick<TileTask, "most">): number[] =>
  */
 function touchFirst(w: Writer, sizes: RowSizes, way: NamedSums, task: TileTask): void {
   const notInL1 = tileRows(way, task).findLast((n) => !stayInL1(sizes, way, n));
-  const tooMany = Math.min(notInL1 ?? Infinity, isByFours(way.name) ? TOUCHED_ROWS : Infinity);
+  const tooMany = Math.min(notInL1 ?? Infinity, way.byFours ? TOUCHED_ROWS : Infinity);
   if (tooMany > task.most) return;
   const lines = `${task.columns} * ${sizes.bRow / LINE_BYTES}`;
   w.line(`if (${task.rows} >= ${tooMany}) ${touchLines(w, task.b, lines)}`);
@@ -227,10 +217,10 @@ function rowsFunction(w: Writer, t: Tile): string {
                 .join(" "),
             ),
         );
-        if (isByFours(way.name)) h.line(constantVectors(format, way));
+        if (way.byFours) h.line(constantVectors(format, way));
         h.block(`for (let from: usize = 0; from < ${all}; from += ${together})`, () => {
           h.line(`const end = min<usize>(from + ${together}, ${all});`);
-          if (isByFours(way.name)) columnsTogether(h, t);
+          if (way.byFours) columnsTogether(h, t);
           else columnByColumn(h, t);
         });
         addLanes(h, t);
