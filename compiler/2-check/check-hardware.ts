@@ -8,6 +8,7 @@ import {
   cells,
   givenPrice,
   precisions,
+  sourcedCells,
   type Accelerator,
   type Sourced,
 } from "../planner/tables/hardware.ts";
@@ -154,7 +155,7 @@ function cardOf(name: string, values: HardwareValues, base: Accelerator | undefi
       keys.flatMap((key) => (values[key] === undefined ? [] : [[key, sourced(values[key])]])),
     ) as Partial<T>;
   const sourced = (value: unknown): Sourced => ({ value: value as number, source: "the spec", date: "" });
-  const figures = own<Accelerator>(cells.filter((cell) => cell !== "node"));
+  const figures = own<Accelerator>(sourcedCells);
   const said = Object.keys(hardwareFields).filter(
     (key) => Object.hasOwn(values, key) && !aboutPrice.has(key),
   );

@@ -1,7 +1,7 @@
 /** A device's figures in a line, and where they are from. */
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { amountText } from "./amounts.ts";
-import { acceleratorNamed, type Accelerator } from "./tables/hardware.ts";
+import { acceleratorNamed, sourcedCells, type Accelerator } from "./tables/hardware.ts";
 
 /** "bf16 989 TFLOP/s; 74.5 GiB at 3.35 TB/s; 8 in a node, 338 GB/s within, 45 GB/s between; 700 W". */
 export function figuresText({ peak, memory, bandwidth, node, link, network, power }: Accelerator): string {
@@ -36,8 +36,6 @@ export const ownJson = ({ own, peak, node, ...card }: Accelerator): object | und
     like: own.like ?? null,
     peak: Object.fromEntries(Object.entries(peak).map(([precision, { value }]) => [precision, value])),
     node,
-    ...Object.fromEntries(
-      (["memory", "bandwidth", "link", "network", "power"] as const).map((key) => [key, card[key].value]),
-    ),
+    ...Object.fromEntries(sourcedCells.map((cell) => [cell, card[cell].value])),
     prices: card.prices ?? [],
   };

@@ -234,6 +234,10 @@ export const accelerators: readonly Accelerator[] = [
 
 /** Figures that every device has beside its peaks. */
 export const cells = ["memory", "bandwidth", "node", "link", "network", "power"] as const;
+type Cell = (typeof cells)[number];
+
+/** Those that have a source. */
+export const sourcedCells = cells.filter((cell): cell is Exclude<Cell, "node"> => cell !== "node");
 
 export const acceleratorNames = accelerators.map(({ name }) => name);
 export const acceleratorNamed = (name: string): Accelerator | undefined =>
