@@ -381,12 +381,46 @@ const ATTENTION_VALUES: usize = 27648; // 2 × [1,1,2,16,16]
 const WORKERS: usize = 36864; // the workers' own pieces, one after the other
 const WORKER_BYTES: usize = 4160;
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row192(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 3072) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 192);
+      load<i32>(line, 384);
+      load<i32>(line, 576);
+      load<i32>(line, 768);
+      load<i32>(line, 960);
+      load<i32>(line, 1152);
+      load<i32>(line, 1344);
+      load<i32>(line, 1536);
+      load<i32>(line, 1728);
+      load<i32>(line, 1920);
+      load<i32>(line, 2112);
+      load<i32>(line, 2304);
+      load<i32>(line, 2496);
+      load<i32>(line, 2688);
+      load<i32>(line, 2880);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 192) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 192 bytes apart */
-function pack_rows_16_row192_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 192, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row192_panel1088_touched192(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 176);
+    steps -= rows;
+    touch_pieces_row192(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 192, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -685,12 +719,46 @@ function copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
   }
 }
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row64(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 1024) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 64);
+      load<i32>(line, 128);
+      load<i32>(line, 192);
+      load<i32>(line, 256);
+      load<i32>(line, 320);
+      load<i32>(line, 384);
+      load<i32>(line, 448);
+      load<i32>(line, 512);
+      load<i32>(line, 576);
+      load<i32>(line, 640);
+      load<i32>(line, 704);
+      load<i32>(line, 768);
+      load<i32>(line, 832);
+      load<i32>(line, 896);
+      load<i32>(line, 960);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 64) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row64_panel1088_touched64(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 512);
+    steps -= rows;
+    touch_pieces_row64(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 64, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -769,12 +837,46 @@ function tile_4x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usi
   v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row128(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 2048) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 128);
+      load<i32>(line, 256);
+      load<i32>(line, 384);
+      load<i32>(line, 512);
+      load<i32>(line, 640);
+      load<i32>(line, 768);
+      load<i32>(line, 896);
+      load<i32>(line, 1024);
+      load<i32>(line, 1152);
+      load<i32>(line, 1280);
+      load<i32>(line, 1408);
+      load<i32>(line, 1536);
+      load<i32>(line, 1664);
+      load<i32>(line, 1792);
+      load<i32>(line, 1920);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 128) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 128 bytes apart */
-function pack_rows_16_row128_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 128, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row128_panel1088_touched128(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 256);
+    steps -= rows;
+    touch_pieces_row128(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 128, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -869,11 +971,16 @@ function tile_4x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBy
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel2112_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 2112) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row64_panel2112_touched64(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 512);
+    steps -= rows;
+    touch_pieces_row64(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 64, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 2112) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -953,9 +1060,15 @@ function tile_4x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: us
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): void {
+function pack_transposed_16of16_row64_touched(b: usize, panel: usize, steps: usize): void {
   steps = (steps + 15) & ~15; // the rest of a row is zeros
-  for (const end = b + steps * 4; b < end; b += 64) {
+  const end = b + steps * 4;
+  let touched = b;
+  for (; b < end; b += 64) {
+    if (b == touched) {
+      touched = min<usize>(b + 2048, end);
+      touch_pieces_row64(b, 16, touched - b);
+    }
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 256) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 2, 6, 3, 7);
@@ -2163,7 +2276,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 3, lastPanel);
-    pack_rows_16_row192_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row192_panel1088_touched192(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2292,7 +2405,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row64_panel1088_touched64(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2330,7 +2443,7 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row128_panel1088_touched128(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2372,7 +2485,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel2112_by1(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    pack_rows_16_row64_panel2112_touched64(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2411,7 +2524,7 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, s
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
+      pack_transposed_16of16_row64_touched(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);

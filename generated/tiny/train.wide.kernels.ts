@@ -440,12 +440,46 @@ const MOMENTS2_VECTORS: usize = 85568; // [24,16]
 const WORKERS: usize = 125760; // the workers' own pieces, one after the other
 const WORKER_BYTES: usize = 7872;
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row192(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 3072) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 192);
+      load<i32>(line, 384);
+      load<i32>(line, 576);
+      load<i32>(line, 768);
+      load<i32>(line, 960);
+      load<i32>(line, 1152);
+      load<i32>(line, 1344);
+      load<i32>(line, 1536);
+      load<i32>(line, 1728);
+      load<i32>(line, 1920);
+      load<i32>(line, 2112);
+      load<i32>(line, 2304);
+      load<i32>(line, 2496);
+      load<i32>(line, 2688);
+      load<i32>(line, 2880);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 192) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 192 bytes apart */
-function pack_rows_16_row192_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 192, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row192_panel1088_touched192(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 176);
+    steps -= rows;
+    touch_pieces_row192(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 192, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -765,12 +799,46 @@ function copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
   }
 }
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row64(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 1024) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 64);
+      load<i32>(line, 128);
+      load<i32>(line, 192);
+      load<i32>(line, 256);
+      load<i32>(line, 320);
+      load<i32>(line, 384);
+      load<i32>(line, 448);
+      load<i32>(line, 512);
+      load<i32>(line, 576);
+      load<i32>(line, 640);
+      load<i32>(line, 704);
+      load<i32>(line, 768);
+      load<i32>(line, 832);
+      load<i32>(line, 896);
+      load<i32>(line, 960);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 64) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row64_panel1088_touched64(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 512);
+    steps -= rows;
+    touch_pieces_row64(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 64, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -849,12 +917,46 @@ function tile_4x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usi
   v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
+/** Touches `bytes` of each row, 16 rows side by side. */
+function touch_pieces_row128(at: usize, rows: usize, bytes: usize): void {
+  for (; rows >= 16; rows -= 16, at += 2048) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+      load<i32>(line, 128);
+      load<i32>(line, 256);
+      load<i32>(line, 384);
+      load<i32>(line, 512);
+      load<i32>(line, 640);
+      load<i32>(line, 768);
+      load<i32>(line, 896);
+      load<i32>(line, 1024);
+      load<i32>(line, 1152);
+      load<i32>(line, 1280);
+      load<i32>(line, 1408);
+      load<i32>(line, 1536);
+      load<i32>(line, 1664);
+      load<i32>(line, 1792);
+      load<i32>(line, 1920);
+    }
+  }
+  for (; rows >= 1; rows -= 1, at += 128) {
+    for (let line = at, end = at + bytes; line < end; line += 64) {
+      load<i32>(line);
+    }
+  }
+}
+
 /** packed[panels][K,16] = b[K,panels·16], b's rows 128 bytes apart */
-function pack_rows_16_row128_panel1088_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 128, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row128_panel1088_touched128(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 256);
+    steps -= rows;
+    touch_pieces_row128(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 128, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 1088) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -957,11 +1059,16 @@ function tile_4x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBy
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
-function pack_rows_16_row64_panel2112_by1(b: usize, packed: usize, steps: usize, panels: i32): void {
-  for (; steps >= 1; steps -= 1, b += 64, packed += 64) {
-    for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 2112) {
-      const b0_0 = v128.load(from, 0), b0_1 = v128.load(from, 16), b0_2 = v128.load(from, 32), b0_3 = v128.load(from, 48);
-      v128.store(to, b0_0, 0); v128.store(to, b0_1, 16); v128.store(to, b0_2, 32); v128.store(to, b0_3, 48);
+function pack_rows_16_row64_panel2112_touched64(b: usize, packed: usize, steps: usize, panels: i32): void {
+  while (steps > 0) {
+    let rows = min<usize>(steps, 512);
+    steps -= rows;
+    touch_pieces_row64(b, rows, <usize>panels * 64);
+    for (; rows > 0; rows--, b += 64, packed += 64) {
+      for (let from = b, to = packed, last = b + <usize>panels * 64; from < last; from += 64, to += 2112) {
+        const b0 = v128.load(from, 0), b1 = v128.load(from, 16), b2 = v128.load(from, 32), b3 = v128.load(from, 48);
+        v128.store(to, b0, 0); v128.store(to, b1, 16); v128.store(to, b2, 32); v128.store(to, b3, 48);
+      }
     }
   }
 }
@@ -1041,9 +1148,15 @@ function tile_4x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: us
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): void {
+function pack_transposed_16of16_row64_touched(b: usize, panel: usize, steps: usize): void {
   steps = (steps + 15) & ~15; // the rest of a row is zeros
-  for (const end = b + steps * 4; b < end; b += 64) {
+  const end = b + steps * 4;
+  let touched = b;
+  for (; b < end; b += 64) {
+    if (b == touched) {
+      touched = min<usize>(b + 2048, end);
+      touch_pieces_row64(b, 16, touched - b);
+    }
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 256) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 2, 6, 3, 7);
@@ -1137,31 +1250,15 @@ function tile_4x16_a128_4_b64(a: usize, b: usize, steps: usize, out: usize, outB
   v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
-/** packed[strips][K,6] = a[K,strips·6], a's rows 128 bytes apart; and a narrower one [K,2] */
-function pack_columns_6_row128_strip448_rest2(a: usize, packed: usize, steps: usize, strips: i32, narrow: bool): void {
-  for (let k: usize = 0; k < steps; k++) {
-    let from = a, to = packed + k * 24;
-    for (const last = a + <usize>strips * 24; from < last; from += 24, to += 448) {
-      v128.store(to, v128.load(from, 0), 0);
-      store<u64>(to, load<u64>(from, 16), 16);
-    }
-    if (narrow) {
-      to -= k * 16;
-      store<u64>(to, load<u64>(from, 0), 0);
-    }
-    a += 128;
-  }
-}
-
-/** out = a·b + (out & keep)   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 4, from step to step: a 24, b 64 */
-function tile_6x16_a4_24_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 4, from step to step: a 128, b 64 */
+function tile_6x16_a4_128_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 24; a < end; b += 64, a += 24) {
+  for (const end = a + steps * 128; a < end; b += 64, a += 128) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
@@ -1196,11 +1293,11 @@ function tile_6x16_a4_24_b64_keep(a: usize, b: usize, steps: usize, out: usize, 
   v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** out = a·b + (out & keep)   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 4, from step to step: a 8, b 64 */
-function tile_2x16_a4_8_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 4, from step to step: a 128, b 64 */
+function tile_2x16_a4_128_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 8; a < end; b += 64, a += 8) {
+  for (const end = a + steps * 128; a < end; b += 64, a += 128) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
@@ -1288,9 +1385,15 @@ function tile_4x16_a64_4_b64_gate(a: usize, b: usize, steps: usize, out: usize, 
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 128 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row128(b: usize, panel: usize, steps: usize): void {
+function pack_transposed_16of16_row128_touched(b: usize, panel: usize, steps: usize): void {
   steps = (steps + 15) & ~15; // the rest of a row is zeros
-  for (const end = b + steps * 4; b < end; b += 64) {
+  const end = b + steps * 4;
+  let touched = b;
+  for (; b < end; b += 64) {
+    if (b == touched) {
+      touched = min<usize>(b + 2048, end);
+      touch_pieces_row128(b, 16, touched - b);
+    }
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 512) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 256), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 128), v128.load(from, 384), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 256), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 128), v128.load(from, 384), 2, 6, 3, 7);
@@ -1322,29 +1425,56 @@ function pack_transposed_16of16_row128(b: usize, panel: usize, steps: usize): vo
   }
 }
 
-/** packed[strips][K,6] = a[K,strips·6], a's rows 64 bytes apart; and a narrower one [K,4] */
-function pack_columns_6_row64_strip448_rest4(a: usize, packed: usize, steps: usize, strips: i32, narrow: bool): void {
-  for (let k: usize = 0; k < steps; k++) {
-    let from = a, to = packed + k * 24;
-    for (const last = a + <usize>strips * 24; from < last; from += 24, to += 448) {
-      v128.store(to, v128.load(from, 0), 0);
-      store<u64>(to, load<u64>(from, 16), 16);
-    }
-    if (narrow) {
-      to -= k * 8;
-      v128.store(to, v128.load(from, 0), 0);
-    }
-    a += 64;
-  }
-}
-
-/** out = a·b + (out & keep)   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 4, from step to step: a 16, b 64 */
-function tile_4x16_a4_16_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 4, from step to step: a 64, b 64 */
+function tile_6x16_a4_64_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 16; a < end; b += 64, a += 16) {
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 64; a < end; b += 64, a += 64) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
+    const a1 = v128.load32_splat(a, 4);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
+    const a2 = v128.load32_splat(a, 8);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
+    const a3 = v128.load32_splat(a, 12);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
+    const a4 = v128.load32_splat(a, 16);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
+    const a5 = v128.load32_splat(a, 20);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
+  }
+  const mask = i32x4.splat(keep);
+  c0_0 = f32x4.add(c0_0, v128.and(v128.load(out, 0), mask)); c0_1 = f32x4.add(c0_1, v128.and(v128.load(out, 16), mask)); c0_2 = f32x4.add(c0_2, v128.and(v128.load(out, 32), mask)); c0_3 = f32x4.add(c0_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  out += outBytes;
+  c1_0 = f32x4.add(c1_0, v128.and(v128.load(out, 0), mask)); c1_1 = f32x4.add(c1_1, v128.and(v128.load(out, 16), mask)); c1_2 = f32x4.add(c1_2, v128.and(v128.load(out, 32), mask)); c1_3 = f32x4.add(c1_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  out += outBytes;
+  c2_0 = f32x4.add(c2_0, v128.and(v128.load(out, 0), mask)); c2_1 = f32x4.add(c2_1, v128.and(v128.load(out, 16), mask)); c2_2 = f32x4.add(c2_2, v128.and(v128.load(out, 32), mask)); c2_3 = f32x4.add(c2_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  out += outBytes;
+  c3_0 = f32x4.add(c3_0, v128.and(v128.load(out, 0), mask)); c3_1 = f32x4.add(c3_1, v128.and(v128.load(out, 16), mask)); c3_2 = f32x4.add(c3_2, v128.and(v128.load(out, 32), mask)); c3_3 = f32x4.add(c3_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  out += outBytes;
+  c4_0 = f32x4.add(c4_0, v128.and(v128.load(out, 0), mask)); c4_1 = f32x4.add(c4_1, v128.and(v128.load(out, 16), mask)); c4_2 = f32x4.add(c4_2, v128.and(v128.load(out, 32), mask)); c4_3 = f32x4.add(c4_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  out += outBytes;
+  c5_0 = f32x4.add(c5_0, v128.and(v128.load(out, 0), mask)); c5_1 = f32x4.add(c5_1, v128.and(v128.load(out, 16), mask)); c5_2 = f32x4.add(c5_2, v128.and(v128.load(out, 32), mask)); c5_3 = f32x4.add(c5_3, v128.and(v128.load(out, 48), mask));
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+}
+
+/** out = a·b + (out & keep)   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 4, from step to step: a 64, b 64 */
+function tile_4x16_a4_64_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  for (const end = a + steps * 64; a < end; b += 64, a += 64) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
@@ -1516,9 +1646,15 @@ function copy_rows_8_f64_t192(from: usize, to: usize, rows: i32): void {
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 192 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row192(b: usize, panel: usize, steps: usize): void {
+function pack_transposed_16of16_row192_touched(b: usize, panel: usize, steps: usize): void {
   steps = (steps + 15) & ~15; // the rest of a row is zeros
-  for (const end = b + steps * 4; b < end; b += 64) {
+  const end = b + steps * 4;
+  let touched = b;
+  for (; b < end; b += 64) {
+    if (b == touched) {
+      touched = min<usize>(b + 2048, end);
+      touch_pieces_row192(b, 16, touched - b);
+    }
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 768) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 384), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 192), v128.load(from, 576), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 384), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 192), v128.load(from, 576), 2, 6, 3, 7);
@@ -2817,7 +2953,7 @@ function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, co
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 3, lastPanel);
-    pack_rows_16_row192_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row192_panel1088_touched192(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2948,7 +3084,7 @@ function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row64_panel1088_touched64(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -2986,7 +3122,7 @@ function matmul_M16_K16_N32_L2_bias_bend_relu2(a: usize, b: usize, bias: usize, 
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row128_panel1088_touched128(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -3030,7 +3166,7 @@ function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel2112_by1(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    pack_rows_16_row64_panel2112_touched64(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -3069,7 +3205,7 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, counter: usize, s
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
+      pack_transposed_16of16_row64_touched(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
@@ -3183,7 +3319,7 @@ function matmul_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, spil
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel2112_by1(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    pack_rows_16_row64_panel2112_touched64(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {
@@ -3218,24 +3354,22 @@ function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool,
   for (;;) {
     // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
     const packed = scratch; // b: panels of [16,16]
-    const strips = packed + 1088; // a: strips of [16,6]
     const firstPanel = 0, lastPanel = last > first ? 1 : 0, firstTile = first / 1, lastTile = (last + 0) / 1;
     const tile0 = firstTile;
     const tile1 = min(tile0 + 6, lastTile);
-    pack_columns_6_row128_strip448_rest2(a + <usize>tile0 * 24, strips, 16, min(tile1, 5) - tile0, tile1 > 5);
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row64_panel1088_touched64(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, (first - panel + 0) / 1), to = min(tile1, (last - panel + 0) / 1);
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from, end = min(to, 5); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_6x16_a4_128_b64_keep(a + <usize>tile * 24, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
       if (from < to && to > 5) {
         const place = <usize>5 * 384 + <usize>panel * 64;
-        tile_2x16_a4_8_b64_keep(strips + <usize>(5 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_2x16_a4_128_b64_keep(a + <usize>5 * 24, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
@@ -3363,7 +3497,7 @@ function matmul_nt_M16_K16_N32_L2_gate_relu2(a: usize, b: usize, gate: usize, ou
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
+      pack_transposed_16of16_row64_touched(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
@@ -3424,7 +3558,7 @@ function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, counter: usize, s
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row128(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112, 32);
+      pack_transposed_16of16_row128_touched(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112, 32);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
@@ -3460,26 +3594,22 @@ function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, accumulate: bool,
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
-    const strips = packed + 2176; // a: strips of [16,6]
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
-    if (fresh) {
-      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-    }
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row128_panel1088_touched128(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
-        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+        tile_6x16_a4_64_b64_keep(a + <usize>tile * 24, columns, 16, out + place, 128, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 768 + <usize>panel * 64;
-        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+        tile_4x16_a4_64_b64_keep(a + <usize>2 * 24, columns, 16, out + place, 128, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
@@ -3555,7 +3685,7 @@ function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, counter: usize, s
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
+      pack_transposed_16of16_row64_touched(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
@@ -3591,26 +3721,22 @@ function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, accumulate: bool,
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
-    const strips = packed + 1088; // a: strips of [16,6]
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
-    if (fresh) {
-      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-    }
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
-    pack_rows_16_row64_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row64_panel1088_touched64(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_6x16_a4_64_b64_keep(a + <usize>tile * 24, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_4x16_a4_64_b64_keep(a + <usize>2 * 24, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
@@ -3768,7 +3894,7 @@ function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, counter: usize, s
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
     for (let panel = panel0; panel < panel1; panel++) {
-      pack_transposed_16of16_row192(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136, 48);
+      pack_transposed_16of16_row192_touched(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136, 48);
     }
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
@@ -3804,26 +3930,22 @@ function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, accumulate: bool,
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
-    const strips = packed + 3264; // a: strips of [16,6]
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
-    if (fresh) {
-      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-    }
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 3, lastPanel);
-    pack_rows_16_row192_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row192_panel1088_touched192(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     for (let panel = panel0; panel < panel1; panel++) {
       const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from, end = min(to, 2); tile < end; tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+        tile_6x16_a4_64_b64_keep(a + <usize>tile * 24, columns, 16, out + place, 192, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 1152 + <usize>panel * 64;
-        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+        tile_4x16_a4_64_b64_keep(a + <usize>2 * 24, columns, 16, out + place, 192, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
@@ -4189,7 +4311,7 @@ function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usi
     const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 2, lastPanel);
-    pack_rows_16_row128_panel1088_by1(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    pack_rows_16_row128_panel1088_touched128(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     const tile0 = firstTile;
     const tile1 = min(tile0 + 3, lastTile);
     for (let panel = panel0; panel < panel1; panel++) {

@@ -25,6 +25,31 @@ export function touchFunction(w: Writer, lines = 1): string {
   });
 }
 
+/** So many rows are touched side by side: each is a stream to the prefetchers. */
+const SIDE_BY_SIDE = 16;
+/** About so much is touched at once by those who copy it then. Twice and half as much are as good. */
+const TOUCHED_BYTES = 32 * 1024;
+
+/** Rows to be touched at once, of so many bytes each. */
+export const rowsTouchedAtOnce = (bytes: number): number =>
+  Math.max(1, Math.round(TOUCHED_BYTES / bytes / SIDE_BY_SIDE)) * SIDE_BY_SIDE;
+
+/** A function (at, rows, bytes): touches `bytes` of each row, rows `rowBytes` apart. */
+export function touchPieces(w: Writer, rowBytes: number): string {
+  const name = `touch_pieces_row${rowBytes}`;
+  return w.helper(name, (f) => {
+    f.line(`/** Touches \`bytes\` of each row, ${SIDE_BY_SIDE} rows side by side. */`);
+    f.block(`function ${name}(at: usize, rows: usize, bytes: usize): void`, () => {
+      for (const side of [SIDE_BY_SIDE, 1])
+        f.block(`for (; rows >= ${side}; rows -= ${side}, at += ${side * rowBytes})`, () =>
+          f.block(`for (let line = at, end = at + bytes; line < end; line += ${LINE_BYTES})`, () => {
+            for (const i of count(side)) f.line(`load<i32>(line${i === 0 ? "" : `, ${i * rowBytes}`});`);
+          }),
+        );
+    });
+  });
+}
+
 /** A call that touches so many lines, one after the other. */
 export const touchLines = (w: Writer, at: string, lines: number | string): string =>
   `${touchFunction(w)}(${at}, ${lines}, ${LINE_BYTES});`;

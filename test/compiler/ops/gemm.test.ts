@@ -165,6 +165,18 @@ describe("blocks", () => {
   });
 });
 
+describe("aᵀ·b reads a as it lies, or packs it into strips", () => {
+  test.each(["wide", "simd"] as const)("%s", async (target) => {
+    const sizes: readonly Sizes[] = [
+      [70, 300, 290], // strips for one worker, none for two or more
+      [300, 20, 270], // shared by rows
+      [1024, 9, 1030], // rows of 4 KiB: always strips
+    ];
+    for (const accumulate of [false, true])
+      await check("matmul_tn", matmul_tn, all(sizes), target, { accumulate });
+  });
+});
+
 describe("accumulation", () => {
   test.each(["wide", "simd"] as const)("out += aᵀ·b, %s", (target) =>
     check(

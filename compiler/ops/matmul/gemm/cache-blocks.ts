@@ -45,12 +45,7 @@ export const usesFewRows = (form: Form, M: number, live = false): boolean =>
   form !== "tn" && M <= (live ? FEW_ROWS : FEW_FIXED_ROWS);
 
 /** So many floats of each row of b are packed at a time, into PB panels: four cache lines, 256 bytes. */
-export const PACKED_ROW_FLOATS = 64;
-/**
- * The same of b[K,N] for few tiles of rows, which use b too seldom to hide that it comes from memory: longer
- * pieces of rows come faster, read side by side (pack-blocks.ts).
- */
-const LONG_ROW_FLOATS = 128;
+const PACKED_ROW_FLOATS = 64;
 const KIB = 1024;
 
 /**
@@ -71,26 +66,14 @@ const LONGEST_BLOCK = 4096;
  * tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
  */
 export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims =>
-  usesFewRows(form, d.M)
-    ? {}
-    : blockTiles(form, d, target, {
-        pieceFloats:
-          form === "nn" && target === "wide" && d.M < MANY_ROWS ? LONG_ROW_FLOATS : PACKED_ROW_FLOATS,
-      });
+  usesFewRows(form, d.M) ? {} : blockTiles(form, d, target);
 
-/**
- * The same for any number of rows. Blocks of K are multiples of `multiple`, or so many stretches of K; of
- * each row of b so many floats are packed at a time.
- */
+/** The same for any number of rows. Blocks of K are multiples of `multiple`, or so many stretches of K. */
 export function blockTiles(
   form: Form,
   { M, N, K }: Record<"M" | "N" | "K", number>,
   target: Target,
-  {
-    multiple = 16,
-    stretches,
-    pieceFloats = PACKED_ROW_FLOATS,
-  }: { readonly multiple?: number; readonly stretches?: number; readonly pieceFloats?: number } = {},
+  { multiple = 16, stretches }: { readonly multiple?: number; readonly stretches?: number } = {},
 ): Dims {
   const { MR, NR } = registerTile(target);
   const rowTiles = Math.ceil(M / MR);
@@ -105,11 +88,11 @@ export function blockTiles(
   const panelBytes = (KC: number): number => KC * NR * 4;
   const stripBytes = (KC: number): number => KC * MR * 4;
   if (form === "tn") {
-    const KC = Math.min(K, 512);
+    const KC = Math.min(K, 256);
     // as equal as they can be: each block of rows packs b anew, and a last one of few rows would be dear
     const room = (1024 * KIB) / stripBytes(KC); // for so many; a block has up to half as many again
     const RB = Math.ceil(rowTiles / Math.max(1, Math.round(rowTiles / room)));
-    return blocks(KC, pieceFloats / NR, RB);
+    return blocks(KC, PACKED_ROW_FLOATS / NR, RB);
   }
   if (K > LONGEST_BLOCK) {
     const KC = stretches ? Math.ceil(K / stretches) : evenBlocks(K, 256, multiple);
@@ -119,8 +102,8 @@ export function blockTiles(
   }
   return blocks(
     K,
-    Math.min(pieceFloats / NR, (512 * KIB) / panelBytes(K)),
-    Math.max(8, (256 * KIB) / stripBytes(K)),
+    Math.min(PACKED_ROW_FLOATS / NR, (640 * KIB) / panelBytes(K)),
+    Math.max(4, (256 * KIB) / stripBytes(K)),
   );
 }
 

@@ -10,7 +10,7 @@ import { LINE_COLUMNS } from "../../kit/lines.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { isLight, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
 import { epilogueArguments, epilogueFunction } from "./epilogue.ts";
-import type { Plan } from "./product-plan.ts";
+import { withoutStrips, type Plan } from "./product-plan.ts";
 
 /** A product as it is written: its plan, kernel, and the names of its tensors in generated code. */
 export interface Product {
@@ -32,8 +32,13 @@ export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): 
     w.line(`const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`);
     if (k.has("gate") || k.has("bend")) w.line(`const line = ${placeInLines(p, tile)};`);
   };
-  const multiply = (out: string, bytes: number, addends: readonly Addend[], mode: TileMode = "set"): void =>
-    w.line(multiplied(w, g, tile, rows, out, bytes, addends, mode));
+  const unpacked = withoutStrips(p);
+  const multiply = (out: string, bytes: number, addends: readonly Addend[], mode: TileMode = "set"): void => {
+    const call = (a: Operand): string => multiplied(w, g, a, rows, out, bytes, addends, mode);
+    if (typeof unpacked === "string") w.line(`if (asItLies) ${call(rowsOfA(g, tile))}`);
+    const a = p.form === "tn" && unpacked !== true ? stripOfA(g, tile, rows) : rowsOfA(g, tile);
+    w.line(`${typeof unpacked === "string" ? "else " : ""}${call(a)}`);
+  };
   const intoOut = (addends: readonly Addend[]): void => {
     places();
     multiply(`${at.out} + place`, outBytes, addends);
@@ -89,27 +94,46 @@ const addendOf = ({ p, at }: Product, addend: Addend): string => {
   }
 };
 
+/** Where a tile's rows of a begin, and the bytes from row to row and from step to step. */
+interface Operand {
+  readonly a: string;
+  readonly aRow: number;
+  readonly aStep: number;
+}
+
+/** a as it lies in memory: rows of [M,K], or columns of [K,M]. */
+const rowsOfA = ({ p, at }: Product, tile: string): Operand => {
+  const [aRow, aStep] = p.form === "tn" ? [4, rowBytes(p.M)] : [rowBytes(p.K), 4];
+  return { a: `${at.a} + <usize>${tile} * ${p.MR * aRow}${k0(p, aStep)}`, aRow, aStep };
+};
+
+/** tn: a tile's strip, in scratch. */
+const stripOfA = ({ p }: Product, tile: string, rows: number): Operand => ({
+  a: `strips + <usize>(${tile} - tile0) * ${p.stripBytes}`,
+  aRow: 4,
+  aStep: rows * 4,
+});
+
 /** The call of the register tile. */
 function multiplied(
   w: Writer,
   g: Product,
-  tile: string,
+  { a, aRow, aStep }: Operand,
   rows: number,
   out: string,
   outBytes: number,
   addends: readonly Addend[],
   mode: TileMode,
 ): string {
-  const { p, k, at, steps } = g;
+  const { p, k, steps } = g;
   const { derivative = "none" } = k.attrs;
-  const tn = p.form === "tn";
-  const strides = tn ? { aRow: 4, aStep: rows * 4 } : { aRow: rowBytes(p.K), aStep: 4 };
   return callTile(
     w,
     {
       mr: rows,
       nr: p.NR,
-      ...strides,
+      aRow,
+      aStep,
       bStep: p.NR * 4,
       ...(mode !== "set" && { outRow: outBytes, mode }),
       ...(p.stretches && !p.blocked && { stretches: [p.stretches, p.K] as const }),
@@ -118,9 +142,7 @@ function multiplied(
         derivative !== "none" && { gateAtZero: activations[derivative].slopeAtZero }),
     },
     {
-      a: tn
-        ? `strips + <usize>(${tile} - tile0) * ${p.stripBytes}`
-        : `${at.a} + <usize>${tile} * ${p.MR * rowBytes(p.K)}${k0(p, 4)}`,
+      a,
       b: "columns",
       steps,
       out,

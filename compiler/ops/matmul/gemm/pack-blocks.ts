@@ -8,7 +8,12 @@
  * Rows are read whole, a cache line at a time, into many panels at once: reading one line of each row would
  * miss the TLB and the prefetchers. Panels and strips therefore lie an odd number of cache lines apart
  * (`spread`), or all of them would fall into the same sets of L1.
+ *
+ * Where tiles use what is packed too seldom to hide that it comes from memory, it is touched first: loads
+ * alone come at the rate of memory, while stores among them fill what a core has under way, and triple the
+ * time (bench/EXPERIMENTS.md, 2026-11-29).
  */
+import { rowsTouchedAtOnce, touchPieces } from "../../kit/touch-rows.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 
@@ -18,41 +23,40 @@ export function spread(bytes: number): number {
   return 64 * (lines % 2 === 0 ? lines + 1 : lines);
 }
 
-/**
- * A function (b, packed, steps, panels): panels [K,NR] from the rows of b, which are `rowBytes` apart. With
- * `sideBySide` > 1, so many rows are read at a time, a panel's piece of each in turn: each row is a stream to
- * the prefetchers, and memory answers several of them faster than one after the other.
- */
-export function packRows(
-  w: Writer,
-  NR: number,
-  rowBytes: number,
-  panelBytes: number,
-  sideBySide: number,
-): string {
-  const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}_by${sideBySide}`;
+export interface RowsToPack {
+  readonly NR: number;
+  readonly rowBytes: number;
+  readonly panelBytes: number;
+  /** So many bytes of each row at most are touched first; 0: none. */
+  readonly touched: number;
+}
+
+/** A function (b, packed, steps, panels): panels [K,NR] from the rows of b, which are `rowBytes` apart. */
+export function packRows(w: Writer, { NR, rowBytes, panelBytes, touched }: RowsToPack): string {
+  const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}${touched ? `_touched${touched}` : ""}`;
   const vectors = count(NR / 4);
   return w.helper(name, (h) => {
-    const pack = (rows: number): void =>
-      h.block(
-        `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ` +
-          `${NR * 4}, to += ${panelBytes})`,
-        () => {
-          for (const i of count(rows)) {
+    const pack = (steps: string): void =>
+      h.block(`for (; ${steps} > 0; ${steps}--, b += ${rowBytes}, packed += ${NR * 4})`, () =>
+        h.block(
+          `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ` +
+            `${NR * 4}, to += ${panelBytes})`,
+          () => {
             // before the stores, or V8 joins none
-            const loads = vectors.map((j) => `b${i}_${j} = v128.load(from, ${i * rowBytes + 16 * j})`);
-            h.line(`const ${loads.join(", ")};`);
-            h.line(vectors.map((j) => `v128.store(to, b${i}_${j}, ${i * NR * 4 + 16 * j});`).join(" "));
-          }
-        },
+            h.line(`const ${vectors.map((j) => `b${j} = v128.load(from, ${16 * j})`).join(", ")};`);
+            h.line(vectors.map((j) => `v128.store(to, b${j}, ${16 * j});`).join(" "));
+          },
+        ),
       );
     h.line(`/** packed[panels][K,${NR}] = b[K,panels·${NR}], b's rows ${rowBytes} bytes apart */`);
     h.block(`function ${name}(b: usize, packed: usize, steps: usize, panels: i32): void`, () => {
-      for (const rows of new Set([sideBySide, 1]))
-        h.block(
-          `for (; steps >= ${rows}; steps -= ${rows}, b += ${rows * rowBytes}, packed += ${rows * NR * 4})`,
-          () => pack(rows),
-        );
+      if (!touched) return pack("steps");
+      h.block("while (steps > 0)", () => {
+        h.line(`let rows = min<usize>(steps, ${rowsTouchedAtOnce(touched)});`);
+        h.line("steps -= rows;");
+        h.line(`${touchPieces(h, rowBytes)}(b, rows, <usize>panels * ${NR * 4});`);
+        pack("rows");
+      });
     });
   });
 }
@@ -60,12 +64,19 @@ export function packRows(
 /** Steps of k that packTransposed takes at once: a cache line of each row. */
 export const TRANSPOSED_STEPS = 16;
 
+/** Bytes of each row of b[N,K] that are touched at once. */
+const TOUCHED_STRETCH = 2048;
+
 /**
  * A function (b, panel, steps): panel[K,NR] = b[valid,K]ᵀ, with zeros in the columns from `valid` on. K is
  * taken up to the next multiple of 16.
  */
-export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: number): string {
-  const name = `pack_transposed_${valid}of${NR}_row${rowBytes}`;
+export function packTransposed(
+  w: Writer,
+  { NR, rowBytes, touched }: { readonly NR: number; readonly rowBytes: number; readonly touched: boolean },
+  valid: number,
+): string {
+  const name = `pack_transposed_${valid}of${NR}_row${rowBytes}${touched ? "_touched" : ""}`;
   const whole = Math.floor(valid / 4);
   const quad = (h: Writer, rows: number): void => {
     for (const line of count(TRANSPOSED_STEPS / 4)) {
@@ -87,7 +98,14 @@ export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: n
         `steps = (steps + ${TRANSPOSED_STEPS - 1}) & ~${TRANSPOSED_STEPS - 1}; // the rest of a row is zeros`,
       );
       if (valid < NR) h.line(`memory.fill(panel, 0, steps * ${NR * 4});`);
-      h.block(`for (const end = b + steps * 4; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
+      h.line(`const end = b + steps * 4;`);
+      if (touched) h.line("let touched = b;");
+      h.block(`for (; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
+        if (touched)
+          h.block("if (b == touched)", () => {
+            h.line(`touched = min<usize>(b + ${TOUCHED_STRETCH}, end);`);
+            h.line(`${touchPieces(h, rowBytes)}(b, ${valid}, touched - b);`);
+          });
         h.line("let from = b, to = panel;");
         if (whole > 0)
           h.block(
@@ -103,7 +121,7 @@ export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: n
 
 /**
  * A function (a, packed, steps, strips, narrow: bool): strips [K,MR] from the rows of a, which are `rowBytes`
- * apart. The last strip of all may be narrower, of `rest` columns.
+ * apart, which are touched first. The last strip of all may be narrower, of `rest` columns.
  */
 export function packColumns(
   w: Writer,
@@ -131,7 +149,13 @@ export function packColumns(
       `function ${name}(a: usize, packed: usize, steps: usize, strips: ` +
         `i32${rest ? ", narrow: bool" : ""}): void`,
       () => {
+        h.line("let touched: usize = 0;");
         h.block(`for (let k: usize = 0; k < steps; k++)`, () => {
+          h.block("if (k == touched)", () => {
+            h.line(`const rows = min<usize>(steps - k, ${rowsTouchedAtOnce(rowBytes)});`);
+            h.line(`${touchPieces(h, rowBytes)}(a, rows, <usize>strips * ${MR * 4});`);
+            h.line("touched += rows;");
+          });
           h.line(`let from = a, to = packed + k * ${MR * 4};`);
           h.block(
             `for (const last = a + <usize>strips * ${MR * 4}; from < last; from += ${MR * 4}, to += ` +

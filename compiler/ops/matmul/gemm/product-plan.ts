@@ -68,6 +68,8 @@ export interface Plan {
   readonly byRows: boolean;
   /** Rows may be dead: tasks are lines of columns, and the local `rows` says how many are live. */
   readonly live: boolean;
+  /** What is packed is touched first (pack-blocks.ts). */
+  readonly touches: boolean;
   /** A block of K goes on with the sums of the one before, instead of adding its own to them. */
   readonly chained: boolean;
   /** Into how many stretches K is cut; their sums are added in order. Blocks of K, if any, are these. */
@@ -108,6 +110,7 @@ export function planOf(
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) && !stretches ? 0 : 1),
     byRows: form === "tn" ? M > N : M >= MANY_ROWS && !live,
     live,
+    touches: form === "tn" || live || M < MANY_ROWS,
     chained: live && blocked && !stretches,
     stretches,
   };
@@ -116,10 +119,29 @@ export function planOf(
 /** Panels in a line of 16 columns. */
 export const panelsOfLine = ({ NR }: Plan): number => PANEL / NR;
 export const gemmTasks = (p: Plan): number => (p.live ? p.panels / panelsOfLine(p) : p.rowTiles * p.panels);
-export const gemmScratch = (p: Plan): number => p.sumsBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
+export const gemmScratch = (p: Plan): number =>
+  p.sumsBytes + p.PB * p.panelBytes + (withoutStrips(p) === true ? 0 : p.RB * p.stripBytes);
 
 /** Is the last quarter of the tiles shared by columns? */
 export const tailByColumns = (p: Plan): boolean => p.form !== "tn" && p.byRows;
+
+/**
+ * tn: a worker that has at most so many columns of out reads a as it lies. Strips are packed for more
+ * (bench/EXPERIMENTS.md, 2026-11-29).
+ */
+const COLUMNS_WITHOUT_STRIPS = 256;
+/** Rows of a so far apart fall into the same sets of every cache. */
+const SETS_APART_BYTES = 4096;
+/**
+ * tn: does a worker read a without packing it into strips? Always, never, or as its share of the panels is:
+ * an expression of generated code.
+ */
+export function withoutStrips(p: Plan): boolean | string {
+  if (p.form !== "tn" || rowBytes(p.M) % SETS_APART_BYTES === 0) return false;
+  const most = COLUMNS_WITHOUT_STRIPS / p.NR;
+  if (p.panels <= most) return true;
+  return p.byRows ? false : `${p.panels} <= ${most} * workers`;
+}
 
 /** tn: all of a's strips fit into scratch, in one block of K. */
 export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles && p.KC >= p.K;
@@ -139,6 +161,9 @@ const PANELS = { one: 3, blocked: 6 } as const;
  * where a piece packs only its own panels.
  */
 const HELD_PIECES = { own: 24, all: 6 } as const;
+
+/** So many of the pieces that there might be, so that two or four workers get equally many. */
+const evenPieces = (most: number): number => (most < 4 ? Math.floor(most) : Math.floor(most / 4) * 4);
 
 /**
  * Pieces are whole panels, or parts of one. They do not pay where all of a is packed for every piece (tn with
@@ -163,12 +188,14 @@ export function gemmDynamic(p: Plan): DynamicTasks {
       least: rest,
       heldGrain: p.rowTiles * Math.ceil(p.panels / HELD_PIECES.own),
     };
-  const even = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
-  const least = Math.min(even, each);
-  const wide = p.form === "nn" && !p.byRows && !p.live && rest >= PIECES;
-  const grain = wide ? Math.max(even, (p.blocked ? PANELS.blocked : PANELS.one) * each) : even;
+  const wide = p.form === "nn" && !p.byRows && !p.live;
+  const fewest = wide ? (p.blocked ? PANELS.blocked : PANELS.one) : 1;
+  const size = Math.max(fewest, Math.floor(rest / PIECES));
+  const grain = rest >= PIECES ? size * each : Math.ceil((rest * each) / PIECES);
+  const least = Math.min(Math.floor(rest / PIECES) * each || grain, each);
+  const dynamic = rest >= PIECES ? size * evenPieces(rest / size) : rest;
   return {
-    fixed: (units - rest) * each,
+    fixed: (units - dynamic) * each,
     grain,
     least,
     ...(p.byRows && { heldGrain: held(HELD_PIECES.all) }),

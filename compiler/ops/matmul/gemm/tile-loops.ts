@@ -8,10 +8,10 @@
  */
 import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import { PACKED_ROW_FLOATS, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
+import type { MatmulKernel, PerTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
-import { panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
+import { panelsOfLine, stripsStay, tailByColumns, withoutStrips, type Plan } from "./product-plan.ts";
 import { emitTouch } from "./touch-rows.ts";
 
 export function emitGemm(w: Writer, at: PerTensor<string>, p: Plan, k: MatmulKernel): void {
@@ -23,8 +23,11 @@ export function emitGemm(w: Writer, at: PerTensor<string>, p: Plan, k: MatmulKer
   w.line(
     `const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${p.KC},${p.NR}]`,
   );
-  if (p.form === "tn")
+  const unpacked = withoutStrips(p);
+  if (p.form === "tn" && unpacked !== true)
     w.line(`const strips = packed + ${p.PB * p.panelBytes}; // a: strips of [${p.KC},${p.MR}]`);
+  if (typeof unpacked === "string")
+    w.line(`const asItLies = ${unpacked}; // few panels: a is not packed into strips`);
   emitShare(w, p);
   const packedTiles = (): void => {
     packPanels(w, g);
@@ -90,11 +93,16 @@ function overK(w: Writer, { K, KC, stretches }: Plan, body: () => void): void {
 const overPanels = (w: Writer, { PB, panels }: Plan, body: () => void): void =>
   overBlocks(w, "panel", "Panel", PB, PB >= panels, body);
 
-/** tn: a block's strips of a are packed first. */
+/** tn: a block's strips of a are packed first, where they are needed. */
 const overRows = (w: Writer, g: Product, body: () => void): void =>
   overBlocks(w, "tile", "Tile", g.p.RB, g.p.RB >= g.p.rowTiles, () => {
-    if (g.p.form === "tn") {
-      if (stripsStay(g.p)) w.block("if (fresh)", () => packStrips(w, g));
+    const unpacked = withoutStrips(g.p);
+    const needed = [
+      ...(typeof unpacked === "string" ? ["!asItLies"] : []),
+      ...(stripsStay(g.p) ? ["fresh"] : []),
+    ];
+    if (g.p.form === "tn" && unpacked !== true) {
+      if (needed.length > 0) w.block(`if (${needed.join(" && ")})`, () => packStrips(w, g));
       else packStrips(w, g);
     }
     body();
@@ -120,10 +128,6 @@ function overBlocks(
   block();
 }
 
-/** Rows of b that are packed side by side: several where all of K is packed at once, in long pieces. */
-const rowsSideBySide = ({ form, blocked, PB, NR }: Plan): number =>
-  form === "nn" && !blocked && PB * NR > PACKED_ROW_FLOATS ? 8 : 1;
-
 /** Packs panels panel0 … panel1 of b. In the last panel of b[N,K] some rows may be missing. */
 function packPanels(w: Writer, g: Product): void {
   const { p, at, steps } = g;
@@ -133,7 +137,12 @@ function packPanels(w: Writer, g: Product): void {
     return w.line(`${pack}(${from}, packed, ${steps}, panel0, panel1 - panel0);`);
   }
   if (p.form !== "nt") {
-    const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes, rowsSideBySide(p));
+    const pack = packRows(w, {
+      NR: p.NR,
+      rowBytes: rowBytes(p.N),
+      panelBytes: p.panelBytes,
+      touched: p.touches ? p.PB * p.NR * 4 : 0,
+    });
     const from = `${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}`;
     return w.line(`${pack}(${from}, packed, ${steps}, panel1 - panel0);`);
   }
@@ -154,9 +163,9 @@ function packedPanel(w: Writer, { p, at, steps }: Product, to: string, valid: nu
   const { source } = p;
   const bRow = source?.rowBytes ?? rowBytes(p.K);
   const from = `${at.b} + <usize>panel * ${p.NR * bRow}`;
-  return source
-    ? `${source.pack(w, p.NR, valid)}(${from}, ${to}, ${p.KC >= p.K ? "0" : "k0"}, ${steps});`
-    : `${packTransposed(w, p.NR, bRow, valid)}(${from}${k0(p, 4)}, ${to}, ${steps});`;
+  if (source) return `${source.pack(w, p.NR, valid)}(${from}, ${to}, ${p.KC >= p.K ? "0" : "k0"}, ${steps});`;
+  const pack = packTransposed(w, { NR: p.NR, rowBytes: bRow, touched: p.touches }, valid);
+  return `${pack}(${from}${k0(p, 4)}, ${to}, ${steps});`;
 }
 
 /** Packs strips tile0 … tile1 of aᵀ; the last may be narrower. */
