@@ -17,7 +17,7 @@ import type { DynamicTasks, Kernel } from "../../kit/op.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { rowBytes, rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
 import { isLight, MANY_ROWS, type Form, type MatmulTensor } from "./cache-blocks.ts";
 import { spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
 
@@ -108,7 +108,7 @@ export function planOf(
     panelBytes: spread(packedSteps * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) && !stretches ? 0 : 1),
-    byRows: form === "tn" ? M > N : M >= MANY_ROWS && !live,
+    byRows: form === "tn" ? M > N && !needsNoStrips({ M, N }) : M >= MANY_ROWS && !live,
     live,
     touches: form === "tn" || live || M < MANY_ROWS,
     chained: live && blocked && !stretches,
@@ -132,15 +132,17 @@ export const tailByColumns = (p: Plan): boolean => p.form !== "tn" && p.byRows;
 const COLUMNS_WITHOUT_STRIPS = 256;
 /** Rows of a so far apart fall into the same sets of every cache. */
 const SETS_APART_BYTES = 4096;
+/** Are there so few columns that no worker packs strips, however many workers there are? */
+const needsNoStrips = (d: Readonly<Record<"M" | "N", number>>): boolean =>
+  rowBytes(d.M) % SETS_APART_BYTES !== 0 && rowFloats(d.N) <= COLUMNS_WITHOUT_STRIPS;
 /**
  * tn: does a worker read a without packing it into strips? Always, never, or as its share of the panels is:
  * an expression of generated code.
  */
 export function withoutStrips(p: Plan): boolean | string {
   if (p.form !== "tn" || rowBytes(p.M) % SETS_APART_BYTES === 0) return false;
-  const most = COLUMNS_WITHOUT_STRIPS / p.NR;
-  if (p.panels <= most) return true;
-  return p.byRows ? false : `${p.panels} <= ${most} * workers`;
+  if (needsNoStrips(p)) return true;
+  return p.byRows ? false : `${p.panels} <= ${COLUMNS_WITHOUT_STRIPS / p.NR} * workers`;
 }
 
 /** tn: all of a's strips fit into scratch, in one block of K. */
