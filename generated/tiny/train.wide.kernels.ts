@@ -3348,20 +3348,20 @@ function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, accumulate: bool,
   const scratch = spill + SPILL_BYTES;
   const workers = load<i32>(CONTROL_WORKERS), held = isHeld();
   const alone = workers == 1, many = workers > 4;
-  const fixed = held ? 0 : many && workers > 2 ? 6 : 4;
-  const grain = held ? 1 : many ? min(1, 1 * max(1, 2 / (2 * workers))) : 1;
+  const fixed = held ? 0 : many && workers > 6 ? 6 : 0;
+  const grain = held ? 1 : many ? min(1, 1 * max(1, 6 / (2 * workers))) : 1;
   let first = share(fixed, worker), last = alone ? 6 : share(fixed, worker + 1), fresh = true;
   for (;;) {
-    // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
+    // 6 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
     const packed = scratch; // b: panels of [16,16]
-    const firstPanel = 0, lastPanel = last > first ? 1 : 0, firstTile = first / 1, lastTile = (last + 0) / 1;
+    const firstPanel = first / 6, lastPanel = (last + 5) / 6, firstTile = 0, lastTile = 6;
     const tile0 = firstTile;
     const tile1 = min(tile0 + 6, lastTile);
     const panel0 = firstPanel;
     const panel1 = min(panel0 + 1, lastPanel);
     pack_rows_16_row64_panel1088_touched64(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
     for (let panel = panel0; panel < panel1; panel++) {
-      const from = max(tile0, (first - panel + 0) / 1), to = min(tile1, (last - panel + 0) / 1);
+      const from = max(tile0, first - panel * 6), to = min(tile1, last - panel * 6);
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from, end = min(to, 5); tile < end; tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
