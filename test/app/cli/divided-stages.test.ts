@@ -80,7 +80,7 @@ test.each([
     sinter(verb, ...from, "--out", path(out), ...flags);
   const name = `${verb} ${more.join(" ")}`;
   await learn(`${name} whole`, "--workers", "1");
-  await learn(`${name} divided`, "--workers", "2", "--memory-limit", "2.4MiB");
+  await learn(`${name} divided`, "--workers", "2", "--memory-limit", "2MiB");
   const manifest = JSON.parse(
     readFileSync(join(path(`${name} divided`), "bundle", "manifest.json"), "utf8"),
   ) as Manifest;

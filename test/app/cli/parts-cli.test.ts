@@ -134,7 +134,7 @@ describe("the limit", () => {
       "1.1MiB",
     );
     expect(err).toMatch(/left out the module `train`: it needs [\d,]+ bytes/);
-    expect(err).toMatch(/more than the 1.10 MiB of one memory, and the embedding alone needs [\d.]+ MiB\)/);
+    expect(err).toMatch(/more than the 1.10 MiB of one memory, and one layer alone needs [\d.]+ MiB\)/);
     expect(out).toMatch(/infer 0 simd .*\n.*infer 1 simd .*\n.*infer 2 simd/);
     expect(readFileSync(join(at("bundle"), "report.txt"), "utf8")).toMatch(
       new RegExp(
@@ -187,7 +187,7 @@ describe("the limit", () => {
     expect(train.err).toMatch(
       new RegExp(`train with .recompute layers. ${way}, .optimizer adamw8. ${way}, or both ${way}`),
     );
-    expect(train.err).toMatch(/is cut into parts, but the embedding alone needs [\d.]+ MiB, one memory may/);
+    expect(train.err).toMatch(/is cut into parts, but the embedding alone needs [\d,.]+ [KM]iB, one memory may/);
   });
 
   it("is that of the layers computed again, where the spec asks for it; both sizes are said", async () => {
