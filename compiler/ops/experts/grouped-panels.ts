@@ -8,20 +8,23 @@ import { type Kernel, type DynamicTasks } from "../kit/op.ts";
 import { rowFloats, rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "../kit/writer.ts";
 import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
-import { PANEL } from "../kit/panels.ts";
+import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
 /** So many slots are those of a few tokens, in which nothing of a matrix is used twice. */
 export const FEW_SLOTS = 16;
+
+/** So many panels are packed at once at most. */
+const MOST_TOGETHER = 4;
 
 export const panels = (N: number): number => rowFloats(N) / PANEL;
 export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
 /**
  * A quarter of the tasks is dynamic: a worker that was held up does not hold up the others, and most of a's
- * rows stay in one core's caches.
+ * rows stay in one core's caches. A piece has a block of panels of every expert.
  */
 export const groupedDynamic = (d: Readonly<Record<"E" | "N", number>>): DynamicTasks => ({
   fixed: Math.floor((groupedTasks(d) * 3) / 4),
-  grain: Math.max(1, Math.ceil(groupedTasks(d) / 64)),
+  grain: Math.max(MOST_TOGETHER * d.E, Math.ceil(groupedTasks(d) / 64)),
   least: 1,
 });
 export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
@@ -54,9 +57,34 @@ export function eachTask(w: Writer, starts: string, E: number, body: () => void)
   });
 }
 
+/** A block of panels that are packed at once stays in a second-level cache. */
+const LARGEST_BLOCK = 640 * 1024;
+export const panelsTogether = (steps: number): number =>
+  Math.max(1, Math.min(MOST_TOGETHER, Math.floor(LARGEST_BLOCK / (steps * PANEL_BYTES))));
+
 /**
- * Writes out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then row by row. From one step of the
- * panel to the next are `bStep` bytes.
+ * The same tasks expert by expert: neighbouring panels of one matrix in blocks of `together`, with the locals
+ * e, from, rows and panel0 … panel1.
+ */
+export function eachBlock(w: Writer, starts: string, E: number, together: number, body: () => void): void {
+  w.block(`for (let e = 0; e < ${E}; e++)`, () => {
+    w.line(
+      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), ` +
+        `4) - from, lastPanel = (last - e + ${E - 1}) / ${E};`,
+    );
+    w.block(
+      `for (let panel0 = (first - e + ${E - 1}) / ${E}; panel0 < lastPanel; panel0 += ${together})`,
+      () => {
+        w.line(`const panel1 = min(panel0 + ${together}, lastPanel);`);
+        body();
+      },
+    );
+  });
+}
+
+/**
+ * Writes out[rows, 16 columns] = a[rows,K] · panel, in whole tiles; fewer rows than one has, row by row. From
+ * one step of the panel to the next are `bStep` bytes.
  */
 export function emitRows(
   w: Writer,
@@ -81,6 +109,8 @@ export function emitRows(
     w.block("", () => {
       w.line("let r = 0;");
       w.line(`for (; r + ${MR} <= rows; r += ${MR}) ${call(MR)}`);
+      // the last rows, with some before them once more: a row alone takes two thirds of a tile's time
+      w.line(`if (rows >= ${MR} && r < rows) { r = rows - ${MR}; ${call(MR)} r = rows; }`);
       w.line(`for (; r < rows; r++) ${call(1)}`);
     });
   }

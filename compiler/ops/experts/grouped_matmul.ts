@@ -11,13 +11,15 @@
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
+import { packTransposedFunction } from "../kit/pack-panels.ts";
+import { touchPieces } from "../kit/touch-rows.ts";
+import { packRows } from "../matmul/gemm/pack-blocks.ts";
 import { streamVectors } from "../matmul/gemm/few-rows.ts";
 import { eachStreams, rowStream } from "../matmul/gemm/row-tiles.ts";
 import { callTile, registerTile, type TileMode } from "../kit/register-tile.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
-  eachTask,
+  eachBlock,
   emitRows,
   expertOf,
   FEW_SLOTS,
@@ -27,6 +29,7 @@ import {
   groupedDynamic as dynamic,
   matricesRead,
   panels,
+  panelsTogether,
   sampleStarts,
   shareRead,
 } from "./grouped-panels.ts";
@@ -109,30 +112,41 @@ function emitForward(
   const { E, N, K } = d;
   const bRow = rowBytes(transposed ? K : N);
   const matrix = (transposed ? N : K) * bRow;
-  eachTask(w, at.starts, E, () => {
-    w.line("if (rows == 0) continue;");
-    w.line(
-      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ` +
-        `${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
-    );
-    if (transposed) {
-      w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
+  const together = panelsTogether(K);
+  const panelBytes = K * PANEL_BYTES;
+  const rowsOfPanels = (b: string, bStep: number): void =>
+    w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
       w.line(
-        `${packTransposedFunction(w, K, bRow)}(${at.b} + <usize>e * ${matrix} + <usize>panel * ` +
-          `${PANEL * bRow}, scratch, columns);`,
+        `const out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES}, b = ${b};`,
       );
-      return emitRows(w, k, d, "scratch", PANEL_BYTES);
+      emitRows(w, k, d, "b", bStep);
+    });
+  const packed = `scratch + <usize>(panel - panel0) * ${panelBytes}`;
+  eachBlock(w, at.starts, E, together, () => {
+    w.line("if (rows == 0) continue;");
+    w.line(`const a_e = ${at.a} + <usize>from * ${rowBytes(K)};`);
+    const apart = transposed ? PANEL * bRow : PANEL_BYTES;
+    w.line(`const b_e = ${at.b} + <usize>e * ${matrix} + <usize>panel0 * ${apart};`);
+    if (transposed) {
+      const pack = packTransposedFunction(w, K, bRow);
+      w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
+        w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
+        w.line(`const b = b_e + <usize>(panel - panel0) * ${apart};`);
+        w.line(`${touchPieces(w, bRow)}(b, columns, ${bRow});`);
+        w.line(`${pack}(b, ${packed}, columns);`);
+      });
+      return rowsOfPanels(packed, PANEL_BYTES);
     }
-    w.line(`const b_e = ${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL_BYTES};`);
-    w.block(`if (rows < ${FEW})`, () => emitRows(w, k, d, "b_e", bRow));
+    w.block(`if (rows < ${FEW})`, () => rowsOfPanels(`b_e + <usize>(panel - panel0) * ${PANEL_BYTES}`, bRow));
     w.block("else", () => {
-      w.line(`${packRowsFunction(w, PANEL, bRow, K)}(b_e, scratch, ${K});`);
-      emitRows(w, k, d, "scratch", PANEL_BYTES);
+      const pack = packRows(w, { NR: PANEL, rowBytes: bRow, panelBytes, touched: together * PANEL_BYTES });
+      w.line(`${pack}(b_e, scratch, ${K}, panel1 - panel0);`);
+      rowsOfPanels(packed, PANEL_BYTES);
     });
   });
 }
 
-const scratch = ({ K }: Readonly<Record<"K", number>>): number => K * PANEL_BYTES;
+const scratch = ({ K }: Readonly<Record<"K", number>>): number => panelsTogether(K) * K * PANEL_BYTES;
 const sample = (
   tensor: string,
   d: Readonly<Record<"S" | "F", number>>,
@@ -219,43 +233,49 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
   },
   tasks,
   dynamic,
-  scratch: ({ S }) => S * PANEL_BYTES,
+  scratch: ({ S }) => panelsTogether(S) * S * PANEL_BYTES,
   emit(w, at, { S, E, M, N }, k) {
     const { MR, NR } = registerTile(k.target);
     const aRow = rowBytes(M);
     const cRow = rowBytes(N);
     const whole = M - (M % MR);
-    eachTask(w, at.starts, E, () => {
+    const together = panelsTogether(S);
+    const panelBytes = S * PANEL_BYTES;
+    const pack = packRows(w, { NR: PANEL, rowBytes: cRow, panelBytes, touched: together * PANEL_BYTES });
+    eachBlock(w, at.starts, E, together, () => {
+      w.line(`const a_e = ${at.a} + <usize>from * ${aRow};`);
       w.line(
-        `const a_e = ${at.a} + <usize>from * ${aRow}, out_e = ${at.out} + <usize>e * ${M * cRow} + ` +
-          `<usize>panel * ${PANEL_BYTES};`,
+        `${pack}(${at.b} + <usize>from * ${cRow} + <usize>panel0 * ${PANEL_BYTES}, scratch, rows, panel1 - ` +
+          "panel0);",
       );
-      w.line(
-        `${packRowsFunction(w, PANEL, cRow, S)}(${at.b} + <usize>from * ${cRow} + <usize>panel * ` +
-          `${PANEL_BYTES}, scratch, rows);`,
-      );
-      for (let column = 0; column < PANEL; column += NR) {
-        const after = column ? ` + ${column * 4}` : "";
-        const call = (mr: number, mode: TileMode): string =>
-          callTile(
-            w,
-            { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, outRow: cRow, mode },
-            {
-              a: "a_e + (<usize>m << 2)",
-              b: `scratch${after}`,
-              steps: "rows",
-              out: `out_e + <usize>m * ${cRow}${after}`,
-            },
-          );
-        const either = (mr: number): void =>
-          w.line(`if (accumulate) ${call(mr, "add")} else ${call(mr, "set")}`);
-        if (whole > 0) w.block(`for (let m = 0; m < ${whole}; m += ${MR})`, () => either(MR));
-        if (whole < M)
-          w.block("", () => {
-            w.line(`const m = ${whole};`);
-            either(M - whole);
-          });
-      }
+      w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
+        w.line(
+          `const out_e = ${at.out} + <usize>e * ${M * cRow} + <usize>panel * ${PANEL_BYTES}, b = scratch + ` +
+            `<usize>(panel - panel0) * ${panelBytes};`,
+        );
+        for (let column = 0; column < PANEL; column += NR) {
+          const after = column ? ` + ${column * 4}` : "";
+          const call = (mr: number, mode: TileMode): string =>
+            callTile(
+              w,
+              { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, outRow: cRow, mode },
+              {
+                a: "a_e + (<usize>m << 2)",
+                b: `b${after}`,
+                steps: "rows",
+                out: `out_e + <usize>m * ${cRow}${after}`,
+              },
+            );
+          const either = (mr: number): void =>
+            w.line(`if (accumulate) ${call(mr, "add")} else ${call(mr, "set")}`);
+          if (whole > 0) w.block(`for (let m = 0; m < ${whole}; m += ${MR})`, () => either(MR));
+          if (whole < M)
+            w.block("", () => {
+              w.line(`const m = ${whole};`);
+              either(M - whole);
+            });
+        }
+      });
     });
   },
   sample,
