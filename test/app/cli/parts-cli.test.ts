@@ -187,7 +187,9 @@ describe("the limit", () => {
     expect(train.err).toMatch(
       new RegExp(`train with .recompute layers. ${way}, .optimizer adamw8. ${way}, or both ${way}`),
     );
-    expect(train.err).toMatch(/is cut into parts, but the embedding alone needs [\d,.]+ [KM]iB, one memory may/);
+    expect(train.err).toMatch(
+      /is cut into parts, but the embedding alone needs [\d,.]+ [KM]iB, one memory may/,
+    );
   });
 
   it("is that of the layers computed again, where the spec asks for it; both sizes are said", async () => {
