@@ -22,7 +22,7 @@ import { all, each, type Graph, type Node, type Ref, type Section, type Value } 
  * Logits of one block: large enough that the weight's gradient is not read and written too often, small
  * beside the weights.
  */
-export const BLOCK_BYTES = 32 * 1024 * 1024;
+export const BLOCK_BYTES = 64 * 1024 * 1024;
 const ROW_MULTIPLE = 16;
 
 export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {

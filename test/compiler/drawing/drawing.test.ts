@@ -29,8 +29,9 @@ interface Planned {
   readonly plan: ReturnType<typeof planModule>;
   readonly programs: readonly Program[];
 }
-function planned(name: string, module: ModuleName): Planned {
-  const model = modelOf(name);
+function planned(name: string, module: ModuleName, batch?: number): Planned {
+  const own = modelOf(name);
+  const model = batch === undefined ? own : { ...own, train: { ...own.train, batch } };
   const plan = planModule(model, module, { targets: ["simd"] });
   return { model, plan, programs: plan.programs.get("simd")! };
 }
@@ -102,7 +103,7 @@ test.each(cases)("%s, %s: every kernel and every value once, in its place", (nam
 });
 
 test("a room knows the part that a kernel is of, what became one, and who reads its values", () => {
-  const { model, programs } = planned("gpt2", "train");
+  const { model, programs } = planned("gpt2", "train", 8); // logits in blocks of rows
   const program = programs.find(({ graph }) => graph.entry === "train")!;
   const rooms = roomsOf(model, program, programs);
   const layer = rooms.find(({ name }) => name === "layer")!;
