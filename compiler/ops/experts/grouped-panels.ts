@@ -8,13 +8,11 @@ import { type Kernel, type DynamicTasks } from "../kit/op.ts";
 import { rowFloats, rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "../kit/writer.ts";
 import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
-import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
+import { PANEL } from "../kit/panels.ts";
+import { panelsAtOnce } from "../matmul/gemm/cache-blocks.ts";
 
 /** So many slots are those of a few tokens, in which nothing of a matrix is used twice. */
 export const FEW_SLOTS = 16;
-
-/** So many panels are packed at once at most. */
-const MOST_TOGETHER = 4;
 
 export const panels = (N: number): number => rowFloats(N) / PANEL;
 export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
@@ -24,7 +22,7 @@ export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): num
  */
 export const groupedDynamic = (d: Readonly<Record<"E" | "N", number>>): DynamicTasks => ({
   fixed: Math.floor((groupedTasks(d) * 3) / 4),
-  grain: Math.max(MOST_TOGETHER * d.E, Math.ceil(groupedTasks(d) / 64)),
+  grain: Math.max(panelsAtOnce(1, PANEL) * d.E, Math.ceil(groupedTasks(d) / 64)),
   least: 1,
 });
 export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
@@ -45,22 +43,31 @@ export const matricesRead = ({ S, E }: Readonly<Record<"S" | "E", number>>): num
 /** The same as a share of all matrices. */
 export const shareRead = (d: Readonly<Record<"S" | "E", number>>): number => matricesRead(d) / d.E;
 
+/** Declares from and rows: the first slot of expert e, and how many it has. */
+const slotsOf = (starts: string): string =>
+  `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), 4) - ` +
+  "from;";
+
+/**
+ * Writes the call that packs panel `panel` of matrices [N,K] by transposing them: in the last one some of its
+ * `valid` columns may be missing.
+ */
+export function emitPack(w: Writer, N: number, call: (valid: number) => string): void {
+  const whole = Math.floor(N / PANEL);
+  const rest = N % PANEL;
+  if (rest === 0) return w.line(call(PANEL));
+  if (whole > 0) w.line(`if (panel < ${whole}) ${call(PANEL)}`);
+  w.line(`${whole > 0 ? "else " : ""}${call(rest)}`);
+}
+
 /** The loop over the worker's tasks, with the locals e, panel, from (the expert's first row) and rows. */
 export function eachTask(w: Writer, starts: string, E: number, body: () => void): void {
   w.block("for (let task = first; task < last; task++)", () => {
     w.line(`const e = task % ${E}, panel = task / ${E};`);
-    w.line(
-      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << ` +
-        "2), 4) - from;",
-    );
+    w.line(slotsOf(starts));
     body();
   });
 }
-
-/** A block of panels that are packed at once stays in a second-level cache. */
-const LARGEST_BLOCK = 640 * 1024;
-export const panelsTogether = (steps: number): number =>
-  Math.max(1, Math.min(MOST_TOGETHER, Math.floor(LARGEST_BLOCK / (steps * PANEL_BYTES))));
 
 /**
  * The same tasks expert by expert: neighbouring panels of one matrix in blocks of `together`, with the locals
@@ -68,10 +75,8 @@ export const panelsTogether = (steps: number): number =>
  */
 export function eachBlock(w: Writer, starts: string, E: number, together: number, body: () => void): void {
   w.block(`for (let e = 0; e < ${E}; e++)`, () => {
-    w.line(
-      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), ` +
-        `4) - from, lastPanel = (last - e + ${E - 1}) / ${E};`,
-    );
+    w.line(slotsOf(starts));
+    w.line(`const lastPanel = (last - e + ${E - 1}) / ${E};`);
     w.block(
       `for (let panel0 = (first - e + ${E - 1}) / ${E}; panel0 < lastPanel; panel0 += ${together})`,
       () => {

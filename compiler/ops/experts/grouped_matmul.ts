@@ -11,15 +11,15 @@
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { packTransposedFunction } from "../kit/pack-panels.ts";
-import { touchPieces } from "../kit/touch-rows.ts";
-import { packRows } from "../matmul/gemm/pack-blocks.ts";
+import { panelsAtOnce } from "../matmul/gemm/cache-blocks.ts";
+import { packRows, packTransposed, TRANSPOSED_STEPS } from "../matmul/gemm/pack-blocks.ts";
 import { streamVectors } from "../matmul/gemm/few-rows.ts";
 import { eachStreams, rowStream } from "../matmul/gemm/row-tiles.ts";
 import { callTile, registerTile, type TileMode } from "../kit/register-tile.ts";
-import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
   eachBlock,
+  emitPack,
   emitRows,
   expertOf,
   FEW_SLOTS,
@@ -29,7 +29,6 @@ import {
   groupedDynamic as dynamic,
   matricesRead,
   panels,
-  panelsTogether,
   sampleStarts,
   shareRead,
 } from "./grouped-panels.ts";
@@ -99,6 +98,8 @@ function emitFewSlots(
   });
 }
 
+/** Of a packed panel, which is transposed in whole steps. */
+const bytesOfPanel = (K: number): number => ceilTo(K, TRANSPOSED_STEPS) * PANEL_BYTES;
 /** With fewer rows than this, packing a panel costs more than it saves. */
 const FEW = 12;
 
@@ -112,8 +113,8 @@ function emitForward(
   const { E, N, K } = d;
   const bRow = rowBytes(transposed ? K : N);
   const matrix = (transposed ? N : K) * bRow;
-  const together = panelsTogether(K);
-  const panelBytes = K * PANEL_BYTES;
+  const together = panelsAtOnce(K, PANEL);
+  const panelBytes = bytesOfPanel(K);
   const rowsOfPanels = (b: string, bStep: number): void =>
     w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
       w.line(
@@ -128,13 +129,12 @@ function emitForward(
     const apart = transposed ? PANEL * bRow : PANEL_BYTES;
     w.line(`const b_e = ${at.b} + <usize>e * ${matrix} + <usize>panel0 * ${apart};`);
     if (transposed) {
-      const pack = packTransposedFunction(w, K, bRow);
-      w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
-        w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
-        w.line(`const b = b_e + <usize>(panel - panel0) * ${apart};`);
-        w.line(`${touchPieces(w, bRow)}(b, columns, ${bRow});`);
-        w.line(`${pack}(b, ${packed}, columns);`);
-      });
+      w.block("for (let panel = panel0; panel < panel1; panel++)", () =>
+        emitPack(w, N, (valid) => {
+          const pack = packTransposed(w, { NR: PANEL, rowBytes: bRow, touched: true }, valid);
+          return `${pack}(b_e + <usize>(panel - panel0) * ${apart}, ${packed}, ${K});`;
+        }),
+      );
       return rowsOfPanels(packed, PANEL_BYTES);
     }
     w.block(`if (rows < ${FEW})`, () => rowsOfPanels(`b_e + <usize>(panel - panel0) * ${PANEL_BYTES}`, bRow));
@@ -146,7 +146,7 @@ function emitForward(
   });
 }
 
-const scratch = ({ K }: Readonly<Record<"K", number>>): number => panelsTogether(K) * K * PANEL_BYTES;
+const scratch = ({ K }: Readonly<Record<"K", number>>): number => panelsAtOnce(K, PANEL) * bytesOfPanel(K);
 const sample = (
   tensor: string,
   d: Readonly<Record<"S" | "F", number>>,
@@ -233,13 +233,13 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
   },
   tasks,
   dynamic,
-  scratch: ({ S }) => panelsTogether(S) * S * PANEL_BYTES,
+  scratch: ({ S }) => panelsAtOnce(S, PANEL) * S * PANEL_BYTES,
   emit(w, at, { S, E, M, N }, k) {
     const { MR, NR } = registerTile(k.target);
     const aRow = rowBytes(M);
     const cRow = rowBytes(N);
     const whole = M - (M % MR);
-    const together = panelsTogether(S);
+    const together = panelsAtOnce(S, PANEL);
     const panelBytes = S * PANEL_BYTES;
     const pack = packRows(w, { NR: PANEL, rowBytes: cRow, panelBytes, touched: together * PANEL_BYTES });
     eachBlock(w, at.starts, E, together, () => {

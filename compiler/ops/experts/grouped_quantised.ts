@@ -11,6 +11,7 @@ import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import { emitFew, fewDynamic, fewTasks, isFew, wordBytes } from "./few-slots.ts";
 import {
   eachTask,
+  emitPack,
   emitRows,
   groupedDynamic,
   groupedFlops,
@@ -66,8 +67,6 @@ function emitDecoded(
 ): void {
   const { E, N, K } = d;
   const { rowBytes: bRow, pack } = panelSource(k.attrs.format, K);
-  const whole = Math.floor(N / PANEL);
-  const rest = N % PANEL;
   eachTask(w, at.starts, E, () => {
     w.line("if (rows == 0) continue;");
     w.line(
@@ -77,11 +76,7 @@ function emitDecoded(
     const call = (valid: number): string =>
       `${pack(w, PANEL, valid)}(${at.b} + <usize>e * ${N * bRow} + <usize>panel * ${PANEL * bRow}, ` +
       `scratch, 0, ${K});`;
-    if (rest === 0) w.line(call(PANEL));
-    else {
-      if (whole > 0) w.line(`if (panel < ${whole}) ${call(PANEL)}`);
-      w.line(`${whole > 0 ? "else " : ""}${call(rest)}`);
-    }
+    emitPack(w, N, call);
     emitRows(w, k, d, "scratch", PANEL_BYTES);
   });
 }

@@ -28,7 +28,7 @@ export function touchFunction(w: Writer, lines = 1): string {
 /** So many rows are touched side by side: each is a stream to the prefetchers. */
 const SIDE_BY_SIDE = 16;
 /** About so much is touched at once by those who copy it then. Twice and half as much are as good. */
-const TOUCHED_BYTES = 32 * 1024;
+export const TOUCHED_BYTES = 32 * 1024;
 
 /** Rows to be touched at once, of so many bytes each. */
 export const rowsTouchedAtOnce = (bytes: number): number =>

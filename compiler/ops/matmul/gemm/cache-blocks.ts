@@ -47,6 +47,12 @@ export const usesFewRows = (form: Form, M: number, live = false): boolean =>
 /** So many floats of each row of b are packed at a time, into PB panels: four cache lines, 256 bytes. */
 const PACKED_ROW_FLOATS = 64;
 const KIB = 1024;
+/** Panels that are packed at once stay in a second-level cache, beside rows of a. */
+const PACKED_BYTES = 640 * KIB;
+
+/** So many panels, of NR columns and so many steps of k, are packed at once at most. */
+export const panelsAtOnce = (steps: number, NR: number): number =>
+  Math.max(1, Math.floor(Math.min(PACKED_ROW_FLOATS / NR, PACKED_BYTES / (steps * NR * 4))));
 
 /**
  * From so many rows on, a worker's share are rows: the next operation finds in its own caches what this one
@@ -92,7 +98,7 @@ export function blockTiles(
     // as equal as they can be: each block of rows packs b anew, and a last one of few rows would be dear
     const room = (1024 * KIB) / stripBytes(KC); // for so many; a block has up to half as many again
     const RB = Math.ceil(rowTiles / Math.max(1, Math.round(rowTiles / room)));
-    return blocks(KC, PACKED_ROW_FLOATS / NR, RB);
+    return blocks(KC, panelsAtOnce(KC, NR), RB);
   }
   if (K > LONGEST_BLOCK) {
     const KC = stretches ? Math.ceil(K / stretches) : evenBlocks(K, 256, multiple);
@@ -100,11 +106,7 @@ export function blockTiles(
     const PB = Math.min(panels, (768 * KIB) / panelBytes(KC));
     return blocks(KC, PB, (1024 * KIB) / (PB * MR * NR * 4));
   }
-  return blocks(
-    K,
-    Math.min(PACKED_ROW_FLOATS / NR, (640 * KIB) / panelBytes(K)),
-    Math.max(4, (256 * KIB) / stripBytes(K)),
-  );
+  return blocks(K, panelsAtOnce(K, NR), Math.max(4, (256 * KIB) / stripBytes(K)));
 }
 
 /** Length of blocks of about `most` steps, as equal as multiples of `multiple` allow. */

@@ -10,7 +10,7 @@ import { LINE_COLUMNS } from "../../kit/lines.ts";
 import { LINE_BYTES } from "../../kit/row-loops.ts";
 import { isLight, type MatmulKernel, type PerTensor } from "./cache-blocks.ts";
 import { epilogueArguments, epilogueFunction } from "./epilogue.ts";
-import { withoutStrips, type Plan } from "./product-plan.ts";
+import type { Plan } from "./product-plan.ts";
 
 /** A product as it is written: its plan, kernel, and the names of its tensors in generated code. */
 export interface Product {
@@ -32,12 +32,12 @@ export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): 
     w.line(`const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`);
     if (k.has("gate") || k.has("bend")) w.line(`const line = ${placeInLines(p, tile)};`);
   };
-  const unpacked = withoutStrips(p);
   const multiply = (out: string, bytes: number, addends: readonly Addend[], mode: TileMode = "set"): void => {
     const call = (a: Operand): string => multiplied(w, g, a, rows, out, bytes, addends, mode);
-    if (typeof unpacked === "string") w.line(`if (asItLies) ${call(rowsOfA(g, tile))}`);
-    const a = p.form === "tn" && unpacked !== true ? stripOfA(g, tile, rows) : rowsOfA(g, tile);
-    w.line(`${typeof unpacked === "string" ? "else " : ""}${call(a)}`);
+    const [direct, ofStrip] = [rowsOfA(g, tile), stripOfA(g, tile, rows)];
+    if (typeof p.asItLies === "boolean") return w.line(call(p.asItLies ? direct : ofStrip));
+    w.line(`if (asItLies) ${call(direct)}`);
+    w.line(`else ${call(ofStrip)}`);
   };
   const intoOut = (addends: readonly Addend[]): void => {
     places();

@@ -13,7 +13,7 @@
  * alone come at the rate of memory, while stores among them fill what a core has under way, and triple the
  * time (bench/EXPERIMENTS.md, 2026-11-29).
  */
-import { rowsTouchedAtOnce, touchPieces } from "../../kit/touch-rows.ts";
+import { rowsTouchedAtOnce, TOUCHED_BYTES, touchPieces } from "../../kit/touch-rows.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 
@@ -64,9 +64,6 @@ export function packRows(w: Writer, { NR, rowBytes, panelBytes, touched }: RowsT
 /** Steps of k that packTransposed takes at once: a cache line of each row. */
 export const TRANSPOSED_STEPS = 16;
 
-/** Bytes of each row of b[N,K] that are touched at once. */
-const TOUCHED_STRETCH = 2048;
-
 /**
  * A function (b, panel, steps): panel[K,NR] = b[valid,K]ᵀ, with zeros in the columns from `valid` on. K is
  * taken up to the next multiple of 16.
@@ -103,7 +100,7 @@ export function packTransposed(
       h.block(`for (; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
         if (touched)
           h.block("if (b == touched)", () => {
-            h.line(`touched = min<usize>(b + ${TOUCHED_STRETCH}, end);`);
+            h.line(`touched = min<usize>(b + ${TOUCHED_BYTES / NR}, end);`);
             h.line(`${touchPieces(h, rowBytes)}(b, ${valid}, touched - b);`);
           });
         h.line("let from = b, to = panel;");

@@ -17,7 +17,7 @@ import type { DynamicTasks, Kernel } from "../../kit/op.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { rowBytes, rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import { isLight, MANY_ROWS, type Form, type MatmulTensor } from "./cache-blocks.ts";
 import { spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
 
@@ -68,6 +68,11 @@ export interface Plan {
   readonly byRows: boolean;
   /** Rows may be dead: tasks are lines of columns, and the local `rows` says how many are live. */
   readonly live: boolean;
+  /**
+   * Is a read as it lies? Where it is not (tn), it is packed into strips. As a worker's share of the columns
+   * is: an expression of generated code.
+   */
+  readonly asItLies: boolean | string;
   /** What is packed is touched first (pack-blocks.ts). */
   readonly touches: boolean;
   /** A block of K goes on with the sums of the one before, instead of adding its own to them. */
@@ -78,6 +83,14 @@ export interface Plan {
   readonly source?: PanelSource;
   readonly rows?: RowSource;
 }
+
+/**
+ * tn: a worker that has at most so many columns of out reads a as it lies. Strips are packed for more
+ * (bench/EXPERIMENTS.md, 2026-11-29).
+ */
+const COLUMNS_WITHOUT_STRIPS = 256;
+/** Rows of a so far apart fall into the same sets of every cache. */
+const SETS_APART_BYTES = 4096;
 
 export function planOf(
   form: Form,
@@ -90,6 +103,11 @@ export function planOf(
   const blocked = form !== "tn" && KC < K;
   const live = k.has("live");
   const stretches = d["P"];
+  const panels = rowBytes(N) / (NR * 4);
+  const most = COLUMNS_WITHOUT_STRIPS / NR;
+  const mayLie = form !== "tn" || rowBytes(M) % SETS_APART_BYTES !== 0;
+  const alwaysLies = form !== "tn" || (mayLie && panels <= most);
+  const byRows = form === "tn" ? M > N && !alwaysLies : M >= MANY_ROWS && !live;
   const packedSteps = ceilTo(KC, form === "nt" ? (from.source?.steps ?? TRANSPOSED_STEPS) : 1);
   return {
     form,
@@ -104,12 +122,13 @@ export function planOf(
     blocked,
     ...from,
     rowTiles: Math.ceil(M / MR),
-    panels: rowBytes(N) / (NR * 4),
+    panels,
     panelBytes: spread(packedSteps * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) && !stretches ? 0 : 1),
-    byRows: form === "tn" ? M > N && !needsNoStrips({ M, N }) : M >= MANY_ROWS && !live,
+    byRows,
     live,
+    asItLies: alwaysLies || (mayLie && !byRows && `${panels} <= ${most} * workers`),
     touches: form === "tn" || live || M < MANY_ROWS,
     chained: live && blocked && !stretches,
     stretches,
@@ -120,30 +139,10 @@ export function planOf(
 export const panelsOfLine = ({ NR }: Plan): number => PANEL / NR;
 export const gemmTasks = (p: Plan): number => (p.live ? p.panels / panelsOfLine(p) : p.rowTiles * p.panels);
 export const gemmScratch = (p: Plan): number =>
-  p.sumsBytes + p.PB * p.panelBytes + (withoutStrips(p) === true ? 0 : p.RB * p.stripBytes);
+  p.sumsBytes + p.PB * p.panelBytes + (p.asItLies === true ? 0 : p.RB * p.stripBytes);
 
 /** Is the last quarter of the tiles shared by columns? */
 export const tailByColumns = (p: Plan): boolean => p.form !== "tn" && p.byRows;
-
-/**
- * tn: a worker that has at most so many columns of out reads a as it lies. Strips are packed for more
- * (bench/EXPERIMENTS.md, 2026-11-29).
- */
-const COLUMNS_WITHOUT_STRIPS = 256;
-/** Rows of a so far apart fall into the same sets of every cache. */
-const SETS_APART_BYTES = 4096;
-/** Are there so few columns that no worker packs strips, however many workers there are? */
-const needsNoStrips = (d: Readonly<Record<"M" | "N", number>>): boolean =>
-  rowBytes(d.M) % SETS_APART_BYTES !== 0 && rowFloats(d.N) <= COLUMNS_WITHOUT_STRIPS;
-/**
- * tn: does a worker read a without packing it into strips? Always, never, or as its share of the panels is:
- * an expression of generated code.
- */
-export function withoutStrips(p: Plan): boolean | string {
-  if (p.form !== "tn" || rowBytes(p.M) % SETS_APART_BYTES === 0) return false;
-  if (needsNoStrips(p)) return true;
-  return p.byRows ? false : `${p.panels} <= ${COLUMNS_WITHOUT_STRIPS / p.NR} * workers`;
-}
 
 /** tn: all of a's strips fit into scratch, in one block of K. */
 export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles && p.KC >= p.K;
@@ -194,12 +193,11 @@ export function gemmDynamic(p: Plan): DynamicTasks {
   const fewest = wide ? (p.blocked ? PANELS.blocked : PANELS.one) : 1;
   const size = Math.max(fewest, Math.floor(rest / PIECES));
   const grain = rest >= PIECES ? size * each : Math.ceil((rest * each) / PIECES);
-  const least = Math.min(Math.floor(rest / PIECES) * each || grain, each);
   const dynamic = rest >= PIECES ? size * evenPieces(rest / size) : rest;
   return {
     fixed: (units - dynamic) * each,
     grain,
-    least,
+    least: Math.min(grain, each),
     ...(p.byRows && { heldGrain: held(HELD_PIECES.all) }),
   };
 }

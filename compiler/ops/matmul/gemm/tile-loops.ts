@@ -11,7 +11,7 @@ import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { MatmulKernel, PerTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
-import { panelsOfLine, stripsStay, tailByColumns, withoutStrips, type Plan } from "./product-plan.ts";
+import { panelsOfLine, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
 import { emitTouch } from "./touch-rows.ts";
 
 export function emitGemm(w: Writer, at: PerTensor<string>, p: Plan, k: MatmulKernel): void {
@@ -23,11 +23,10 @@ export function emitGemm(w: Writer, at: PerTensor<string>, p: Plan, k: MatmulKer
   w.line(
     `const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${p.KC},${p.NR}]`,
   );
-  const unpacked = withoutStrips(p);
-  if (p.form === "tn" && unpacked !== true)
+  if (p.asItLies !== true)
     w.line(`const strips = packed + ${p.PB * p.panelBytes}; // a: strips of [${p.KC},${p.MR}]`);
-  if (typeof unpacked === "string")
-    w.line(`const asItLies = ${unpacked}; // few panels: a is not packed into strips`);
+  if (typeof p.asItLies === "string")
+    w.line(`const asItLies = ${p.asItLies}; // few panels: a is not packed into strips`);
   emitShare(w, p);
   const packedTiles = (): void => {
     packPanels(w, g);
@@ -96,13 +95,12 @@ const overPanels = (w: Writer, { PB, panels }: Plan, body: () => void): void =>
 /** tn: a block's strips of a are packed first, where they are needed. */
 const overRows = (w: Writer, g: Product, body: () => void): void =>
   overBlocks(w, "tile", "Tile", g.p.RB, g.p.RB >= g.p.rowTiles, () => {
-    const unpacked = withoutStrips(g.p);
-    const needed = [
-      ...(typeof unpacked === "string" ? ["!asItLies"] : []),
+    const when = [
+      ...(typeof g.p.asItLies === "string" ? ["!asItLies"] : []),
       ...(stripsStay(g.p) ? ["fresh"] : []),
-    ];
-    if (g.p.form === "tn" && unpacked !== true) {
-      if (needed.length > 0) w.block(`if (${needed.join(" && ")})`, () => packStrips(w, g));
+    ].join(" && ");
+    if (g.p.asItLies !== true) {
+      if (when) w.block(`if (${when})`, () => packStrips(w, g));
       else packStrips(w, g);
     }
     body();
